@@ -213,7 +213,7 @@ def _pose(
         sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if max_angle > 0:
         sprite = _fit(sprite, min(2 * longer, max(sprite.size)))
-        sprite = sprite.rotate(rng.uniform(-max_angle, max_angle), Image.Resampling.BICUBIC, expand=True)
+        sprite = sprite.rotate(rng.uniform(-max_angle, max_angle), Image.Resampling.BILINEAR, expand=True)
         sprite = sprite.crop(sprite.getchannel("A").getbbox())
     return _fit(sprite, longer)
 
