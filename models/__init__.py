@@ -1,0 +1,1 @@
+"""Models and image operations: torch only, no knowledge of the host that runs them."""

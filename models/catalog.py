@@ -1,0 +1,68 @@
+"""Which model files exist: the starters that come with the pack, and the published ones that users fetch themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .errors import MissingFile
+
+Kind = Literal["detector", "segmenter", "inpainter"]
+
+STARTER_ROOT = Path(__file__).parent / "starter"
+
+STARTERS: dict[Kind, dict[str, str]] = {
+    "detector": {"starter emoji detector": "emoji_detector"},
+    "segmenter": {"starter emoji segmenter": "emoji_segmenter"},
+    "inpainter": {"starter emoji inpainter": "emoji_inpainter"},
+}
+"""Public names, for ever, of the models in `models/starter/`, and their folders."""
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A checkpoint as its authors publish it.
+
+    name: file name. source: where it is published. bytes: its size. sha256: hex digest, or its first digits where
+    the publisher gives no more.
+    """
+
+    name: str
+    source: str
+    bytes: int
+    sha256: str
+
+
+PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
+    "detector": (),
+    "segmenter": (),
+    "inpainter": (),
+}
+
+
+def starter_names(kind: Kind) -> list[str]:
+    """Public names of the starter models of one kind, as loaders list them."""
+    return list(STARTERS[kind])
+
+
+def starter_folder(kind: Kind, name: str) -> Path | None:
+    """Folder of a starter model, None for a name of another kind of file."""
+    folder = STARTERS[kind].get(name)
+    return STARTER_ROOT / folder if folder else None
+
+
+def missing_file(kind: Kind, name: str, folder: Path) -> MissingFile:
+    """The error for a model file that is not on disk: what it is, where from, size, hash, and where it goes."""
+    for file in PUBLISHED[kind]:
+        if Path(name).name == file.name:
+            return MissingFile(
+                f"model: {name} is not on this machine. Fetch it from {file.source} ({file.bytes:,} bytes, SHA-256 "
+                f"{file.sha256}) and put it into {folder}."
+            )
+    known = ", ".join(file.name for file in PUBLISHED[kind])
+    starters = ", ".join(starter_names(kind))
+    return MissingFile(
+        f"model: no {kind} named {name!r} is on this machine. Put it into {folder}, or choose another: {starters} "
+        f"comes with the pack; published {kind}s are {known}."
+    )

@@ -1,0 +1,1 @@
+"""Open-vocabulary detection: text and image to boxes."""

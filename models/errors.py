@@ -1,0 +1,21 @@
+"""The pack's few kinds of failure. Each message names the input, what was found, and what to do."""
+
+
+class TrilemmaError(Exception):
+    """Base of every error that the pack raises by itself."""
+
+
+class BadInput(TrilemmaError, ValueError):
+    """A value that the user can correct: an image, a box, a prompt, a number."""
+
+
+class BadCheckpoint(TrilemmaError):
+    """A file that is broken, of another architecture, or that does not fit the one it claims."""
+
+
+class MissingFile(TrilemmaError, FileNotFoundError):
+    """A file that the user has to provide; the message says which, where from, and into which folder."""
+
+
+class CannotDo(TrilemmaError):
+    """A request that is well formed but that this model or this host cannot serve."""

@@ -1,0 +1,1 @@
+"""Repainting under a mask, by text."""

@@ -1,0 +1,1 @@
+"""Promptable segmentation: boxes and points to masks."""

@@ -1,0 +1,8 @@
+"""Gathers the node classes of every menu file into the mappings that ComfyUI reads."""
+
+from . import detect, files, inpaint, masks, segment
+
+FILES = (files, detect, segment, masks, inpaint)
+
+NODE_CLASS_MAPPINGS = {name: node for file in FILES for name, node in file.NODES.items()}
+NODE_DISPLAY_NAME_MAPPINGS = {name: node.DISPLAY_NAME for name, node in NODE_CLASS_MAPPINGS.items()}
