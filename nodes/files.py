@@ -1,0 +1,3 @@
+"""Nodes of the menu Trilemma/Files: pictures that come with the pack."""
+
+NODES = {}

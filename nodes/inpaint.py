@@ -1,0 +1,3 @@
+"""Nodes of the menu Trilemma/Inpaint."""
+
+NODES = {}
