@@ -1,0 +1,124 @@
+"""The rules that hold the house together: the layers' arrows, a light import, public names that never change."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from trilemma.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+
+ROOT = Path(__file__).resolve().parents[1]
+FORBIDDEN = {
+    "models": {"host", "nodes", "training", "headless"},
+    "host": {"models", "nodes", "training", "headless"},
+    "nodes": {"training", "headless"},
+    "training": {"host", "nodes", "headless"},
+}
+HEAVY = {"diffusers", "transformers", "segment_anything", "matplotlib", "torchvision", "torchmetrics", "scipy"}
+NODES = sorted(NODE_CLASS_MAPPINGS)
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """Top-level rooms of the pack that a file imports, by relative import or as `trilemma.<room>`."""
+    rooms = set()
+    depth = len(path.relative_to(ROOT).parts) - 1
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        parts = (node.module or "").split(".")
+        if node.level > depth:
+            rooms |= {parts[0]} if parts[0] else {alias.name for alias in node.names}
+        elif parts[0] == "trilemma" and len(parts) > 1:
+            rooms.add(parts[1])
+        elif parts[0] == "trilemma":
+            rooms |= {alias.name for alias in node.names}
+    return rooms
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_no_layer_reaches_around_another(room):
+    files = sorted((ROOT / room).rglob("*.py"))
+    assert files
+    for path in files:
+        assert not imported_rooms(path) & FORBIDDEN[room], path
+
+
+def test_node_files_do_not_import_each_other():
+    for path in (ROOT / "nodes").glob("*.py"):
+        if path.stem == "__init__":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not (isinstance(node, ast.ImportFrom) and node.level == 1), path
+
+
+def test_only_the_seam_imports_the_host():
+    seam = {ROOT / "host" / "comfyui.py", ROOT / "headless.py"}
+    for path in ROOT.rglob("*.py"):
+        parts = path.relative_to(ROOT).parts
+        if path in seam or parts[0] in {".venv", "tests"}:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+            assert not any(name.split(".")[0] in {"comfy", "folder_paths", "comfy_execution"} for name in names), path
+
+
+def test_import_is_light():
+    script = (
+        "import sys, runpy; sys.argv = ['x']; before = set(sys.modules);"
+        f"runpy.run_path({str(ROOT / 'tests' / 'conftest.py')!r});"
+        "print('\\n'.join(sorted({name.split('.')[0] for name in set(sys.modules) - before})))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "trilemma" in loaded
+    assert not HEAVY & set(loaded)
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_node_describes_itself(name):
+    node = NODE_CLASS_MAPPINGS[name]
+    assert name == "Trilemma" + "".join(c for c in NODE_DISPLAY_NAME_MAPPINGS[name].split("(")[0] if c.isalnum())
+    assert node.CATEGORY.startswith("Trilemma/")
+    assert node.DESCRIPTION
+    assert node.SEARCH_ALIASES
+    assert len(node.RETURN_TYPES) == len(node.RETURN_NAMES) == len(node.OUTPUT_TOOLTIPS)
+    assert callable(getattr(node, node.FUNCTION))
+    for section in ("required", "optional"):
+        for field, spec in node.INPUT_TYPES().get(section, {}).items():
+            assert spec[1].get("tooltip"), field
+    page = ROOT / "web" / "docs" / f"{name}.md"
+    for field in [*node.INPUT_TYPES().get("required", {}), *node.INPUT_TYPES().get("optional", {}), *node.RETURN_NAMES]:
+        assert field in page.read_text(), (page.name, field)
+
+
+def interface(node: type) -> dict:
+    """What saved workflows depend on: inputs by name and socket, outputs by order."""
+    sections = {key: value for key, value in node.INPUT_TYPES().items() if key != "hidden"}
+    return {
+        "inputs": {
+            field: "COMBO" if isinstance(spec[0], list) else spec[0]
+            for section in sections.values()
+            for field, spec in section.items()
+        },
+        "outputs": [list(pair) for pair in zip(node.RETURN_NAMES, node.RETURN_TYPES, strict=True)],
+    }
+
+
+def test_public_names_are_kept():
+    """Every id, input and output of a released version is still there; outputs keep their order.
+
+    `python tests/test_structure.py` writes the fixture anew after something was added.
+    """
+    released = json.loads((ROOT / "tests" / "fixtures" / "public_names.json").read_text())
+    now = {name: interface(node) for name, node in NODE_CLASS_MAPPINGS.items()}
+    for name, then in released.items():
+        assert then["inputs"].items() <= now[name]["inputs"].items(), name
+        assert now[name]["outputs"][: len(then["outputs"])] == then["outputs"], name
+    assert now.keys() == released.keys(), "new nodes: write the fixture anew"
+
+
+if __name__ == "__main__":
+    names = {name: interface(node) for name, node in sorted(NODE_CLASS_MAPPINGS.items())}
+    (ROOT / "tests" / "fixtures" / "public_names.json").write_text(json.dumps(names, indent=2) + "\n")
