@@ -1,0 +1,51 @@
+"""The one seam to ComfyUI: devices, memory, progress, interrupts and folders.
+
+Inside ComfyUI they are ComfyUI's own; alone, this package serves them itself. Both modules have the same functions.
+"""
+
+import sys
+
+from .slots import Handle, Slot
+
+# ComfyUI imports its model management before any custom node. To try the import instead would wake up the CUDA
+# driver of a checkout that merely lies on sys.path.
+if "comfy.model_management" in sys.modules:
+    from . import comfyui as _host
+else:
+    from . import standalone as _host
+
+check_interrupted = _host.check_interrupted
+compute_device = _host.compute_device
+compute_dtype = _host.compute_dtype
+halving = _host.halving
+hold = _host.hold
+input_folder = _host.input_folder
+intermediate = _host.intermediate
+model_files = _host.model_files
+model_folder = _host.model_folder
+model_path = _host.model_path
+output_folder = _host.output_folder
+placed = _host.placed
+progress = _host.progress
+temp_folder = _host.temp_folder
+without_inference_mode = _host.without_inference_mode
+
+__all__ = [
+    "Handle",
+    "Slot",
+    "check_interrupted",
+    "compute_device",
+    "compute_dtype",
+    "halving",
+    "hold",
+    "input_folder",
+    "intermediate",
+    "model_files",
+    "model_folder",
+    "model_path",
+    "output_folder",
+    "placed",
+    "progress",
+    "temp_folder",
+    "without_inference_mode",
+]

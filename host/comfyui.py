@@ -1,0 +1,156 @@
+"""The seam inside ComfyUI: its model management, progress bars, interrupts and folders (0.3.64 and later)."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import comfy.model_management as management
+import comfy.utils
+import folder_paths
+import torch
+from comfy.model_patcher import ModelPatcher
+from PIL import Image
+from torch import nn
+
+from . import listing
+from .batches import halve
+from .slots import Handle, OnStep, Slot
+
+T = TypeVar("T")
+PREVIEW_SIZE = 512
+
+
+def hold(model: Any, modules: Sequence[nn.Module]) -> Handle:
+    """Puts the networks of a model (dtype already final) into ComfyUI's care. Once, where the model is loaded."""
+    device = management.get_torch_device()
+    offload = management.unet_offload_device()
+    with without_inference_mode():
+        # Not CoreModelPatcher: with dynamic VRAM it streams layers of comfy.ops only, and ours are plain ones.
+        patchers = tuple(ModelPatcher(Slot(module), device, offload) for module in modules)
+    return Handle(model, patchers)
+
+
+@contextmanager
+def placed(*handles: Handle, memory: int) -> Iterator[torch.device]:
+    """Has every network of all the handles on the compute device at once, with `memory` bytes free beside them.
+
+    One call for all that must coexist: a second call may evict what the first one loaded.
+    """
+    patchers = [patcher for handle in handles for patcher in handle.patchers]
+    with without_inference_mode(), torch.no_grad():
+        # Partial loading moves leaf layers only, and leaves plain modules' own parameters behind on the CPU.
+        management.load_models_gpu(patchers, memory_required=memory, force_full_load=True)
+    yield compute_device()
+
+
+def compute_device() -> torch.device:
+    """Where networks run."""
+    return management.get_torch_device()
+
+
+def compute_dtype(params: int) -> torch.dtype:
+    """The dtype that ComfyUI advises for a network of so many parameters: float16, bfloat16, or float32 on a CPU."""
+    device = compute_device()
+    if management.should_use_fp16(device, model_params=params):
+        return torch.float16
+    if management.should_use_bf16(device, model_params=params):
+        return torch.bfloat16
+    return torch.float32
+
+
+def intermediate(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor as float32 on the device where ComfyUI keeps values between nodes."""
+    return tensor.to(management.intermediate_device(), torch.float32)
+
+
+@contextmanager
+def progress(total: int) -> Iterator[OnStep]:
+    """Gives `on_step(done, preview=None)`: moves the node's bar, shows `preview` (`[H, W, 3]` 0..1) on the node,
+    and raises ComfyUI's interrupt once the user has pressed cancel."""
+    bar = comfy.utils.ProgressBar(total)
+
+    def on_step(done: int, preview: torch.Tensor | None = None) -> None:
+        # The bar's own check is skipped when it throttles.
+        check_interrupted()
+        bar.update_absolute(done, total, None if preview is None else _preview(preview))
+
+    yield on_step
+
+
+def _preview(image: torch.Tensor) -> tuple[str, Image.Image, int]:
+    pixels = image.detach().float().clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
+    # ComfyUI would enlarge a smaller picture to the size given.
+    return "JPEG", Image.fromarray(pixels.numpy()), min(PREVIEW_SIZE, max(pixels.shape[:2]))
+
+
+def check_interrupted() -> None:
+    """Raises ComfyUI's interrupt if the user has pressed cancel."""
+    management.throw_exception_if_processing_interrupted()
+
+
+def halving(run: Callable[[int], T], batch_size: int) -> T:
+    """`run(batch_size)`; when the device runs out of memory, again with half the batch, down to one."""
+    return halve(run, batch_size, _is_out_of_memory, management.soft_empty_cache)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # Up to 0.3.64 the interrupt is an Exception, and without torch.OutOfMemoryError OOM_EXCEPTION is Exception too.
+    if isinstance(error, management.InterruptProcessingException):
+        return False
+    if hasattr(management, "is_oom"):
+        return management.is_oom(error)
+    return isinstance(error, management.OOM_EXCEPTION)
+
+
+def without_inference_mode() -> torch.inference_mode:
+    """For building networks: made under the inference mode of a prompt, they could never serve a gradient."""
+    return torch.inference_mode(False)
+
+
+def model_files(key: str, extensions: Collection[str], folders: bool = False) -> list[str]:
+    """Entries of a model folder for a loader's list, with forward slashes; `folders` adds whole model folders."""
+    files = [name.replace("\\", "/") for name in folder_paths.get_filename_list(key)]
+    model_folders = listing.walk_model_folders(_roots(key)) if folders else []
+    return listing.choices(files, model_folders, extensions)
+
+
+def model_path(key: str, name: str) -> Path:
+    """Path of an entry of `model_files`; FileNotFoundError names the folder."""
+    return listing.find(_roots(key), name, key)
+
+
+def model_folder(key: str) -> Path:
+    """The folder where a user is told to put files of this kind."""
+    return _roots(key)[0]
+
+
+def input_folder() -> Path:
+    """Where the user's pictures are."""
+    return Path(folder_paths.get_input_directory())
+
+
+def output_folder() -> Path:
+    """Where results go."""
+    return Path(folder_paths.get_output_directory())
+
+
+def temp_folder() -> Path:
+    """Where previews go."""
+    return Path(folder_paths.get_temp_directory())
+
+
+def _roots(key: str) -> list[Path]:
+    return [Path(folder) for folder in folder_paths.get_folder_paths(key)]
+
+
+def _register_folders() -> None:
+    for key, extensions in listing.FOLDER_KEYS.items():
+        known = key in folder_paths.folder_names_and_paths
+        folder_paths.add_model_folder_path(key, str(Path(folder_paths.models_dir) / key))
+        if not known:
+            roots, _ = folder_paths.folder_names_and_paths[key]
+            folder_paths.folder_names_and_paths[key] = (roots, set(extensions))
+
+
+_register_folders()

@@ -1,0 +1,55 @@
+"""Finds model files and model folders below a list of root folders."""
+
+import os
+from collections.abc import Collection, Iterable
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+MODEL_FOLDER_MARKS = ("model_index.json", "config.json")
+
+# Folder key -> the file types in it. Keys of ComfyUI itself (`checkpoints`, `diffusers`) are not ours to register.
+FOLDER_KEYS: dict[str, tuple[str, ...]] = {
+    "grounding-dino": (".pth", ".safetensors"),
+    "sams": (".pth", ".safetensors"),
+    "generators": (".safetensors", ".pt", ".pth", ".ckpt", ".pkl"),
+    "metrics": (".safetensors", ".pt", ".pth"),
+}
+
+
+def walk_files(roots: Iterable[Path]) -> list[str]:
+    """Relative paths of every file below the roots, forward slashes, sorted, each once."""
+    found = set()
+    for root in roots:
+        for folder, _, files in os.walk(root, followlinks=True):
+            found.update((Path(folder) / file).relative_to(root).as_posix() for file in files)
+    return sorted(found)
+
+
+def walk_model_folders(roots: Iterable[Path]) -> list[str]:
+    """Relative paths of the diffusers and transformers folders below the roots (not of folders inside those)."""
+    found = set()
+    for root in roots:
+        for folder, subfolders, files in os.walk(root, followlinks=True):
+            if Path(folder) != Path(root) and any(mark in files for mark in MODEL_FOLDER_MARKS):
+                found.add(Path(folder).relative_to(root).as_posix())
+                subfolders.clear()
+    return sorted(found)
+
+
+def choices(files: Iterable[str], model_folders: Iterable[str], extensions: Collection[str]) -> list[str]:
+    """Entries of a loader's list: model folders, and files of the given types that lie outside of those."""
+    inside = tuple(f"{folder}/" for folder in model_folders)
+    picked = {file for file in files if file.lower().endswith(tuple(extensions)) and not file.startswith(inside)}
+    return sorted(picked.union(model_folders))
+
+
+def find(roots: Iterable[Path], name: str, key: str) -> Path:
+    """Path of the entry `name` below the first root that has it.
+
+    FileNotFoundError names the folder to put it in; names that lead out of the folder are never found.
+    """
+    roots = list(roots)
+    inside = ".." not in PurePosixPath(name.replace("\\", "/")).parts and not PureWindowsPath(name).anchor
+    for root in roots:
+        if name and inside and (root / name).exists():
+            return root / name
+    raise FileNotFoundError(f"{name!r} is not in the model folder '{key}'; put it into {roots[0]} and reload the page.")
