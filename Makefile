@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-host bench clean
+.PHONY: demo test test-host bench names clean
 
 $(VENV)/installed: pyproject.toml requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -23,6 +23,10 @@ test-host: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(RUN) -m tests.benchmarks
+
+# After a node, an input or an output was added: its texts and its public names.
+names: $(VENV)/installed
+	cd tests && ../$(RUN) -c "import conftest, test_structure, test_locales; test_structure.write_public_names(); test_locales.write()"
 
 clean:
 	rm -rf $(VENV) output

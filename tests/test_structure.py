@@ -107,10 +107,7 @@ def interface(node: type) -> dict:
 
 
 def test_public_names_are_kept():
-    """Every id, input and output of a released version is still there; outputs keep their order.
-
-    `python tests/test_structure.py` writes the fixture anew after something was added.
-    """
+    """Every id, input and output of a released version is still there (`make names` adds new ones)."""
     released = json.loads((ROOT / "tests" / "fixtures" / "public_names.json").read_text())
     now = {name: interface(node) for name, node in NODE_CLASS_MAPPINGS.items()}
     for name, then in released.items():
@@ -119,6 +116,7 @@ def test_public_names_are_kept():
     assert now.keys() == released.keys(), "new nodes: write the fixture anew"
 
 
-if __name__ == "__main__":
+def write_public_names() -> None:
+    """Write the fixture anew: `make names`, after something was added."""
     names = {name: interface(node) for name, node in sorted(NODE_CLASS_MAPPINGS.items())}
     (ROOT / "tests" / "fixtures" / "public_names.json").write_text(json.dumps(names, indent=2) + "\n")
