@@ -21,6 +21,7 @@ halving = _host.halving
 hold = _host.hold
 input_folder = _host.input_folder
 intermediate = _host.intermediate
+interrupt = _host.interrupt
 model_files = _host.model_files
 model_folder = _host.model_folder
 model_path = _host.model_path
@@ -40,6 +41,7 @@ __all__ = [
     "hold",
     "input_folder",
     "intermediate",
+    "interrupt",
     "model_files",
     "model_folder",
     "model_path",

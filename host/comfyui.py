@@ -84,6 +84,11 @@ def _preview(image: torch.Tensor) -> tuple[str, Image.Image, int]:
     return "JPEG", Image.fromarray(pixels.numpy()), min(PREVIEW_SIZE, max(pixels.shape[:2]))
 
 
+def interrupt() -> None:
+    """Presses cancel: the next step or node raises ComfyUI's interrupt."""
+    management.interrupt_current_processing()
+
+
 def check_interrupted() -> None:
     """Raises ComfyUI's interrupt if the user has pressed cancel."""
     management.throw_exception_if_processing_interrupted()

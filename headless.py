@@ -1,0 +1,164 @@
+"""Runs a saved workflow without a page.
+
+    python headless.py WORKFLOW.json [--set "Node title.input=value"]... [--output DIR]
+
+Progress goes to stderr, and one JSON object to stdout: {"outputs": {node id: {"title", "images", "text", ...}},
+"seconds"} or {"error": {...}}. Exit code 0: done; 1: a node failed; 2: the call or the graph is invalid; 130: stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import importlib.util
+import json
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent
+DONE, NODE_FAILED, INVALID, STOPPED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; the exit code."""
+    options = _parser().parse_args(arguments)
+    started = time.perf_counter()
+    # Whatever nodes and libraries print must not mix with the result.
+    with contextlib.redirect_stdout(sys.stderr):
+        code, result = _run(options)
+    result["seconds"] = round(time.perf_counter() - started, 3)
+    print(json.dumps(result, ensure_ascii=False))
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="headless.py", description="Run a saved workflow without a page.")
+    parser.add_argument("workflow", type=Path, metavar="WORKFLOW.json", help="saved by the page, or its API export")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="'TITLE.INPUT=VALUE'",
+        help="set an input of the node with this title, or of node '#ID.INPUT=VALUE'; may be repeated",
+    )
+    parser.add_argument("--input", type=Path, metavar="DIR", help="folder that Load Image reads from")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder for saved pictures; previews in its temp/")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="folder of model folders (sams, checkpoints, ...)")
+    parser.add_argument("--comfyui", type=Path, metavar="PATH", help="run by the ComfyUI checkout at this path")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
+    if options.comfyui:
+        if options.models:
+            return INVALID, _complain("--models is for running alone; ComfyUI reads its extra_model_paths.yaml.")
+        # By its file: if the pack were imported before ComfyUI, it would take itself to be alone.
+        boot = _load("trilemma_boot", ROOT / "host" / "boot.py")
+        try:
+            boot.boot(options.comfyui, options.input, options.output)
+        except FileNotFoundError as error:
+            return INVALID, _complain(str(error))
+    pack = load_pack()
+    if options.comfyui:
+        runner = _part("host.executor")
+        runner.add_pack(ROOT, pack.NODE_CLASS_MAPPINGS, pack.NODE_DISPLAY_NAME_MAPPINGS)
+        node_classes, display_names = runner.known_nodes()
+    else:
+        runner = _part("host.graph")
+        core = _part("host.core_nodes")
+        node_classes = {**core.NODES, **pack.NODE_CLASS_MAPPINGS}
+        display_names = {**core.DISPLAY_NAMES, **pack.NODE_DISPLAY_NAME_MAPPINGS}
+        temp = options.output and options.output / "temp"
+        places = {"input": options.input, "output": options.output, "temp": temp, "models": options.models}
+        _part("host.standalone").use_folders(**places)
+    return _run_workflow(options, runner, node_classes, display_names)
+
+
+def _run_workflow(
+    options: argparse.Namespace, runner: ModuleType, node_classes: dict[str, type], display_names: dict[str, str]
+) -> tuple[int, dict[str, Any]]:
+    host = _part("host")
+    problems = _part("host.problems")
+    workflow = _part("host.workflow")
+    try:
+        graph, page_form = workflow.read(options.workflow, node_classes, display_names)
+        graph = workflow.with_settings(graph, options.settings, node_classes)
+        # Changed inputs would contradict the page's form; then pictures carry the API form alone.
+        page_form = None if options.settings else page_form
+        with _on_sigint(host.interrupt):
+            shown = runner.run(graph, node_classes, page_form, lambda title: print(title, flush=True))
+    except problems.InvalidGraph as error:
+        return INVALID, _complain(str(error), problems=[vars(problem) for problem in error.problems])
+    except problems.NodeFailed as error:
+        if error.__cause__:
+            traceback.print_exception(error.__cause__)
+        _complain(str(error))
+        return NODE_FAILED, {"error": {**vars(error.problem), "inputs": error.inputs}}
+    except KeyboardInterrupt:
+        return STOPPED, _complain("Stopped by the user.")
+    return DONE, {"outputs": _outputs(graph, shown)}
+
+
+def _complain(message: str, **details: Any) -> dict[str, Any]:
+    print(message, file=sys.stderr)
+    return {"error": {"message": message, **details}}
+
+
+def _outputs(graph: dict[str, Any], shown: dict[str, dict[str, list[Any]]]) -> dict[str, Any]:
+    """What each node showed, with its title, and pictures as absolute paths."""
+    host = _part("host")
+    title_of = _part("host.problems").title_of
+    folders = {"input": host.input_folder, "output": host.output_folder, "temp": host.temp_folder}
+    outputs = {}
+    for node_id, ui in shown.items():
+        images = [folders[image["type"]]() / image["subfolder"] / image["filename"] for image in ui.get("images", [])]
+        # A node of a subgraph that grew while running is not in the graph.
+        outputs[node_id] = {"title": title_of(node_id, graph.get(node_id, {})), **ui}
+        if images:
+            outputs[node_id]["images"] = [str(image.resolve()) for image in images]
+    return outputs
+
+
+@contextlib.contextmanager
+def _on_sigint(interrupt: Any) -> Any:
+    """The first Ctrl-C asks the graph to stop at its next step; a second one ends the process at once."""
+
+    def ask(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        interrupt()
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def load_pack() -> ModuleType:
+    """The pack as `trilemma`, whatever its folder is called; not on sys.path, where ComfyUI has such names too."""
+    return sys.modules.get("trilemma") or _load("trilemma", ROOT / "__init__.py", [str(ROOT)])
+
+
+def _part(name: str) -> ModuleType:
+    return importlib.import_module(f"trilemma.{name}")
+
+
+def _load(name: str, file: Path, search: list[str] | None = None) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=search)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+if __name__ == "__main__":
+    sys.path.remove(str(ROOT))
+    sys.exit(main())

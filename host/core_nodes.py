@@ -1,0 +1,310 @@
+"""ComfyUI's own nodes that example graphs use, for running without ComfyUI: same names, inputs and results."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, ImageSequence
+from PIL.PngImagePlugin import PngInfo
+
+from . import standalone
+
+# Nodes of ComfyUI that common graphs use and that only ComfyUI can run.
+NEEDS_COMFYUI = frozenset(
+    {
+        "BasicGuider", "BasicScheduler", "CFGGuider", "CLIPLoader", "CLIPSetLastLayer", "CLIPTextEncode",
+        "CLIPTextEncodeFlux", "CLIPTextEncodeSDXL", "CLIPVisionEncode", "CLIPVisionLoader", "CheckpointLoader",
+        "CheckpointLoaderSimple", "ConditioningCombine", "ConditioningConcat", "ConditioningSetMask",
+        "ConditioningZeroOut", "ControlNetApply", "ControlNetApplyAdvanced", "ControlNetLoader", "CreateBoundingBoxes",
+        "DiffusersLoader", "DifferentialDiffusion", "DrawBBoxes", "DualCLIPLoader", "EmptyLatentImage",
+        "EmptySD3LatentImage", "FluxGuidance", "ImageUpscaleWithModel", "InpaintModelConditioning", "KSampler",
+        "KSamplerAdvanced", "KSamplerSelect", "LatentUpscale", "LatentUpscaleBy", "LoraLoader", "LoraLoaderModelOnly",
+        "ModelSamplingFlux", "ModelSamplingSD3", "RTDETR_detect", "RandomNoise", "RepeatLatentBatch", "SAM3_Detect",
+        "SamplerCustom", "SamplerCustomAdvanced", "SetLatentNoiseMask", "UNETLoader", "UpscaleModelLoader", "VAEDecode",
+        "VAEDecodeTiled", "VAEEncode", "VAEEncodeForInpaint", "VAEEncodeTiled", "VAELoader",
+    }
+)  # fmt: skip
+
+IMAGE_TYPES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+MAX_RESOLUTION = 16384
+CHANNELS = ["red", "green", "blue", "alpha"]
+
+
+def image_path(name: str) -> Path:
+    """Path of "sub/name.png", in the input folder or in the one that a suffix names: "name.png [output]".
+
+    ValueError for a name that leads out of the folder, FileNotFoundError if there is no such file.
+    """
+    folders = {
+        "input": standalone.input_folder(),
+        "output": standalone.output_folder(),
+        "temp": standalone.temp_folder(),
+    }
+    annotated = re.fullmatch(r"(.*?)(?: ?\[(input|output|temp)\])?", name, re.DOTALL)
+    folder = folders[annotated.group(2) or "input"].resolve()
+    path = (folder / annotated.group(1)).resolve()
+    if not path.is_relative_to(folder):
+        raise ValueError(f"{name!r} lies outside of {folder}.")
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no picture {annotated.group(1)!r} in {folder}.")
+    return path
+
+
+def read_image(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Image `[B, H, W, 3]` float32 0..1 of all frames of the first frame's size, upright by EXIF, and mask 1 - alpha
+    `[B, H, W]`, or zeros `[B, 64, 64]` where the file has no alpha."""
+    images = []
+    masks = []
+    with Image.open(path) as file:
+        for frame in ImageSequence.Iterator(file):
+            image, mask = _read_frame(ImageOps.exif_transpose(frame))
+            if images and image.shape != images[0].shape:
+                continue
+            images.append(image)
+            masks.append(mask)
+    return torch.stack(images), torch.stack(masks)
+
+
+def _read_frame(frame: Image.Image) -> tuple[torch.Tensor, torch.Tensor]:
+    if frame.mode.startswith("I;16"):
+        grey = torch.from_numpy(np.asarray(frame, dtype=np.float32) / 65535)
+        return grey[..., None].repeat(1, 1, 3), torch.zeros(64, 64)
+    if frame.mode == "P" and "transparency" in frame.info:
+        frame = frame.convert("RGBA")
+    image = torch.from_numpy(np.array(frame.convert("RGB"), dtype=np.float32) / 255)
+    if "A" not in frame.getbands():
+        return image, torch.zeros(64, 64)
+    return image, 1 - torch.from_numpy(np.array(frame.getchannel("A"), dtype=np.float32) / 255)
+
+
+class LoadImage:
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        folder = standalone.input_folder()
+        files = folder.iterdir() if folder.is_dir() else ()
+        names = sorted(file.name for file in files if file.suffix.lower() in IMAGE_TYPES)
+        return {"required": {"image": (names, {"image_upload": True})}}
+
+    RETURN_TYPES = ("IMAGE", "MASK")
+    FUNCTION = "run"
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, image: str) -> bool | str:
+        try:
+            image_path(image)
+        except (ValueError, FileNotFoundError) as error:
+            return str(error)
+        return True
+
+    def run(self, image: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return read_image(image_path(image))
+
+
+class LoadImageMask(LoadImage):
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        types = super().INPUT_TYPES()
+        return {"required": {**types["required"], "channel": (["alpha", "red", "green", "blue"],)}}
+
+    RETURN_TYPES = ("MASK",)
+
+    def run(self, image: str, channel: str) -> tuple[torch.Tensor]:
+        pixels, mask = read_image(image_path(image))
+        return (mask if channel == "alpha" else pixels[..., CHANNELS.index(channel)].clone(),)
+
+
+class SaveImage:
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {"images": ("IMAGE",), "filename_prefix": ("STRING", {"default": "ComfyUI"})},
+            "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"},
+        }
+
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+
+    def run(
+        self,
+        images: torch.Tensor,
+        filename_prefix: str = "ComfyUI",
+        prompt: dict[str, Any] | None = None,
+        extra_pnginfo: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        files = write_images(images, standalone.output_folder(), filename_prefix, prompt, extra_pnginfo)
+        return {"ui": {"images": [{**file, "type": "output"} for file in files]}, "result": (images,)}
+
+
+class PreviewImage(SaveImage):
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {"images": ("IMAGE",)},
+            "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO", "node_id": "UNIQUE_ID"},
+        }
+
+    def run(
+        self,
+        images: torch.Tensor,
+        prompt: dict[str, Any] | None = None,
+        extra_pnginfo: dict[str, Any] | None = None,
+        node_id: str = "",
+    ) -> dict[str, Any]:
+        prefix = f"preview_{node_id.replace(':', '-')}"
+        files = write_images(images, standalone.temp_folder(), prefix, prompt, extra_pnginfo)
+        return {"ui": {"images": [{**file, "type": "temp"} for file in files]}, "result": (images,)}
+
+
+def write_images(
+    images: torch.Tensor,
+    folder: Path,
+    prefix: str,
+    prompt: dict[str, Any] | None,
+    extra_pnginfo: dict[str, Any] | None,
+) -> list[dict[str, str]]:
+    """Writes `[B, H, W, 1|3|4]` 0..1 as `prefix_00001_.png`, ... after the highest number in the folder.
+
+    The graph goes into the text chunks that ComfyUI's page reads when a picture is dropped on it.
+    """
+    target = (folder / prefix).resolve()
+    if not target.is_relative_to(folder.resolve()):
+        raise ValueError(f"filename_prefix {prefix!r} leads out of {folder}.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    numbered = re.compile(re.escape(target.name) + r"_(\d+)_")
+    taken = [int(match[1]) for file in target.parent.iterdir() if (match := numbered.match(file.name))]
+    metadata = PngInfo()
+    for key, value in ({} if prompt is None else {"prompt": prompt} | (extra_pnginfo or {})).items():
+        metadata.add_text(key, json.dumps(value))
+    written = []
+    for number, image in enumerate(images, max(taken, default=0) + 1):
+        pixels = image.float().mul(255).clamp(0, 255).to("cpu", torch.uint8).numpy()
+        name = f"{target.name}_{number:05}_.png"
+        Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(
+            target.parent / name, pnginfo=metadata, compress_level=4
+        )
+        subfolder = target.parent.relative_to(folder.resolve()).as_posix()
+        written.append({"filename": name, "subfolder": "" if subfolder == "." else subfolder})
+    return written
+
+
+class PreviewAny:
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"source": ("*", {})}}
+
+    RETURN_TYPES = ("STRING",)
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+
+    def run(self, source: Any = None) -> dict[str, Any]:
+        try:
+            text = source if isinstance(source, str) else json.dumps(source, indent=4)
+        except TypeError:
+            text = str(source)
+        return {"ui": {"text": [text]}, "result": (text,)}
+
+
+class MaskToImage:
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"mask": ("MASK",)}}
+
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "run"
+
+    def run(self, mask: torch.Tensor) -> tuple[torch.Tensor]:
+        return (mask.reshape(-1, *mask.shape[-2:], 1).expand(-1, -1, -1, 3),)
+
+
+class ImageToMask:
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"image": ("IMAGE",), "channel": (CHANNELS,)}}
+
+    RETURN_TYPES = ("MASK",)
+    FUNCTION = "run"
+
+    def run(self, image: torch.Tensor, channel: str) -> tuple[torch.Tensor]:
+        if CHANNELS.index(channel) >= image.shape[-1]:
+            raise ValueError(f"channel {channel!r} of an image with {image.shape[-1]} channels; choose one it has.")
+        return (image[..., CHANNELS.index(channel)],)
+
+
+class InvertMask:
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"mask": ("MASK",)}}
+
+    RETURN_TYPES = ("MASK",)
+    FUNCTION = "run"
+
+    def run(self, mask: torch.Tensor) -> tuple[torch.Tensor]:
+        return (1 - mask,)
+
+
+class SolidMask:
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        size = {"default": 512, "min": 1, "max": MAX_RESOLUTION}
+        value = {"default": 1.0, "min": 0.0, "max": 1.0, "step": 0.01}
+        return {"required": {"value": ("FLOAT", value), "width": ("INT", size), "height": ("INT", size)}}
+
+    RETURN_TYPES = ("MASK",)
+    FUNCTION = "run"
+
+    def run(self, value: float, width: int, height: int) -> tuple[torch.Tensor]:
+        return (torch.full((1, height, width), value),)
+
+
+class EmptyImage:
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        size = {"default": 512, "min": 1, "max": MAX_RESOLUTION}
+        return {
+            "required": {
+                "width": ("INT", size),
+                "height": ("INT", size),
+                "batch_size": ("INT", {"default": 1, "min": 1, "max": 4096}),
+                "color": ("INT", {"default": 0, "min": 0, "max": 0xFFFFFF, "display": "color"}),
+            }
+        }
+
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "run"
+
+    def run(self, width: int, height: int, batch_size: int = 1, color: int = 0) -> tuple[torch.Tensor]:
+        rgb = torch.tensor([color >> 16 & 255, color >> 8 & 255, color & 255]) / 255
+        return (rgb.expand(batch_size, height, width, 3).clone(),)
+
+
+NODES: dict[str, type] = {
+    node.__name__: node
+    for node in (
+        LoadImage,
+        LoadImageMask,
+        SaveImage,
+        PreviewImage,
+        PreviewAny,
+        MaskToImage,
+        ImageToMask,
+        InvertMask,
+        SolidMask,
+        EmptyImage,
+    )
+}
+DISPLAY_NAMES = {
+    "LoadImage": "Load Image",
+    "LoadImageMask": "Load Image (as Mask)",
+    "SaveImage": "Save Image",
+    "PreviewImage": "Preview Image",
+    "PreviewAny": "Preview as Text",
+    "MaskToImage": "Convert Mask to Image",
+    "ImageToMask": "Convert Image to Mask",
+    "InvertMask": "Invert Mask",
+    "SolidMask": "Create Solid Mask",
+    "EmptyImage": "EmptyImage",
+}
