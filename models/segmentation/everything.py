@@ -1,0 +1,87 @@
+"""All objects of an image without prompts: SAM asked at every point of a grid, weak answers and repetitions removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+
+from ..boxes import corners, suppress
+from ..packed import pack
+from ..values import Objects, PackedMask, SegmentedObject
+from .decoding import check_embedding, decode, mask_bounds, prompts_per_chunk, upscale
+from .prompts import Point, Prompt
+from .sam import Embedding, OnStep, Segmenter, quiet
+
+
+class _Candidate(NamedTuple):
+    mask: PackedMask
+    predicted_iou: float
+
+
+@torch.no_grad()
+def segment_everything(
+    segmenter: Segmenter,
+    embedding: Embedding,
+    points_per_side: int = 16,
+    predicted_iou_threshold: float = 0.88,
+    stability_threshold: float = 0.95,
+    nms_threshold: float = 0.7,
+    stability_offset: float = 1.0,
+    on_step: OnStep = quiet,
+    chunk_size: int | None = None,
+) -> Objects:
+    """Objects of every image, the best predicted IoU first, unlabelled, scored by predicted IoU.
+
+    Each of points_per_side^2 points, evenly spaced, asks for SAM's three masks. A mask stays when its predicted IoU
+    is above `predicted_iou_threshold`, when its stability reaches `stability_threshold`, and when its bounds overlap
+    those of no better mask by more than `nms_threshold` (IoU). Stability is the IoU between the mask cut
+    `stability_offset` above SAM's logit threshold and the mask cut as far below it. These are the rules and defaults
+    of SAM's own automatic mask generator, without its crops. `on_step` gets the points done so far, of all images;
+    `chunk_size` as in `segment`.
+
+    Raises:
+        BadInput: the embedding was made by another segmenter.
+    """
+    check_embedding(segmenter, embedding)
+    size = (embedding.height, embedding.width)
+    chunk_size = chunk_size or prompts_per_chunk(segmenter.config)
+    objects: list[SegmentedObject] = []
+    done = 0
+    for frame, features in enumerate(embedding.features):
+        prompts = _grid(frame, points_per_side, *size)
+        candidates: list[_Candidate] = []
+        for start in range(0, len(prompts), chunk_size):
+            chunk = prompts[start : start + chunk_size]
+            logits, ious = decode(segmenter, features, chunk, size, three=True)
+            confident = ious > predicted_iou_threshold
+            for mask, iou in zip(logits[confident], ious[confident].tolist(), strict=True):
+                full = upscale(segmenter.config, mask, size)
+                if _stability(full, stability_offset) >= stability_threshold:
+                    candidates.append(_Candidate(pack(full > 0), iou))
+            done += len(chunk)
+            on_step(done)
+        objects += _distinct(frame, candidates, nms_threshold)
+    return Objects(tuple(objects), len(embedding.features), *size)
+
+
+def _grid(frame: int, points_per_side: int, height: int, width: int) -> list[Prompt]:
+    """Points in the middles of points_per_side^2 equal tiles, row by row."""
+    fractions = [(i + 0.5) / points_per_side for i in range(points_per_side)]
+    return [Prompt(frame, None, (Point(x * width, y * height, 1),)) for y in fractions for x in fractions]
+
+
+def _stability(logits: torch.Tensor, offset: float) -> float:
+    wide = int((logits > -offset).sum())
+    return int((logits > offset).sum()) / wide if wide else 0.0
+
+
+def _distinct(frame: int, candidates: list[_Candidate], nms_threshold: float) -> Iterator[SegmentedObject]:
+    bounds = [mask_bounds(candidate.mask) for candidate in candidates]
+    keys = ("x", "y", "width", "height")
+    scores = torch.tensor([candidate.predicted_iou for candidate in candidates])
+    kept = suppress(corners([dict(zip(keys, box, strict=True)) for box in bounds]), scores, nms_threshold)
+    for i in kept.tolist():
+        score = min(max(candidates[i].predicted_iou, 0.0), 1.0)
+        yield SegmentedObject(frame, bounds[i], "", score, candidates[i].mask)

@@ -1,0 +1,116 @@
+"""The segmenter against the reference implementation: full-size ViT-B under the kit's weights, read from a file in
+the published layout."""
+
+import numpy as np
+import pytest
+import torch
+from trilemma.models.segmentation import decoding, sam
+from trilemma.models.segmentation.architecture import build, detect
+from trilemma.models.segmentation.prompts import Point, Prompt
+from trilemma.tests import reference_kit
+
+HEIGHT, WIDTH = 480, 640
+AREA_TOLERANCE = 20
+"""Pixels of 480 x 640 that may change sides of the threshold, by the kit's notes."""
+
+
+@pytest.fixture(scope="module")
+def case():
+    return reference_kit.case("sam")
+
+
+@pytest.fixture(scope="module")
+def segmenter(case, tmp_path_factory):
+    path = tmp_path_factory.mktemp("sam") / "sam_vit_b_01ec64.pth"
+    torch.save(reference_kit.weights(case), path)
+    loaded = sam.load_segmenter(path)
+    path.unlink()
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def images():
+    return torch.from_numpy(reference_kit.block_image(7, HEIGHT, WIDTH))[None].float() / 255
+
+
+@pytest.fixture(scope="module")
+def embedding(segmenter, images):
+    return sam.encode(segmenter, images)
+
+
+@pytest.fixture(scope="module")
+def given(case):
+    """Box and point prompts of the golden."""
+    inputs = reference_kit.inputs(case)
+    points = tuple(
+        Point(float(x), float(y), int(label))
+        for (x, y), label in zip(inputs["points_xy"], inputs["point_labels"], strict=True)
+    )
+    boxes = [as_box(corners) for corners in inputs["batch_boxes_xyxy"]]
+    return {"box": as_box(inputs["box_xyxy"]), "points": points, "boxes": boxes}
+
+
+def as_box(corners):
+    x0, y0, x1, y1 = map(float, corners)
+    return {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
+
+
+def test_preprocessing(case, segmenter, images):
+    pixels = sam.preprocess(segmenter.config, images)
+    reference_kit.compare(case, {"input_image_after_preprocess": pixels}, atol=1e-6, rtol=1e-6)
+
+
+def test_raw_encoder(case, segmenter):
+    pixels = torch.from_numpy(reference_kit.inputs(case)["preproc"])
+    with torch.no_grad():
+        reference_kit.compare(case, {"encoder_on_preproc": segmenter.image_encoder(pixels)})
+
+
+def test_embedding(case, segmenter, embedding):
+    dense = segmenter.prompt_encoder.get_dense_pe()
+    reference_kit.compare(case, {"embedding": embedding.features, "dense_pe": dense})
+
+
+@pytest.mark.parametrize(
+    ("name", "with_box", "points", "three"),
+    [
+        ("box", True, slice(0), False),
+        ("box_multi", True, slice(0), True),
+        ("point1", False, slice(1), True),
+        ("points", False, slice(2), False),
+        ("box_points", True, slice(2), True),
+    ],
+)
+def test_prompts(case, segmenter, embedding, given, name, with_box, points, three):
+    prompt = Prompt(0, given["box"] if with_box else None, given["points"][points])
+    logits, ious = decoding.decode(segmenter, embedding.features[0], [prompt], (HEIGHT, WIDTH), three)
+    full = torch.stack([decoding.upscale(segmenter.config, mask, (HEIGHT, WIDTH)) for mask in logits[0]])
+    answers = {f"{name}.lowres_logits": logits[0], f"{name}.iou": ious[0], f"{name}.fullres_logits": full}
+    reference_kit.compare(case, answers)
+    with np.load(reference_kit.KIT / case["golden_dev"]) as golden:
+        areas = (full > 0).sum(dim=(1, 2)).numpy()
+        np.testing.assert_allclose(areas, golden[f"out.{name}.mask_area.sub"], atol=AREA_TOLERANCE)
+
+
+def test_boxes_of_an_image_in_one_batch(case, segmenter, embedding, given):
+    prompts = [Prompt(0, box, ()) for box in given["boxes"]]
+    logits, ious = decoding.decode(segmenter, embedding.features[0], prompts, (HEIGHT, WIDTH), three=False)
+    reference_kit.compare(case, {"batch_boxes.lowres_logits": logits, "batch_boxes.iou": ious})
+
+
+@pytest.mark.parametrize(
+    ("file", "heads", "global_blocks"),
+    [
+        ("manifest.json", 12, (2, 5, 8, 11)),
+        ("manifest_vit_l.json", 16, (5, 11, 17, 23)),
+        ("manifest_vit_h.json", 16, (7, 15, 23, 31)),
+    ],
+)
+def test_every_key_of_the_published_files_is_accounted_for(file, heads, global_blocks):
+    published = {entry.name: torch.empty(entry.shape, device="meta") for entry in reference_kit.manifest("sam", file)}
+    config = detect(published, {})
+    assert (config.image_size, config.window_size, config.num_heads) == (1024, 14, heads)
+    assert config.global_blocks == global_blocks
+    network = build(config).state_dict()
+    sam.check_fit(network, published, file)
+    assert set(network) == set(published)
