@@ -35,7 +35,20 @@ class PublishedFile:
 
 
 PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
-    "detector": (),
+    "detector": (
+        PublishedFile(
+            name="groundingdino_swint_ogc.pth",
+            source="https://github.com/IDEA-Research/GroundingDINO/releases/tag/v0.1.0-alpha",
+            bytes=693_997_677,
+            sha256="3b3ca2563c77c69f651d7bd133e97139c186df06231157a64c507099c52bc799",
+        ),
+        PublishedFile(
+            name="groundingdino_swinb_cogcoor.pth",
+            source="https://github.com/IDEA-Research/GroundingDINO/releases/tag/v0.1.0-alpha2",
+            bytes=938_057_991,
+            sha256="46270f7a822e6906b655b729c90613e48929d0f2bb8b9b76fd10a856f3ac6ab7",
+        ),
+    ),
     "segmenter": (),
     "inpainter": (),
 }

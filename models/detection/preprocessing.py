@@ -1,0 +1,92 @@
+"""Pictures of any size, brought to what a Grounding DINO was trained on, and its boxes brought back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from ..errors import BadCheckpoint
+
+MEAN: Final = (0.485, 0.456, 0.406)
+STD: Final = (0.229, 0.224, 0.225)
+"""Of ImageNet's RGB values 0..1."""
+
+MIN_SIDE: Final = 64
+"""Thinner pictures are padded: the network needs more cells than it has queries."""
+
+
+class InputSize(NamedTuple):
+    """The rule for the size of a network's input.
+
+    shortest, longest: the picture is scaled until its shorter side has `shortest` pixels, or, where that is less,
+    its longer side `longest`.
+    square: whether it is then padded to `longest` x `longest` pixels.
+    """
+
+    shortest: int = 800
+    longest: int = 1333
+    square: bool = False
+
+
+def input_size(preprocessor: Mapping[str, Any]) -> InputSize:
+    """The rule in a transformers `preprocessor_config.json`; the published models' where it has none.
+
+    Raises:
+        BadCheckpoint: a size that is neither shortest and longest edge nor the height and width of a square.
+    """
+    size = preprocessor.get("size", {"shortest_edge": 800, "longest_edge": 1333})
+    if isinstance(size, Mapping) and {"shortest_edge", "longest_edge"} <= size.keys():
+        return InputSize(size["shortest_edge"], size["longest_edge"])
+    if isinstance(size, Mapping) and "height" in size and size["height"] == size.get("width"):
+        return InputSize(size["height"], size["height"], square=True)
+    raise BadCheckpoint(
+        f"preprocessor_config.json: the size {size!r} is not one that the detector knows; "
+        'write {"shortest_edge": 800, "longest_edge": 1333}, or equal "height" and "width".'
+    )
+
+
+class Sizes(NamedTuple):
+    """Heights and widths in pixels: of the scaled picture, and of the canvas in whose top left corner it lies."""
+
+    height: int
+    width: int
+    canvas_height: int
+    canvas_width: int
+
+
+def sizes(rule: InputSize, height: int, width: int) -> Sizes:
+    """Sizes for a picture of `height` x `width` pixels; rounded as transformers' image processor rounds them."""
+    small, large = min(height, width), max(height, width)
+    shorter = rule.shortest
+    longer = int(shorter * large / small)
+    if large / small * rule.shortest > rule.longest:
+        exact = rule.longest * small / large
+        shorter, longer = max(1, round(exact)), int(exact * large / small)
+    if shorter == small:
+        longer = large
+    scaled = (shorter, longer) if height <= width else (longer, shorter)
+    if rule.square:
+        return Sizes(*scaled, rule.longest, rule.longest)
+    return Sizes(*scaled, max(MIN_SIDE, scaled[0]), max(MIN_SIDE, scaled[1]))
+
+
+def pixels(images: torch.Tensor, placed: Sizes) -> torch.Tensor:
+    """Network input [B, 3, canvas_height, canvas_width] of RGB images [B, H, W, 3] of values 0..1.
+
+    Bilinear with antialiasing, normalised by ImageNet's statistics; padding has the mean colour.
+    """
+    mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in (MEAN, STD))
+    scaled = F.interpolate(
+        images.permute(0, 3, 1, 2), size=(placed.height, placed.width), mode="bilinear", antialias=True
+    )
+    right, bottom = placed.canvas_width - placed.width, placed.canvas_height - placed.height
+    return F.pad((scaled - mean) / std, (0, right, 0, bottom))
+
+
+def to_picture(boxes: torch.Tensor, placed: Sizes) -> torch.Tensor:
+    """Boxes [..., 4] (centre x, centre y, width, height) as fractions of the canvas, made fractions of the picture."""
+    x, y = placed.canvas_width / placed.width, placed.canvas_height / placed.height
+    return boxes * torch.tensor([x, y, x, y], device=boxes.device)
