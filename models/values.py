@@ -72,11 +72,12 @@ class Objects(NamedTuple):
 
 
 class CropRegion(NamedTuple):
-    """Where one crop came from.
+    """Where one crop came from, and which of its pixels go back.
 
     frame: index of its image in the batch.
     x, y, width, height: the region in image pixels; it may reach beyond the image's borders.
-    mask: float32 [height, width], 0..1, how much of the repainted crop is pasted back.
+    mask_x, mask_y: the image pixel where `mask` begins.
+    mask: float32 [h, w], 0..1, share of the repainted crop in the stitched image; nothing is pasted outside of it.
     """
 
     frame: int
@@ -84,6 +85,8 @@ class CropRegion(NamedTuple):
     y: int
     width: int
     height: int
+    mask_x: int
+    mask_y: int
     mask: torch.Tensor
 
 
