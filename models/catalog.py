@@ -49,7 +49,26 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             sha256="46270f7a822e6906b655b729c90613e48929d0f2bb8b9b76fd10a856f3ac6ab7",
         ),
     ),
-    "segmenter": (),
+    "segmenter": (
+        PublishedFile(
+            name="sam_vit_b_01ec64.pth",
+            source="https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth",
+            bytes=375_042_383,
+            sha256="ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+        ),
+        PublishedFile(
+            name="sam_vit_l_0b3195.pth",
+            source="https://dl.fbaipublicfiles.com/segment_anything/sam_vit_l_0b3195.pth",
+            bytes=1_249_524_607,
+            sha256="3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+        ),
+        PublishedFile(
+            name="sam_vit_h_4b8939.pth",
+            source="https://dl.fbaipublicfiles.com/segment_anything/sam_vit_h_4b8939.pth",
+            bytes=2_564_550_879,
+            sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+        ),
+    ),
     "inpainter": (),
 }
 
