@@ -164,7 +164,7 @@ def detect(
     device = detector.model.device
     boxes, probabilities = [], []
     for start in range(0, frames, batch_size):
-        pixels = preprocessing.pixels(images[start : start + batch_size].to(device), placed)
+        pixels = preprocessing.pixels(images[start : start + batch_size], placed).to(device)
         ids = asked.ids.to(device).expand(len(pixels), -1)
         output = detector.model(pixel_values=pixels, input_ids=ids)
         boxes.append(preprocessing.to_picture(output.pred_boxes, placed).float().cpu())

@@ -70,8 +70,8 @@ def encode(prompt: str, tokenizer: BertWordPieceTokenizer, max_tokens: int) -> P
     tokens = tuple(encoding.tokens)
     if len(tokens) > max_tokens:
         raise BadInput(
-            f"prompt: its {len(phrases)} phrases are {len(tokens)} tokens, and this detector reads at most {max_tokens}; "
-            "use fewer or shorter phrases, or several Detect by Text nodes."
+            f"prompt: its {len(phrases)} phrases are {len(tokens)} tokens, and this detector reads at most "
+            f"{max_tokens}; use fewer or shorter phrases, or several Detect by Text nodes."
         )
     places = torch.tensor(encoding.offsets)
     rows = []
