@@ -80,7 +80,7 @@ def _problems(graph: Mapping[str, Any], node_errors: Mapping[str, Any]) -> Any:
 
 
 def _graph_problem(graph: Mapping[str, Any], error: Mapping[str, Any]) -> Problem:
-    message = ": ".join(filter(None, (error["message"], error["details"])))
+    message = ": ".join(filter(None, (error["message"].rstrip("."), error["details"])))
     node_id = error.get("extra_info", {}).get("node_id")
     return problem_at(graph, node_id, message) if node_id in graph else Problem(message)
 
