@@ -1,0 +1,107 @@
+"""Stable Diffusion models from disk: diffusers folders and single files; never code, never the network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from .. import checkpoints
+from ..errors import BadCheckpoint
+from . import networks, schedulers, single_file
+from .networks import DtypeFor, Networks
+from .stable_diffusion import Inpainter
+
+PIPELINES: Final = ("StableDiffusionInpaintPipeline", "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+CLASSES: Final[dict[str, tuple[str, ...]]] = {
+    "unet": ("UNet2DConditionModel",),
+    "vae": ("AutoencoderKL", "AutoencoderTiny"),
+    "text_encoder": ("CLIPTextModel",),
+    "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
+    "scheduler": schedulers.SUPPORTED,
+}
+"""Parts that are read, and the classes they may be of; a safety checker and the like are left alone."""
+
+WEIGHTS: Final = ("diffusion_pytorch_model", "model", "pytorch_model")
+VARIANTS: Final = (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin")
+TOKENIZER_FILES: Final = ("vocab.json", "merges.txt")
+
+
+def load_inpainter(path: Path, dtype_for: DtypeFor) -> Inpainter:
+    """Read a diffusers folder, or a single file of Stable Diffusion 1.x. All networks get one dtype.
+
+    dtype_for: chooses it, given the number of parameters.
+
+    Raises:
+        BadCheckpoint: another kind of model, a folder with code, or weights that do not fit exactly.
+    """
+    if path.is_dir():
+        return _load_folder(path, dtype_for)
+    parts, tensors = single_file.read(path)
+    return _finish(path.name, parts, tensors, single_file.TOKENIZER, dtype_for)
+
+
+def _load_folder(folder: Path, dtype_for: DtypeFor) -> Inpainter:
+    code = next(folder.rglob("*.py"), None)
+    if code is not None:
+        raise BadCheckpoint(
+            f"{folder.name}: the folder holds code ({code.relative_to(folder).as_posix()}), which is never run; "
+            "choose a model that diffusers' own classes can build."
+        )
+    index = _json(folder / "model_index.json", folder)
+    if index.get("_class_name") not in PIPELINES:
+        raise BadCheckpoint(
+            f"{folder.name}: it holds a {index.get('_class_name')}; this loader reads {', '.join(PIPELINES)}."
+        )
+    for part, accepted in CLASSES.items():
+        _, found = index.get(part) or (None, None)
+        if found not in accepted:
+            raise BadCheckpoint(f"{folder.name}: its {part} is a {found}; this loader reads {', '.join(accepted)}.")
+    parts = {part: _json(folder / part / "config.json", folder) for part in Networks._fields}
+    parts["scheduler"] = _json(folder / "scheduler" / "scheduler_config.json", folder)
+    for part in ("vae", "scheduler"):
+        parts[part]["_class_name"] = index[part][1]
+    for name in TOKENIZER_FILES:
+        if not (folder / "tokenizer" / name).is_file():
+            raise BadCheckpoint(f"{folder.name}: tokenizer/{name} is missing; download the whole folder.")
+    tensors = Networks(*(_weights(folder / part, folder) for part in Networks._fields))
+    return _finish(folder.name, parts, tensors, folder / "tokenizer", dtype_for)
+
+
+def _finish(name: str, parts: Mapping[str, Any], tensors: Networks, tokenizer: Path, dtype_for: DtypeFor) -> Inpainter:
+    from transformers import CLIPTokenizer
+
+    built = networks.build(parts["unet"], parts["vae"], parts["text_encoder"])
+    inputs, latents = built.unet.config.in_channels, built.vae.config.latent_channels
+    if inputs not in (latents, 2 * latents + 1):
+        raise BadCheckpoint(
+            f"{name}: its U-Net has {inputs} input channels; base models have {latents}, inpainting models "
+            f"{2 * latents + 1}."
+        )
+    networks.fill_all(built, tensors, dtype_for, name)
+    words = CLIPTokenizer.from_pretrained(str(tokenizer), local_files_only=True)
+    return Inpainter(*built, words, parts["scheduler"])
+
+
+def _json(path: Path, folder: Path) -> dict[str, Any]:
+    name = path.relative_to(folder).as_posix()
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadCheckpoint(f"{folder.name}: {name} is missing; this loader reads whole diffusers folders.") from None
+    except ValueError as error:
+        raise BadCheckpoint(f"{folder.name}: {name} is not JSON ({error}); download it again.") from error
+
+
+def _weights(part: Path, folder: Path) -> dict[str, torch.Tensor]:
+    for variant in VARIANTS:
+        for name in WEIGHTS:
+            if (part / f"{name}{variant}").is_file():
+                return checkpoints.read(part / f"{name}{variant}").tensors
+    raise BadCheckpoint(
+        f"{folder.name}: no weights in {part.name}/; expected {WEIGHTS[0]} or {WEIGHTS[1]} with one of the endings "
+        f"{', '.join(VARIANTS)}."
+    )

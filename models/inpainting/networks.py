@@ -1,0 +1,99 @@
+"""Networks from their configurations, without weights at first, and strictly filled with a file's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import torch
+from torch import nn
+
+from ..errors import BadCheckpoint
+
+DtypeFor = Callable[[int], torch.dtype]
+"""The dtype for a model of so many parameters."""
+
+TEXT_PREFIX: Final = "text_model."
+POSITION_IDS: Final = "embeddings.position_ids"
+NAMED: Final = 4
+"""How many tensors an error names."""
+
+# AutoencoderKL's attention before diffusers 0.14; most Stable Diffusion 1.x folders still carry these names.
+OLD_ATTENTION: Final = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+
+class Networks(NamedTuple):
+    """The three networks of a Stable Diffusion model."""
+
+    unet: Any
+    vae: Any
+    text_encoder: Any
+
+
+def build(unet: Mapping[str, Any], vae: Mapping[str, Any], text_encoder: Mapping[str, Any]) -> Networks:
+    """The networks of these configurations (`config.json` of diffusers and transformers) on the meta device.
+
+    The VAE's class stands under `_class_name`: AutoencoderKL, the default, or AutoencoderTiny.
+    """
+    import diffusers
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    vae_class = getattr(diffusers, vae.get("_class_name", "AutoencoderKL"))
+    with torch.device("meta"):
+        return Networks(
+            diffusers.UNet2DConditionModel.from_config(dict(unet)),
+            vae_class.from_config(dict(vae)),
+            CLIPTextModel(CLIPTextConfig.from_dict(dict(text_encoder))),
+        )
+
+
+def fill_all(networks: Networks, tensors: Networks, dtype_for: DtypeFor, source: str) -> None:
+    """Fill each network with its state dict, under the names of today's or of older libraries, in one dtype.
+
+    Raises:
+        BadCheckpoint: a tensor is missing, left over or of another shape.
+    """
+    dtype = dtype_for(sum(parameter.numel() for network in networks for parameter in network.parameters()))
+    _fill(networks.unet, tensors.unet, dtype, f"{source}, U-Net")
+    _fill(
+        networks.vae, {_renamed_attention(name): value for name, value in tensors.vae.items()}, dtype, f"{source}, VAE"
+    )
+    _fill(
+        networks.text_encoder,
+        _text_names(networks.text_encoder, tensors.text_encoder),
+        dtype,
+        f"{source}, text encoder",
+    )
+    embeddings = getattr(networks.text_encoder, "text_model", networks.text_encoder).embeddings
+    embeddings.position_ids = torch.arange(networks.text_encoder.config.max_position_embeddings)[None]
+
+
+def _fill(network: nn.Module, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype, source: str) -> None:
+    wanted = network.state_dict()
+    missing = [name for name in wanted if name not in tensors]
+    left_over = [name for name in tensors if name not in wanted]
+    other = [name for name in wanted if name in tensors and wanted[name].shape != tensors[name].shape]
+    found = [
+        f"{len(names)} tensors {what} ({', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''})"
+        for names, what in ((missing, "missing"), (left_over, "unexpected"), (other, "of another shape"))
+        if names
+    ]
+    if found:
+        raise BadCheckpoint(f"{source}: {'; '.join(found)}; the file does not fit a Stable Diffusion model.")
+    # Copies: a file that is replaced on disk must not change a network that is in use.
+    copies = {name: value.to(dtype, copy=True) for name, value in tensors.items()}
+    network.load_state_dict(copies, strict=True, assign=True)
+    network.eval().requires_grad_(False)
+
+
+def _renamed_attention(name: str) -> str:
+    head, _, tail = name.rpartition(".")
+    parent, _, layer = head.rpartition(".")
+    return f"{parent}.{OLD_ATTENTION[layer]}.{tail}" if layer in OLD_ATTENTION else name
+
+
+def _text_names(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """transformers 4 puts everything under `text_model`, 5 nothing; older files also hold the position numbers."""
+    prefix = TEXT_PREFIX if hasattr(network, "text_model") else ""
+    bare = {name.removeprefix(TEXT_PREFIX): value for name, value in tensors.items()}
+    return {prefix + name: value for name, value in bare.items() if name != POSITION_IDS}
