@@ -1,3 +1,246 @@
 """Nodes of the menu Trilemma/Detect."""
 
-NODES = {}
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import host
+from ..models import catalog, drawing
+from ..models.detection import grounding_dino
+from ..models.detection.selection import SORT_BY, SortBy, select
+from ..models.files import fingerprint
+from ..models.values import Detections, Objects
+
+FOLDER = "grounding-dino"
+EXTENSIONS = (".pth", ".safetensors")
+
+
+def _path(name: str) -> Path:
+    return catalog.starter_folder("detector", name) or host.model_path(FOLDER, name)
+
+
+class LoadDetector:
+    DISPLAY_NAME = "Load Detector (Grounding DINO)"
+    CATEGORY = "Trilemma/Detect"
+    DESCRIPTION = (
+        "Loads a Grounding DINO, which finds what a text names: the starter that comes with the pack, or a published "
+        "file or transformers folder from models/grounding-dino."
+    )
+    SEARCH_ALIASES = ["grounding dino loader", "groundingdino", "object detection model", "open vocabulary detector"]
+    RETURN_TYPES = ("TRILEMMA_DETECTOR",)
+    RETURN_NAMES = ("detector",)
+    OUTPUT_TOOLTIPS = ("For Detect by Text.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        names = catalog.starter_names("detector") + host.model_files(FOLDER, EXTENSIONS, folders=True)
+        return {
+            "required": {
+                "model": (names, {"tooltip": "Starters come with the pack and know emoji; other files are yours."}),
+            }
+        }
+
+    @classmethod
+    def IS_CHANGED(cls, model: str) -> str:
+        return fingerprint(_path(model))
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, model: str) -> bool | str:
+        try:
+            _path(model)
+        except FileNotFoundError:
+            return str(catalog.missing_file("detector", model, host.model_folder(FOLDER)))
+        return True
+
+    def run(self, model: str) -> tuple[host.Handle]:
+        with host.without_inference_mode():
+            detector = grounding_dino.load_detector(_path(model))
+        return (host.hold(detector, grounding_dino.modules(detector)),)
+
+
+class DetectByText:
+    DISPLAY_NAME = "Detect by Text"
+    CATEGORY = "Trilemma/Detect"
+    DESCRIPTION = (
+        "Looks for what the prompt names in every image. The raw detections keep all candidates with their "
+        "probabilities, so that Select Detections can move its thresholds without running the network again."
+    )
+    SEARCH_ALIASES = ["grounding dino", "object detection", "find objects", "text to box", "open vocabulary"]
+    RETURN_TYPES = ("TRILEMMA_DETECTIONS",)
+    RETURN_NAMES = ("detections",)
+    OUTPUT_TOOLTIPS = ("All candidates of every image, for Select Detections.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "detector": ("TRILEMMA_DETECTOR", {"tooltip": "From Load Detector (Grounding DINO)."}),
+                "image": ("IMAGE", {"tooltip": "One image or a batch; an alpha channel is ignored."}),
+                "prompt": (
+                    "STRING",
+                    {
+                        "default": "a cat . a dog",
+                        "multiline": True,
+                        "tooltip": "What to look for: phrases separated by full stops, commas, semicolons or lines.",
+                    },
+                ),
+            },
+            "optional": {
+                "batch_size": (
+                    "INT",
+                    {
+                        "default": 1,
+                        "min": 1,
+                        "max": 64,
+                        "tooltip": "Images looked at together. A published model takes 1.5 GB for each.",
+                        "advanced": True,
+                    },
+                ),
+            },
+        }
+
+    def run(self, detector: host.Handle, image: torch.Tensor, prompt: str, batch_size: int = 1) -> tuple[Detections]:
+        frames, height, width = image.shape[:3]
+        batch_size = min(batch_size, frames)
+        memory = grounding_dino.memory_bytes(detector.model, batch_size, height, width)
+        with host.placed(detector, memory=memory), host.progress(frames) as on_step:
+            detections = host.halving(
+                lambda size: grounding_dino.detect(detector.model, image, prompt, size, on_step), batch_size
+            )
+        return (detections,)
+
+
+class SelectDetections:
+    DISPLAY_NAME = "Select Detections"
+    CATEGORY = "Trilemma/Detect"
+    DESCRIPTION = (
+        "Turns raw detections into boxes: thresholds, overlap removal, names, sizes and order. When nothing is left of "
+        "an image, the report says what came nearest, and which threshold would have kept it."
+    )
+    SEARCH_ALIASES = ["box threshold", "text threshold", "nms", "filter boxes", "sort boxes", "detection threshold"]
+    RETURN_TYPES = ("BOUNDING_BOX", "STRING")
+    RETURN_NAMES = ("boxes", "report")
+    OUTPUT_TOOLTIPS = (
+        "One list of boxes per image, pixels, with label and score; an image without any has an empty list.",
+        "What was found in each image, or why nothing was.",
+    )
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        def share(default: float, tooltip: str, **options: Any) -> tuple[str, dict[str, Any]]:
+            limits = {"min": 0.0, "max": 1.0, "step": 0.01, "tooltip": tooltip}
+            return ("FLOAT", {"default": default, **limits, **options})
+
+        return {
+            "required": {
+                "detections": ("TRILEMMA_DETECTIONS", {"tooltip": "From Detect by Text."}),
+                "box_threshold": share(0.35, "A box is kept when its score is higher."),
+                "text_threshold": share(
+                    0.25,
+                    "A box is kept when a word that only its own phrase has is likelier than this. It matters for "
+                    "phrases that share words, such as red car and blue car.",
+                ),
+            },
+            "optional": {
+                "nms_threshold": share(
+                    0.7, "Of boxes with the same label that overlap by more than this IoU, the best stays; 1 keeps all."
+                ),
+                "top_k": (
+                    "INT",
+                    {"default": 0, "min": 0, "max": 1000, "tooltip": "At most so many boxes per image; 0 keeps all."},
+                ),
+                "sort_by": (list(SORT_BY), {"tooltip": "Best first, largest first, or by the left edge."}),
+                "labels": (
+                    "STRING",
+                    {"default": "", "tooltip": "Phrases of the prompt to keep, separated by commas; empty keeps all."},
+                ),
+                "min_area": share(0.0, "Smallest box to keep, as a fraction of the image.", step=0.001),
+                "max_area": share(1.0, "Largest box to keep, as a fraction of the image.", step=0.001),
+            },
+        }
+
+    def run(
+        self,
+        detections: Detections,
+        box_threshold: float,
+        text_threshold: float,
+        nms_threshold: float = 0.7,
+        top_k: int = 0,
+        sort_by: SortBy = "score",
+        labels: str = "",
+        min_area: float = 0.0,
+        max_area: float = 1.0,
+    ) -> dict[str, Any]:
+        selection = select(
+            detections,
+            box_threshold=box_threshold,
+            text_threshold=text_threshold,
+            nms_threshold=nms_threshold,
+            top_k=top_k,
+            sort_by=sort_by,
+            labels=labels,
+            min_area=min_area,
+            max_area=max_area,
+        )
+        return {"ui": {"text": [selection.report]}, "result": tuple(selection)}
+
+
+class DrawDetections:
+    DISPLAY_NAME = "Draw Detections"
+    CATEGORY = "Trilemma/Detect"
+    DESCRIPTION = (
+        "Draws boxes with their labels, and masks where objects are connected, in colours that people with any colour "
+        "vision tell apart, readable on any background."
+    )
+    SEARCH_ALIASES = ["draw boxes", "bounding box preview", "annotate", "visualize detections", "show labels"]
+    RETURN_TYPES = ("IMAGE",)
+    RETURN_NAMES = ("image",)
+    OUTPUT_TOOLTIPS = ("The images with boxes, labels and masks on them; an alpha channel stays as it was.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "image": ("IMAGE", {"tooltip": "The images that the boxes belong to."}),
+                "boxes": ("BOUNDING_BOX", {"tooltip": "One list of boxes per image, or one for all; pixels."}),
+            },
+            "optional": {
+                "objects": ("TRILEMMA_OBJECTS", {"tooltip": "Segmented objects of the same images, drawn as masks."}),
+                "show_scores": ("BOOLEAN", {"default": True, "tooltip": "Write the score behind the label."}),
+                "line_width": (
+                    "INT",
+                    {"default": 0, "min": 0, "max": 64, "tooltip": "In pixels; 0 follows the size of the image."},
+                ),
+                "mask_opacity": (
+                    "FLOAT",
+                    {"default": 0.4, "min": 0.0, "max": 1.0, "step": 0.05, "tooltip": "How much masks cover."},
+                ),
+            },
+        }
+
+    def run(
+        self,
+        image: torch.Tensor,
+        boxes: Any,
+        objects: Objects | None = None,
+        show_scores: bool = True,
+        line_width: int = 0,
+        mask_opacity: float = 0.4,
+    ) -> tuple[torch.Tensor]:
+        drawn = drawing.draw(image, boxes, objects, line_width, mask_opacity, show_scores)
+        return (host.intermediate(drawn),)
+
+
+NODES = {
+    "TrilemmaLoadDetector": LoadDetector,
+    "TrilemmaDetectByText": DetectByText,
+    "TrilemmaSelectDetections": SelectDetections,
+    "TrilemmaDrawDetections": DrawDetections,
+}

@@ -21,14 +21,12 @@ MIN_SIDE: Final = 64
 class InputSize(NamedTuple):
     """The rule for the size of a network's input.
 
-    shortest, longest: the picture is scaled until its shorter side has `shortest` pixels, or, where that is less,
-    its longer side `longest`.
-    square: whether it is then padded to `longest` x `longest` pixels.
+    The picture is scaled until its shorter side has `shortest` pixels, or, where that is less, its longer side
+    `longest`. A network whose two numbers are the same has seen squares only: pictures are padded to a square.
     """
 
     shortest: int = 800
     longest: int = 1333
-    square: bool = False
 
 
 def input_size(preprocessor: Mapping[str, Any]) -> InputSize:
@@ -41,7 +39,7 @@ def input_size(preprocessor: Mapping[str, Any]) -> InputSize:
     if isinstance(size, Mapping) and {"shortest_edge", "longest_edge"} <= size.keys():
         return InputSize(size["shortest_edge"], size["longest_edge"])
     if isinstance(size, Mapping) and "height" in size and size["height"] == size.get("width"):
-        return InputSize(size["height"], size["height"], square=True)
+        return InputSize(size["height"], size["height"])
     raise BadCheckpoint(
         f"preprocessor_config.json: the size {size!r} is not one that the detector knows; "
         'write {"shortest_edge": 800, "longest_edge": 1333}, or equal "height" and "width".'
@@ -68,7 +66,7 @@ def sizes(rule: InputSize, height: int, width: int) -> Sizes:
     if shorter == small:
         longer = large
     scaled = (shorter, longer) if height <= width else (longer, shorter)
-    if rule.square:
+    if rule.shortest == rule.longest:
         return Sizes(*scaled, rule.longest, rule.longest)
     return Sizes(*scaled, max(MIN_SIDE, scaled[0]), max(MIN_SIDE, scaled[1]))
 

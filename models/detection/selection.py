@@ -12,7 +12,7 @@ tokens exceed the text threshold, strung together; ours is always one whole phra
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 import torch
 
@@ -22,6 +22,7 @@ from ..values import Detections
 from .prompt import SEPARATORS
 
 SortBy = Literal["score", "area", "left to right"]
+SORT_BY: Final = get_args(SortBy)
 
 
 class Selection(NamedTuple):
@@ -35,13 +36,15 @@ class Named(NamedTuple):
     """The queries of one image under their names.
 
     corners: float32 [Q, 4], left, top, right, bottom in pixels, inside the image.
-    score: float64 [Q], of the phrase that names the query; a threshold of two decimals compares exactly.
+    phrase_scores: float64 [Q, P], so that a threshold of two decimals compares exactly.
+    score: float64 [Q], of the phrase that names the query.
     certainty: float64 [Q], the highest probability of that phrase's own words.
     name: int64 [Q], index of the phrase.
     area: float32 [Q], as a fraction of the image.
     """
 
     corners: torch.Tensor
+    phrase_scores: torch.Tensor
     score: torch.Tensor
     certainty: torch.Tensor
     name: torch.Tensor
@@ -88,7 +91,8 @@ def select(
             lines.append(f"image {frame}: nothing kept")
             lines += _why(detections, named, wanted, allowed, box_threshold, text_threshold)
     total = sum(map(len, boxes))
-    return Selection(boxes, "\n".join([f"{total} boxes in {len(boxes)} images", *lines]))
+    head = f"{total} box{'es' * (total != 1)} in {len(boxes)} image{'s' * (len(boxes) != 1)}"
+    return Selection(boxes, "\n".join([head, *lines]))
 
 
 def name_queries(detections: Detections, frame: int) -> Named:
@@ -103,7 +107,7 @@ def name_queries(detections: Detections, frame: int) -> Named:
     centre, size = detections.boxes[frame].split(2, dim=1)
     corners = torch.cat([centre - size / 2, centre + size / 2], dim=1).clamp(0, 1)
     area = (corners[:, 2:] - corners[:, :2]).prod(dim=1)
-    return Named(corners * scale, score, certainty, name, area)
+    return Named(corners * scale, scores, score, certainty, name, area)
 
 
 def own_tokens(detections: Detections) -> torch.Tensor:
@@ -185,12 +189,14 @@ def _why(
             lines.append(f"  {phrase}: best score {score:.3f}; {' and '.join(remedies)} would keep it")
         elif bool(of_phrase.any()):
             best = of_phrase.nonzero().flatten()[named.score[of_phrase].argmax()]
+            score, area = float(named.score[best]), float(named.area[best])
             lines.append(
-                f"  {phrase}: best score {float(named.score[best]):.3f}, but it covers {float(named.area[best]):.4f} of "
-                "the image; change min_area or max_area to keep it"
+                f"  {phrase}: best score {score:.3f}, but it covers {area:.4f} of the image; move min_area or max_area"
             )
         else:
-            lines.append(f"  {phrase}: fits no box better than the other phrases do; ask for it alone")
+            best = named.phrase_scores[:, index].argmax()
+            score, winner = float(named.phrase_scores[best, index]), detections.phrases[int(named.name[best])]
+            lines.append(f"  {phrase}: best score {score:.3f}, on a box that fits {winner!r} better; ask for it alone")
     return lines
 
 
