@@ -1,0 +1,37 @@
+"""Finds a real ComfyUI for the tests in this folder; without one they are skipped."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from trilemma.tests.comfyui import server
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="session")
+def comfyui():
+    """Path of the ComfyUI checkout."""
+    checkout = server.comfyui_path()
+    if checkout is None:
+        pytest.skip("no ComfyUI at COMFYUI_PATH or ~/comfy/ComfyUI")
+    return checkout
+
+
+@pytest.fixture(scope="session")
+def live(comfyui, tmp_path_factory):
+    """A running server with the pack and the test nodes of `steps_pack`."""
+    with server.running(comfyui, tmp_path_factory.mktemp("comfyui"), (HERE / "steps_pack",)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def probed(comfyui, tmp_path_factory):
+    """Answers of `probes.py`, all asked in one process of ComfyUI: {probe: answer}."""
+    base = tmp_path_factory.mktemp("probes")
+    command = [server.comfyui_python(comfyui), str(HERE / "probes.py"), str(comfyui), str(base)]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=300, env=dict(os.environ))
+    assert finished.returncode == 0, finished.stderr[-5000:]
+    return json.loads(finished.stdout.splitlines()[-1])

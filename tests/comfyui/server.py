@@ -1,0 +1,167 @@
+"""A real ComfyUI server for tests, started with a base folder of its own, and a client of its API."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PACK = Path(__file__).resolve().parents[2]
+START_SECONDS = 180
+
+
+def comfyui_path() -> Path | None:
+    """The checkout at COMFYUI_PATH, else ~/comfy/ComfyUI, if there is one."""
+    path = Path(os.environ.get("COMFYUI_PATH", "~/comfy/ComfyUI")).expanduser()
+    return path.resolve() if (path / "comfy" / "model_management.py").is_file() else None
+
+
+def comfyui_python(checkout: Path) -> str:
+    """COMFYUI_PYTHON, else the Python of a virtual environment in or beside the checkout, else this one."""
+    beside = [checkout / ".venv/bin/python", checkout / "venv/bin/python", checkout.parent / "venv/bin/python"]
+    found = [str(python) for python in beside if python.exists()]
+    return os.environ.get("COMFYUI_PYTHON") or (found or [sys.executable])[0]
+
+
+@contextlib.contextmanager
+def running(checkout: Path, base: Path, packs: tuple[Path, ...] = ()) -> Iterator[Server]:
+    """A server on the CPU with this pack and `packs` as its only custom nodes; all its files are below `base`."""
+    for folder in ("custom_nodes", "input", "output", "temp", "user", "models"):
+        (base / folder).mkdir(parents=True, exist_ok=True)
+    for name, pack in {"ComfyUI-Trilemma": PACK, **{pack.name: pack for pack in packs}}.items():
+        (base / "custom_nodes" / name).symlink_to(pack, target_is_directory=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [comfyui_python(checkout), "main.py", "--cpu", "--port", str(port), "--base-directory", str(base)]
+    command += ["--disable-api-nodes", "--database-url", "sqlite:///:memory:"]
+    log = base / "log.txt"
+    with log.open("w") as out:
+        process = subprocess.Popen(command, cwd=checkout, stdout=out, stderr=subprocess.STDOUT)
+    server = Server(f"127.0.0.1:{port}", base, log)
+    try:
+        server.wait_until_up(process)
+        yield server
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@dataclass
+class Run:
+    """What a client sees of one prompt: its events in order, the previews (image bytes), and its history entry."""
+
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    previews: list[bytes] = field(default_factory=list)
+    history: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self.events]
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        return self.history["outputs"]
+
+    def data(self, kind: str) -> list[dict[str, Any]]:
+        return [data for event, data in self.events if event == kind]
+
+
+class Refused(Exception):
+    """The server did not take the request; `answer` is its JSON."""
+
+    def __init__(self, status: int, answer: Any) -> None:
+        self.answer = answer
+        super().__init__(f"{status}: {json.dumps(answer)[:2000]}")
+
+
+class Server:
+    def __init__(self, address: str, base: Path, log: Path) -> None:
+        self.address = address
+        self.base = base
+        self.log = log
+
+    def wait_until_up(self, process: subprocess.Popen) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise RuntimeError(f"ComfyUI ended while it started:\n{self.log.read_text()[-3000:]}")
+            with contextlib.suppress(OSError):
+                self.get("/queue")
+                return
+            time.sleep(0.3)
+        raise RuntimeError(f"ComfyUI was not up after {START_SECONDS} s:\n{self.log.read_text()[-3000:]}")
+
+    def get(self, path: str) -> Any:
+        return self._request(urllib.request.Request(f"http://{self.address}{path}"))
+
+    def post(self, path: str, body: Any) -> Any:
+        data = json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        return self._request(urllib.request.Request(f"http://{self.address}{path}", data, headers))
+
+    def _request(self, request: urllib.request.Request) -> Any:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                content = answer.read()
+        except urllib.error.HTTPError as error:
+            raise Refused(error.code, json.loads(error.read() or b"null")) from error
+        return json.loads(content) if content else None
+
+    def view(self, image: dict[str, str]) -> bytes:
+        """The bytes of a picture that a node has shown."""
+        query = f"filename={image['filename']}&subfolder={image['subfolder']}&type={image['type']}"
+        with urllib.request.urlopen(f"http://{self.address}/view?{query}", timeout=60) as answer:
+            return answer.read()
+
+    def run(self, graph: dict[str, Any], interrupt_at: int | None = None, seconds: float = 300) -> Run:
+        """Queues the graph and follows it to its end; `interrupt_at`: presses cancel at this progress value.
+
+        Refused if anything in the graph is invalid, even if the server would run the rest.
+        """
+        import websocket
+
+        client = uuid.uuid4().hex
+        run = Run()
+        connection = websocket.create_connection(f"ws://{self.address}/ws?clientId={client}", timeout=seconds)
+        with contextlib.closing(connection):
+            connection.send(json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}))
+            queued = self.post("/prompt", {"prompt": graph, "client_id": client, "extra_data": {"extra_pnginfo": {}}})
+            if queued["node_errors"]:
+                raise Refused(200, queued["node_errors"])
+            prompt_id = queued["prompt_id"]
+            while ("executing", None) not in [(kind, data.get("node", 0)) for kind, data in run.events]:
+                message = connection.recv()
+                if isinstance(message, bytes):
+                    run.previews.append(_image_of(message))
+                    continue
+                event = json.loads(message)
+                if event["data"].get("prompt_id") != prompt_id:
+                    continue
+                run.events.append((event["type"], event["data"]))
+                if event["type"] == "progress" and event["data"]["value"] == interrupt_at:
+                    self.post("/interrupt", {"prompt_id": prompt_id})
+        run.history = self.get(f"/history/{prompt_id}")[prompt_id]
+        return run
+
+
+def _image_of(message: bytes) -> bytes:
+    """The picture in a binary preview message: after its format, or after a JSON of stated length."""
+    kind = int.from_bytes(message[:4], "big")
+    return message[8:] if kind == 1 else message[8 + int.from_bytes(message[4:8], "big") :]
