@@ -5,6 +5,7 @@ whole network with the set loss), resumes what was interrupted, and writes model
 """
 
 import argparse
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,14 +18,16 @@ from torch import Tensor, nn
 from . import scenes
 from .detection_loss import set_loss
 from .loop import Schedule, train
-from .prompts import CLS, SEP, VOCABULARY_SIZE, Prompts, build_vocabulary, choose_names, encode, read_vocabulary
+from .prompts import VOCABULARY_SIZE, Prompts, build_vocabulary, choose_names, encode, read_vocabulary
 from .scenes import NAMES, Scene, Sprites
 
 if TYPE_CHECKING:
     from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
 
 RUNS = Path(__file__).parent / "runs"
+STARTER = Path(__file__).parents[1] / "models" / "starter" / "emoji_detector"
 SIZE = 128
+WINDOW = 8
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 STRIDES = (8, 16, 32)
@@ -60,7 +63,7 @@ def build_config() -> "GroundingDinoConfig":
         embed_dim=32,
         depths=[1, 1, 3, 1],
         num_heads=[2, 4, 4, 8],
-        window_size=8,
+        window_size=WINDOW,
         mlp_ratio=2.0,
         out_indices=[2, 3, 4],
         drop_path_rate=0.0,
@@ -245,15 +248,57 @@ def fit(
     train(detector, losses_at, detect, runs / "detector.pt")
 
 
+def export(detector: "GroundingDinoForObjectDetection", vocabulary: list[str], folder: Path) -> None:
+    """Write what `from_pretrained` reads: weights in half precision, configuration, tokenizer, image processor."""
+    from safetensors.torch import load_file, save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    detector.half().save_pretrained(folder)
+    weights = folder / "model.safetensors"
+    (window_index, *_) = (buffer for key, buffer in detector.named_buffers() if key.endswith("relative_position_index"))
+    window_index = window_index.view(WINDOW**2, WINDOW**2)
+    save_file(_complete_for_v4(load_file(weights), window_index), weights, metadata={"format": "pt"})
+    weights.chmod(0o644)
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    _write_json(
+        folder / "tokenizer_config.json",
+        {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": detector.config.max_text_len},
+    )
+    _write_json(
+        folder / "preprocessor_config.json",
+        {
+            "image_processor_type": "GroundingDinoImageProcessor",
+            "size": {"shortest_edge": SIZE, "longest_edge": SIZE},
+            "image_mean": MEAN,
+            "image_std": STD,
+        },
+    )
+
+
+def _complete_for_v4(weights: dict[str, Tensor], window_index: Tensor) -> dict[str, Tensor]:
+    """What transformers 4.x stores and 5.x computes (the index of each Swin window), without the unused last norm."""
+    kept = {key: value for key, value in weights.items() if ".swin.layernorm." not in key}
+    tables = [key for key in kept if key.endswith("relative_position_bias_table")]
+    indices = {table.replace("bias_table", "index"): window_index.clone() for table in tables}
+    return kept | indices
+
+
+def _write_json(path: Path, value: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=scenes.DATA)
     parser.add_argument("--runs", type=Path, default=RUNS, help="where checkpoints are kept")
+    parser.add_argument("--output", type=Path, default=STARTER)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     vocabulary = build_vocabulary(read_vocabulary(arguments.data / "bert" / "vocab.txt"))
-    fit(build_model(), scenes.load_sprites(arguments.data), vocabulary, arguments.runs)
+    detector = build_model()
+    fit(detector, scenes.load_sprites(arguments.data), vocabulary, arguments.runs)
+    export(detector, vocabulary, arguments.output)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
 RUNS = Path(__file__).parent / "runs"
+STARTER = Path(__file__).parents[1] / "models" / "starter" / "emoji_segmenter"
 SIZE = 128
 PATCH = 8
 HEADS = 4
@@ -177,14 +179,36 @@ def fit(sam: "Sam", sprites: Sprites, runs: Path, schedule: Schedule = SCHEDULE)
     train(sam, losses_at, schedule, runs / "segmenter.pt")
 
 
+def export(sam: "Sam", folder: Path) -> None:
+    """Write the state dict in half precision; its metadata says what the shapes cannot tell."""
+    from safetensors.torch import save_file
+
+    unseen = {
+        "architecture": "sam",
+        "image_size": SIZE,
+        "num_heads": HEADS,
+        "global_attn_indexes": GLOBAL_BLOCKS,
+        "decoder_num_heads": DECODER_HEADS,
+        "window_size": WINDOW,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {key: value.half().contiguous() for key, value in sam.state_dict().items()}
+    path = folder / "model.safetensors"
+    save_file(weights, path, metadata={"format": "pt", "trilemma": json.dumps(unseen)})
+    path.chmod(0o644)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=scenes.DATA)
     parser.add_argument("--runs", type=Path, default=RUNS, help="where checkpoints are kept")
+    parser.add_argument("--output", type=Path, default=STARTER)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    fit(build_model(), scenes.load_sprites(arguments.data), arguments.runs)
+    sam = build_model()
+    fit(sam, scenes.load_sprites(arguments.data), arguments.runs)
+    export(sam, arguments.output)
 
 
 if __name__ == "__main__":
