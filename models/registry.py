@@ -10,10 +10,33 @@ SIGNATURES: Final = (
     ("a Grounding DINO detector", ("transformer.decoder.norm.weight", "feat_map.weight")),
     ("a Grounding DINO detector in transformers' layout", ("model.text_projection.weight",)),
     (
-        "a Stable Diffusion 1.x or 2.x checkpoint",
-        ("model.diffusion_model.input_blocks.0.0.weight", "first_stage_model.encoder.conv_in.weight"),
+        "a Stable Diffusion XL checkpoint",
+        ("conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight",),
     ),
+    ("a Stable Diffusion XL refiner", ("conditioner.embedders.0.model.token_embedding.weight",)),
+    ("a Stable Diffusion 3 checkpoint", ("model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight",)),
+    ("a Flux checkpoint", ("model.diffusion_model.double_blocks.0.img_attn.qkv.weight",)),
+    ("a Flux diffusion model without its other parts", ("double_blocks.0.img_attn.qkv.weight",)),
+    (
+        "a Stable Diffusion 2.x checkpoint",
+        ("model.diffusion_model.input_blocks.0.0.weight", "cond_stage_model.model.token_embedding.weight"),
+    ),
+    (
+        "a Stable Diffusion 1.x checkpoint",
+        (
+            "model.diffusion_model.input_blocks.0.0.weight",
+            "first_stage_model.encoder.conv_in.weight",
+            "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight",
+        ),
+    ),
+    ("a Stable Diffusion checkpoint without VAE or text encoder", ("model.diffusion_model.input_blocks.0.0.weight",)),
     ("a diffusion U-Net without its other parts", ("input_blocks.0.0.weight",)),
+    (
+        "a diffusers U-Net without its other parts",
+        ("down_blocks.0.resnets.0.conv1.weight", "time_embedding.linear_1.bias"),
+    ),
+    ("a variational autoencoder", ("encoder.conv_in.weight", "decoder.conv_in.weight")),
+    ("a CLIP text encoder", ("text_model.embeddings.token_embedding.weight",)),
     ("an Inception-v3 network", ("Mixed_5b.branch1x1.conv.weight",)),
 )
 """Name of an architecture, and tensors that only it has together."""

@@ -77,7 +77,8 @@ def read(path: Path) -> tuple[dict[str, dict[str, Any]], Networks]:
     """
     tensors = checkpoints.read(path).tensors
     first_layer = f"{UNET}input_blocks.0.0.weight"
-    if first_layer not in tensors or not any(name.startswith(TEXT_ENCODER) for name in tensors):
+    parts_there = all(any(name.startswith(prefix) for name in tensors) for prefix in (UNET, VAE, TEXT_ENCODER))
+    if first_layer not in tensors or not parts_there:
         raise BadCheckpoint(
             f"{path.name}: it is {identify(tensors)}; this loader reads single files of Stable Diffusion 1.x "
             "that hold U-Net, VAE and text encoder, and diffusers folders."

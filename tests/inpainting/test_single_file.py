@@ -1,0 +1,154 @@
+"""Single files of Stable Diffusion 1.5 inpainting, at full size, with random weights."""
+
+import math
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from trilemma.models.errors import BadCheckpoint
+from trilemma.models.inpainting import single_file
+from trilemma.models.inpainting.loading import load_inpainter
+from trilemma.models.inpainting.stable_diffusion import inpaint, native_resolution
+
+sys.path.insert(0, str(Path(__file__).parent))
+import published_layout as layout
+
+
+def marked(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """One-element tensors that carry the position of their name, with as many dimensions as the real ones."""
+    return {name: torch.full([1] * len(shape), index) for index, (name, shape) in enumerate(shapes.items())}
+
+
+def random_half(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """Random float16 weights with the variance of a usual initialisation, cut from one piece of noise."""
+    noise = torch.randn(2**22, generator=torch.Generator().manual_seed(0)).half()
+    tensors = {}
+    for name, shape in shapes.items():
+        count = math.prod(shape)
+        values = noise.repeat(-(-count // len(noise)))[:count].reshape(shape)
+        inputs = math.prod(shape[1:]) if len(shape) > 1 else 1
+        scale = inputs**-0.5 if len(shape) > 1 else 0.02
+        norm = len(shape) == 1 and name.endswith("weight")
+        tensors[name] = (values * scale + (1 if norm else 0)).half()
+    return tensors
+
+
+def test_layout_has_the_published_sizes():
+    shapes = layout.weights(channels=9)
+    parts = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.transformer.")
+    counts = [sum(math.prod(shape) for name, shape in shapes.items() if name.startswith(part)) for part in parts]
+    assert counts == [859_535_364, 83_653_863, 123_060_480]
+    assert len(shapes) == 686 + 248 + 196
+
+
+def test_names_agree_with_the_conversion_of_diffusers():
+    from diffusers.loaders import single_file_utils
+
+    tensors = marked(layout.weights())
+    unet = single_file_utils.convert_ldm_unet_checkpoint(dict(tensors), {"layers_per_block": 2})
+    vae = single_file_utils.convert_ldm_vae_checkpoint(
+        dict(tensors), {"down_block_types": [0] * 4, "up_block_types": [0] * 4}
+    )
+    ours = single_file._split(tensors, "file")
+    assert {name: int(value) for name, value in ours.unet.items()} == {k: int(v) for k, v in unet.items()}
+    assert {name: int(value) for name, value in ours.vae.items()} == {k: int(v) for k, v in vae.items()}
+
+
+def test_averaged_weights_are_preferred():
+    tensors = marked(layout.weights() | layout.averages() | layout.buffers())
+    unet = single_file._split(tensors, "file").unet
+    assert set(map(int, unet.values())) == {int(tensors[name]) for name in layout.averages()}
+
+
+def test_an_incomplete_average_is_refused():
+    tensors = marked(layout.weights() | layout.averages())
+    del tensors[next(iter(layout.averages()))]
+    with pytest.raises(BadCheckpoint, match="685 tensors belong to no part"):
+        single_file._split(tensors, "file")
+
+
+def test_full_size_file_loads_strictly_and_runs(tmp_path):
+    path = tmp_path / "sd-v1-5-inpainting.safetensors"
+    tensors = random_half(layout.weights()) | {name: torch.zeros(shape) for name, shape in layout.buffers().items()}
+    save_file(tensors, path)
+    sample = {
+        name: tensors[name].clone()
+        for name in (
+            "model.diffusion_model.input_blocks.4.0.skip_connection.weight",
+            "first_stage_model.decoder.up.1.upsample.conv.bias",
+            "cond_stage_model.transformer.text_model.encoder.layers.11.mlp.fc2.bias",
+        )
+    }
+    del tensors
+    inpainter = load_inpainter(path, lambda params: torch.float32 if params == 1_066_249_707 else torch.float64)
+    path.unlink()
+    unet, vae, text_encoder = inpainter.unet.state_dict(), inpainter.vae.state_dict(), inpainter.text_encoder
+    assert len(unet) + len(vae) + len(text_encoder.state_dict()) == len(layout.weights())
+    loaded = (
+        unet["down_blocks.1.resnets.0.conv_shortcut.weight"],
+        vae["decoder.up_blocks.2.upsamplers.0.conv.bias"],
+        dict(text_encoder.named_parameters())[
+            next(name for name in text_encoder.state_dict() if name.endswith("encoder.layers.11.mlp.fc2.bias"))
+        ],
+    )
+    for expected, found in zip(sample.values(), loaded, strict=True):
+        assert torch.equal(found, expected.float())
+    assert not any(value.is_meta for module in inpainter[:3] for value in (*module.parameters(), *module.buffers()))
+    assert native_resolution(inpainter) == 512
+    assert inpainter.tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
+
+    image, mask = torch.rand(1, 64, 64, 3), torch.zeros(1, 64, 64)
+    mask[:, 16:48, 16:48] = 1
+    painted = inpaint(inpainter, image, mask, "a cat", steps=1)
+    assert bool(torch.isfinite(painted).all())
+    assert torch.equal(painted[mask == 0], image[mask == 0])
+    assert not torch.equal(painted, image)
+
+
+def write(path: Path, shapes: dict[str, tuple[int, ...]]) -> Path:
+    """A file with these names, and the number of the U-Net's input channels; all else has one element."""
+    first = "model.diffusion_model.input_blocks.0.0.weight"
+    tensors = {name: torch.zeros([1] * len(shape)) for name, shape in shapes.items()}
+    if first in shapes:
+        tensors[first] = torch.zeros(1, shapes[first][1], 1, 1)
+    save_file(tensors, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shapes", "words"),
+    [
+        ({"image_encoder.patch_embed.proj.weight": (1,), "mask_decoder.iou_token.weight": (1,)}, "Segment Anything"),
+        (
+            {
+                "model.diffusion_model.input_blocks.0.0.weight": (1, 4),
+                "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight": (1,),
+            },
+            "Stable Diffusion XL",
+        ),
+        (
+            {
+                "model.diffusion_model.input_blocks.0.0.weight": (1, 9),
+                "first_stage_model.encoder.conv_in.weight": (1,),
+                "cond_stage_model.model.token_embedding.weight": (1,),
+            },
+            "Stable Diffusion 2.x",
+        ),
+        (layout.weights() | {"control_model.input_hint_block.0.weight": (1,)}, "belong to no part"),
+        (layout.weights(channels=8), "8 input channels"),
+        (layout.weights(), "U-Net: 686 tensors of another shape"),
+        ({name: shape for name, shape in layout.weights().items() if "first_stage" not in name}, "without VAE"),
+    ],
+)
+def test_other_files_are_refused_by_name(tmp_path, shapes, words):
+    with pytest.raises(BadCheckpoint, match=words):
+        load_inpainter(write(tmp_path / "file.safetensors", shapes), lambda params: torch.float32)
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+    path = write(tmp_path / "file.safetensors", layout.weights())
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(BadCheckpoint, match="cut short"):
+        load_inpainter(path, lambda params: torch.float32)
