@@ -112,7 +112,11 @@ def _build(name: str, config: dict[str, Any], tensors: dict[str, torch.Tensor]) 
 
     # transformers would build the network in the type that the configuration names.
     config = {key: value for key, value in config.items() if key not in ("torch_dtype", "dtype")}
-    state = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+    # Copies: the network must not live in a mapped file, which the user may replace while it is loaded.
+    state = {
+        key: value.to(torch.float32 if value.is_floating_point() else value.dtype, copy=True)
+        for key, value in tensors.items()
+    }
     # Not load_state_dict: only from_pretrained translates these names to those of transformers 5.
     model, info = GroundingDinoForObjectDetection.from_pretrained(
         None,
