@@ -65,7 +65,7 @@ class Network(torch.nn.Module):
 @contextlib.contextmanager
 def simulated(device: str, capacity: int | None = None):
     """ComfyUI computing on `device`, which has `capacity` bytes beside what ComfyUI keeps free for itself."""
-    real = management.get_torch_device, management.get_free_memory
+    real = management.get_torch_device, management.get_free_memory, management.vram_state
 
     def free(of=None, torch_free_too=False):
         loaded = sum(model.model_loaded_memory() for model in management.current_loaded_models)
@@ -73,11 +73,12 @@ def simulated(device: str, capacity: int | None = None):
         return (available, available) if torch_free_too else available
 
     management.get_torch_device, management.get_free_memory = lambda: torch.device(device), free
+    management.vram_state = management.VRAMState.NORMAL_VRAM
     try:
         yield
     finally:
         management.unload_all_models()
-        management.get_torch_device, management.get_free_memory = real
+        management.get_torch_device, management.get_free_memory, management.vram_state = real
 
 
 def held(seed: int) -> Handle:
