@@ -34,6 +34,21 @@ def rgb(images: torch.Tensor, what: str = "image") -> torch.Tensor:
     return check_images(images, what)[..., :3]
 
 
+def check_masks(masks: torch.Tensor, what: str = "mask") -> torch.Tensor:
+    """The masks [B, H, W], or one mask [H, W], as float32 [B, H, W].
+
+    Raises:
+        BadInput: another shape, no pixels, or values that are not finite.
+    """
+    if not isinstance(masks, torch.Tensor) or masks.ndim not in (2, 3) or 0 in masks.shape:
+        found = tuple(masks.shape) if isinstance(masks, torch.Tensor) else type(masks).__name__
+        raise BadInput(f"{what}: expected masks of shape [batch, height, width], found {found}.")
+    masks = masks.float().reshape(-1, *masks.shape[-2:])
+    if not bool(torch.isfinite(masks).all()):
+        raise BadInput(f"{what}: the mask holds NaN or infinite values; repair what made it.")
+    return masks
+
+
 def match_masks(masks: torch.Tensor, frames: int, height: int, width: int, what: str = "mask") -> torch.Tensor:
     """Masks for a batch of images: float32 [frames, height, width], values 0..1.
 
@@ -43,12 +58,7 @@ def match_masks(masks: torch.Tensor, frames: int, height: int, width: int, what:
     Raises:
         BadInput: another shape, another number of masks than images, another aspect ratio, values not finite.
     """
-    if not isinstance(masks, torch.Tensor) or masks.ndim not in (2, 3):
-        found = tuple(masks.shape) if isinstance(masks, torch.Tensor) else type(masks).__name__
-        raise BadInput(f"{what}: expected masks of shape [batch, height, width], found {found}.")
-    masks = masks.float().reshape(-1, *masks.shape[-2:])
-    if not bool(torch.isfinite(masks).all()):
-        raise BadInput(f"{what}: the mask holds NaN or infinite values; repair what made it.")
+    masks = check_masks(masks, what)
     if len(masks) not in (1, frames):
         raise BadInput(f"{what}: {len(masks)} masks for {frames} images; give one mask per image, or one for all.")
     found_height, found_width = masks.shape[-2:]

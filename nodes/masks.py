@@ -1,3 +1,212 @@
 """Nodes of the menu Trilemma/Masks."""
 
-NODES = {}
+from typing import Any
+
+import torch
+
+from .. import host
+from ..models import masks
+from ..models.images import check_masks
+from ..models.objects import boxes, read_indices, read_labels, report, select, separate, union
+from ..models.values import Objects
+
+MAX_SIDE = 16384
+"""Side in pixels of the largest image that ComfyUI makes."""
+
+
+class SelectObjects:
+    DISPLAY_NAME = "Select Objects"
+    CATEGORY = "Trilemma/Masks"
+    DESCRIPTION = (
+        "Keeps the segmented objects that pass every filter: by label, score, area, and place in their image's list."
+    )
+    SEARCH_ALIASES = ["filter objects", "filter masks", "pick object", "object by label", "segs filter"]
+    RETURN_TYPES = ("TRILEMMA_OBJECTS", "BOUNDING_BOX", "STRING")
+    RETURN_NAMES = ("objects", "boxes", "report")
+    OUTPUT_TOOLTIPS = (
+        "The objects that are left, for the same images.",
+        "Their boxes with label and score, one list for each image.",
+        "One line for each object that is left: image, index, label, score, area, place.",
+    )
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        score = {"min": 0.0, "max": 1.0, "step": 0.01}
+        area = {"min": 0, "max": MAX_SIDE**2}
+        return {
+            "required": {
+                "objects": ("TRILEMMA_OBJECTS", {"tooltip": "From Segment or Segment Everything."}),
+            },
+            "optional": {
+                "labels": (
+                    "STRING",
+                    {"default": "", "tooltip": "Labels to keep, with commas between them; empty keeps all."},
+                ),
+                "min_score": ("FLOAT", {**score, "default": 0.0, "tooltip": "Lowest score to keep."}),
+                "max_score": ("FLOAT", {**score, "default": 1.0, "tooltip": "Highest score to keep."}),
+                "min_area": (
+                    "INT",
+                    {**area, "default": 0, "tooltip": "Smallest mask to keep, in pixels; 1 drops empty masks."},
+                ),
+                "max_area": (
+                    "INT",
+                    {**area, "default": 0, "tooltip": "Largest mask to keep, in pixels; 0 sets no limit."},
+                ),
+                "indices": (
+                    "STRING",
+                    {
+                        "default": "",
+                        "tooltip": 'Which objects of each image to keep, such as "0, 2-4"; they are counted from 0 as '
+                        "they come in. Empty keeps all.",
+                    },
+                ),
+            },
+        }
+
+    def run(
+        self,
+        objects: Objects,
+        labels: str = "",
+        min_score: float = 0.0,
+        max_score: float = 1.0,
+        min_area: int = 0,
+        max_area: int = 0,
+        indices: str = "",
+    ) -> tuple[Objects, list[list[dict[str, Any]]], str]:
+        kept = select(
+            objects,
+            read_labels(labels),
+            min_score,
+            max_score,
+            min_area,
+            max_area or None,
+            read_indices(indices),
+        )
+        return (kept, boxes(kept), report(kept))
+
+
+class ObjectsToMasks:
+    DISPLAY_NAME = "Objects to Masks"
+    CATEGORY = "Trilemma/Masks"
+    DESCRIPTION = (
+        "Turns objects into masks: one for each image, or one for each object together with its image's index."
+    )
+    SEARCH_ALIASES = ["separate masks", "mask per object", "segs to mask", "union mask"]
+    RETURN_TYPES = ("MASK", "INT")
+    RETURN_NAMES = ("masks", "image_indices")
+    OUTPUT_IS_LIST = (False, True)
+    OUTPUT_TOOLTIPS = (
+        "The masks; one empty mask where no object is.",
+        "For each mask the index of its image in the batch, as a list.",
+    )
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "objects": ("TRILEMMA_OBJECTS", {"tooltip": "From Segment, Segment Everything or Select Objects."}),
+                "mode": (
+                    ["one per image", "one per object"],
+                    {"tooltip": "one per image: the union of its objects. one per object: in the objects' order."},
+                ),
+            },
+        }
+
+    def run(self, objects: Objects, mode: str) -> tuple[torch.Tensor, list[int]]:
+        if mode == "one per object":
+            found, frames = separate(objects)
+        else:
+            found, frames = union(objects), list(range(objects.frames))
+        return (host.intermediate(found), frames)
+
+
+class GrowSoftenMasks:
+    DISPLAY_NAME = "Grow / Soften Masks"
+    CATEGORY = "Trilemma/Masks"
+    DESCRIPTION = "Fills holes, drops islands, grows or shrinks, and softens masks, in this order; exact at any size."
+    SEARCH_ALIASES = [
+        "grow mask",
+        "expand mask",
+        "shrink mask",
+        "blur mask",
+        "feather mask",
+        "fill holes",
+        "erode",
+        "dilate",
+    ]
+    RETURN_TYPES = ("MASK",)
+    RETURN_NAMES = ("mask",)
+    OUTPUT_TOOLTIPS = ("As many masks as came in.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "mask": ("MASK", {"tooltip": "One mask or a batch; soft masks stay soft."}),
+                "grow": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": -MAX_SIDE,
+                        "max": MAX_SIDE,
+                        "tooltip": "Pixels to grow by; below 0 the mask shrinks. The same as the core Grow Mask.",
+                    },
+                ),
+                "soften": (
+                    "FLOAT",
+                    {
+                        "default": 0.0,
+                        "min": 0.0,
+                        "max": 1024.0,
+                        "step": 0.1,
+                        "tooltip": "Standard deviation in pixels of the Gaussian that blurs the edge.",
+                    },
+                ),
+            },
+            "optional": {
+                "tapered_corners": (
+                    "BOOLEAN",
+                    {
+                        "default": True,
+                        "tooltip": "Grow as a diamond; off, as a square. The same as the core Grow Mask.",
+                    },
+                ),
+                "fill_holes": ("BOOLEAN", {"default": False, "tooltip": "First fill what the mask encloses."}),
+                "drop_islands": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": 0,
+                        "max": MAX_SIDE**2,
+                        "tooltip": "Then drop islands of fewer pixels than this; 0 keeps all.",
+                    },
+                ),
+            },
+        }
+
+    def run(
+        self,
+        mask: torch.Tensor,
+        grow: int,
+        soften: float,
+        tapered_corners: bool = True,
+        fill_holes: bool = False,
+        drop_islands: int = 0,
+    ) -> tuple[torch.Tensor]:
+        result = check_masks(mask)
+        if fill_holes:
+            result = masks.fill_holes(result)
+        if drop_islands:
+            result = masks.drop_islands(result, drop_islands)
+        result = masks.soften(masks.grow(result, grow, tapered_corners), soften)
+        return (host.intermediate(result),)
+
+
+NODES = {
+    "TrilemmaSelectObjects": SelectObjects,
+    "TrilemmaObjectsToMasks": ObjectsToMasks,
+    "TrilemmaGrowSoftenMasks": GrowSoftenMasks,
+}

@@ -1,3 +1,262 @@
 """Nodes of the menu Trilemma/Segment."""
 
-NODES = {}
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import host
+from ..models import catalog, objects
+from ..models.errors import MissingFile
+from ..models.files import fingerprint
+from ..models.segmentation.decoding import MASK_CHOICES, decode_bytes, prompts_per_chunk, segment
+from ..models.segmentation.everything import segment_everything
+from ..models.segmentation.prompts import read_prompts
+from ..models.segmentation.sam import Embedding, encode, encode_bytes, load_segmenter
+from ..models.values import Objects
+
+FOLDER = "sams"
+EXTENSIONS = (".pth", ".safetensors")
+
+
+def _path(name: str) -> Path:
+    return catalog.starter_folder("segmenter", name) or host.model_path(FOLDER, name)
+
+
+class LoadSegmenter:
+    DISPLAY_NAME = "Load Segmenter (SAM)"
+    CATEGORY = "Trilemma/Segment"
+    DESCRIPTION = (
+        "Loads a Segment Anything (SAM) model: the starter that comes with the pack, or a file from models/sams."
+    )
+    SEARCH_ALIASES = ["sam loader", "segment anything", "sam vit", "mask model"]
+    RETURN_TYPES = ("TRILEMMA_SEGMENTER",)
+    RETURN_NAMES = ("segmenter",)
+    OUTPUT_TOOLTIPS = ("For Encode Image, Segment and Segment Everything.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        names = catalog.starter_names("segmenter") + host.model_files(FOLDER, EXTENSIONS)
+        return {
+            "required": {
+                "model": (names, {"tooltip": "Starters come with the pack and know emoji; other files are yours."}),
+            }
+        }
+
+    @classmethod
+    def IS_CHANGED(cls, model: str) -> str:
+        return fingerprint(_path(model))
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, model: str) -> bool | str:
+        try:
+            _path(model)
+        except MissingFile:
+            return str(catalog.missing_file("segmenter", model, host.model_folder(FOLDER)))
+        return True
+
+    def run(self, model: str) -> tuple[host.Handle]:
+        with host.without_inference_mode():
+            segmenter = load_segmenter(_path(model), host.compute_dtype)
+        networks = [segmenter.image_encoder, segmenter.prompt_encoder, segmenter.mask_decoder]
+        return (host.hold(segmenter, networks),)
+
+
+class EncodeImage:
+    DISPLAY_NAME = "Encode Image"
+    CATEGORY = "Trilemma/Segment"
+    DESCRIPTION = (
+        "Looks at every image once, the slow part of segmentation. New boxes or points for the same images then cost "
+        "only SAM's small decoder."
+    )
+    SEARCH_ALIASES = ["sam embedding", "image embedding", "sam encode"]
+    RETURN_TYPES = ("TRILEMMA_EMBEDDING",)
+    RETURN_NAMES = ("embedding",)
+    OUTPUT_TOOLTIPS = ("What the segmenter saw, for Segment and Segment Everything.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "segmenter": ("TRILEMMA_SEGMENTER", {"tooltip": "From Load Segmenter (SAM)."}),
+                "image": ("IMAGE", {"tooltip": "One image or a batch; an alpha channel is ignored."}),
+            },
+            "optional": {
+                "batch_size": (
+                    "INT",
+                    {
+                        "default": 1,
+                        "min": 1,
+                        "max": 64,
+                        "tooltip": "Images encoded at once. A ViT-B takes 2.5 GB for each at 1024 pixels.",
+                        "advanced": True,
+                    },
+                ),
+            },
+        }
+
+    def run(self, segmenter: host.Handle, image: torch.Tensor, batch_size: int = 1) -> tuple[Embedding]:
+        batch_size = min(batch_size, len(image))
+        memory = encode_bytes(segmenter.model, batch_size)
+        with host.placed(segmenter, memory=memory), host.progress(len(image)) as on_step:
+            embedding = host.halving(lambda size: encode(segmenter.model, image, size, on_step), batch_size)
+        return (embedding._replace(features=host.intermediate(embedding.features)),)
+
+
+class Segment:
+    DISPLAY_NAME = "Segment"
+    CATEGORY = "Trilemma/Segment"
+    DESCRIPTION = "Cuts out what boxes or points show: one object for each box, with its label and score."
+    SEARCH_ALIASES = ["sam", "sam segment", "box to mask", "points to mask", "grounded sam"]
+    RETURN_TYPES = ("TRILEMMA_OBJECTS", "MASK")
+    RETURN_NAMES = ("objects", "mask")
+    OUTPUT_TOOLTIPS = (
+        "One object per box, in the order of the boxes; for Select Objects, Objects to Masks and Crop Objects.",
+        "For each image, the union of its objects; empty where there are none.",
+    )
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        points = {"default": "", "multiline": True, "placeholder": '[{"x": 120, "y": 80}]'}
+        return {
+            "required": {
+                "segmenter": ("TRILEMMA_SEGMENTER", {"tooltip": "The same that Encode Image used."}),
+                "embedding": ("TRILEMMA_EMBEDDING", {"tooltip": "The images, from Encode Image."}),
+            },
+            "optional": {
+                "boxes": (
+                    "BOUNDING_BOX",
+                    {"tooltip": "Boxes in pixels, from Select Detections or any node that gives bounding boxes."},
+                ),
+                "positive_points": (
+                    "STRING",
+                    {
+                        **points,
+                        "tooltip": 'Points on the object, in pixels: [{"x": 120, "y": 80}]. Without boxes they ask for '
+                        "one object; with boxes each refines the smallest box around it.",
+                    },
+                ),
+                "negative_points": (
+                    "STRING",
+                    {**points, "tooltip": "Points that do not belong to the object, written the same way."},
+                ),
+                "mask_choice": (
+                    list(MASK_CHOICES),
+                    {
+                        "default": "automatic",
+                        "tooltip": "SAM can answer with three masks, from part to whole. automatic: the best of three "
+                        "for a lone point, else its single answer. best: highest predicted IoU. Others: by area.",
+                    },
+                ),
+            },
+        }
+
+    def run(
+        self,
+        segmenter: host.Handle,
+        embedding: Embedding,
+        boxes: Any = None,
+        positive_points: str = "",
+        negative_points: str = "",
+        mask_choice: str = "automatic",
+    ) -> tuple[Objects, torch.Tensor]:
+        size = (embedding.height, embedding.width)
+        prompts = read_prompts(len(embedding.features), *size, boxes, positive_points, negative_points)
+        config = segmenter.model.config
+        at_once = min(prompts_per_chunk(config), max(1, len(prompts)))
+        with (
+            host.placed(segmenter, memory=decode_bytes(config, at_once, *size)),
+            host.progress(len(prompts)) as on_step,
+        ):
+            found = host.halving(
+                lambda chunk: segment(segmenter.model, embedding, prompts, mask_choice, on_step, chunk), at_once
+            )
+        return (found, host.intermediate(objects.union(found)))
+
+
+class SegmentEverything:
+    DISPLAY_NAME = "Segment Everything"
+    CATEGORY = "Trilemma/Segment"
+    DESCRIPTION = (
+        "Finds all objects without prompts: asks SAM at every point of a grid and keeps what is sure and distinct."
+    )
+    SEARCH_ALIASES = ["automatic mask generator", "segment anything", "amg", "sam everything"]
+    RETURN_TYPES = ("TRILEMMA_OBJECTS", "MASK")
+    RETURN_NAMES = ("objects", "mask")
+    OUTPUT_TOOLTIPS = (
+        "The objects of each image, the surest first, without labels.",
+        "For each image, the union of its objects; empty where there are none.",
+    )
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        fraction = {"min": 0.0, "max": 1.0, "step": 0.01}
+        return {
+            "required": {
+                "segmenter": ("TRILEMMA_SEGMENTER", {"tooltip": "The same that Encode Image used."}),
+                "embedding": ("TRILEMMA_EMBEDDING", {"tooltip": "The images, from Encode Image."}),
+            },
+            "optional": {
+                "points_per_side": (
+                    "INT",
+                    {"default": 16, "min": 1, "max": 128, "tooltip": "The grid has this many points each way."},
+                ),
+                "predicted_iou_threshold": (
+                    "FLOAT",
+                    {**fraction, "default": 0.88, "tooltip": "Masks that SAM itself rates lower are dropped."},
+                ),
+                "stability_threshold": (
+                    "FLOAT",
+                    {
+                        **fraction,
+                        "default": 0.95,
+                        "tooltip": "Masks that change more when SAM's cut-off moves are dropped.",
+                    },
+                ),
+                "nms_threshold": (
+                    "FLOAT",
+                    {**fraction, "default": 0.7, "tooltip": "Of two masks whose boxes overlap more, the surer stays."},
+                ),
+            },
+        }
+
+    def run(
+        self,
+        segmenter: host.Handle,
+        embedding: Embedding,
+        points_per_side: int = 16,
+        predicted_iou_threshold: float = 0.88,
+        stability_threshold: float = 0.95,
+        nms_threshold: float = 0.7,
+    ) -> tuple[Objects, torch.Tensor]:
+        config = segmenter.model.config
+        points = points_per_side**2
+        at_once = min(prompts_per_chunk(config), points)
+        memory = decode_bytes(config, at_once, embedding.height, embedding.width)
+        with host.placed(segmenter, memory=memory), host.progress(len(embedding.features) * points) as on_step:
+            found = host.halving(
+                lambda chunk: segment_everything(
+                    segmenter.model,
+                    embedding,
+                    points_per_side,
+                    predicted_iou_threshold,
+                    stability_threshold,
+                    nms_threshold,
+                    on_step=on_step,
+                    chunk_size=chunk,
+                ),
+                at_once,
+            )
+        return (found, host.intermediate(objects.union(found)))
+
+
+NODES = {
+    "TrilemmaLoadSegmenter": LoadSegmenter,
+    "TrilemmaEncodeImage": EncodeImage,
+    "TrilemmaSegment": Segment,
+    "TrilemmaSegmentEverything": SegmentEverything,
+}

@@ -61,11 +61,11 @@ class Embedding(NamedTuple):
     identity: str
 
 
-def load_segmenter(path: Path, dtype: torch.dtype = torch.float32) -> Segmenter:
+def load_segmenter(path: Path, dtype_for: Callable[[int], torch.dtype] = lambda params: torch.float32) -> Segmenter:
     """Read a SAM checkpoint in the layout of package segment_anything, on the CPU.
 
-    `path` is a `.pth` or `.safetensors` file, or a folder that holds `model.safetensors`. `dtype` is that of the
-    image encoder.
+    `path` is a `.pth` or `.safetensors` file, or a folder that holds `model.safetensors`. `dtype_for` gives the image
+    encoder's dtype for its number of parameters.
 
     Raises:
         BadCheckpoint: the file is broken, of another architecture, or its tensors do not fit a SAM network exactly.
@@ -85,10 +85,9 @@ def load_segmenter(path: Path, dtype: torch.dtype = torch.float32) -> Segmenter:
     check_fit(network.state_dict(), tensors, file.name)
     network = network.to_empty(device="cpu").eval().requires_grad_(False)
     network.load_state_dict(tensors)
-    network["image_encoder"].to(dtype)
-    return Segmenter(
-        network["image_encoder"], network["prompt_encoder"], network["mask_decoder"], config, _identity(tensors)
-    )
+    encoder = network["image_encoder"]
+    encoder.to(dtype_for(sum(parameter.numel() for parameter in encoder.parameters())))
+    return Segmenter(encoder, network["prompt_encoder"], network["mask_decoder"], config, _identity(tensors))
 
 
 def _identity(tensors: Mapping[str, torch.Tensor]) -> str:
