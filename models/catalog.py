@@ -69,7 +69,20 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
         ),
     ),
-    "inpainter": (),
+    "inpainter": (
+        PublishedFile(
+            name="sd-v1-5-inpainting.ckpt",
+            source="https://huggingface.co/stable-diffusion-v1-5/stable-diffusion-inpainting",
+            bytes=4_265_437_280,
+            sha256="c6bbc15e3224e6973459ba78de4998b80b50112b0ae5b5c67113d56b4e366b19",
+        ),
+        PublishedFile(
+            name="sd-v1-5-inpainting.safetensors",
+            source="https://huggingface.co/webui/stable-diffusion-inpainting",
+            bytes=4_265_203_873,
+            sha256="0ec8f8585b104417a8c34a9fbcc1e922a70b8c15490ec4553087f01c8cf33673",
+        ),
+    ),
 }
 
 

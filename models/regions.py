@@ -124,16 +124,16 @@ def stitch(crops: Crops, pictures: torch.Tensor) -> Stitched:
     """
     if not crops.regions:
         return Stitched(crops.images.clone(), ())
-    pictures = rgb(pictures, "repainted").to(crops.images.device)
+    pictures = rgb(pictures, "image").to(crops.images.device)
     count, height, width = pictures.shape[:3]
     if count != len(crops.regions):
         raise BadInput(
-            f"repainted: {count} pictures for {len(crops.regions)} crops; give back one repainted picture per crop, "
-            "in the same order."
+            f"image: {count} repainted pictures for {len(crops.regions)} crops; give back one for each crop, in the same "
+            "order."
         )
     if height != width:
         raise BadInput(
-            f"repainted: pictures of {width} x {height} pixels, but the crops were square; give them back uncut."
+            f"image: repainted pictures of {width} x {height} pixels, but the crops were square; give them back uncut."
         )
     result = crops.images.clone()
     for region, picture in zip(crops.regions, pictures, strict=True):

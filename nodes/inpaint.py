@@ -1,3 +1,323 @@
 """Nodes of the menu Trilemma/Inpaint."""
 
-NODES = {}
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import host
+from ..models import catalog, regions
+from ..models.errors import BadInput
+from ..models.files import fingerprint
+from ..models.images import check_images
+from ..models.inpainting import schedulers, stable_diffusion
+from ..models.inpainting.loading import load_inpainter
+from ..models.inpainting.memory import memory_bytes
+from ..models.values import Crops, Objects
+
+FILES = "checkpoints"
+EXTENSIONS = (".safetensors", ".ckpt", ".pt", ".pth")
+FOLDERS = "diffusers"
+
+
+def _path(name: str) -> Path:
+    key = FOLDERS if name in host.model_files(FOLDERS, (), folders=True) else FILES
+    return catalog.starter_folder("inpainter", name) or host.model_path(key, name)
+
+
+class CropObjects:
+    DISPLAY_NAME = "Crop Objects"
+    CATEGORY = "Trilemma/Inpaint"
+    DESCRIPTION = (
+        "Cuts a square picture around each object, at the size that an inpainting model likes, so that small objects "
+        "are repainted in full detail. Stitch Objects puts the repainted pictures back."
+    )
+    SEARCH_ALIASES = ["crop and stitch", "inpaint crop", "crop by mask", "detailer", "only masked"]
+    RETURN_TYPES = ("IMAGE", "MASK", "TRILEMMA_CROPS")
+    RETURN_NAMES = ("image", "mask", "crops")
+    OUTPUT_TOOLTIPS = (
+        "The pictures to repaint, all of one size. Without any object a single one, with an empty mask.",
+        "For each picture, what will be pasted back.",
+        "Where the pictures came from, for Stitch Objects.",
+    )
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        margin = {"min": 0, "max": 512}
+        return {
+            "required": {"image": ("IMAGE", {"tooltip": "One image or a batch."})},
+            "optional": {
+                "objects": ("TRILEMMA_OBJECTS", {"tooltip": "Objects segmented in these images; or give a mask."}),
+                "mask": ("MASK", {"tooltip": "One mask per image, or one for all; or give objects."}),
+                "inpainter": (
+                    "TRILEMMA_INPAINTER",
+                    {"tooltip": "Pictures get the size that this model was made for; resolution is then not used."},
+                ),
+                "per": (
+                    ["object", "image"],
+                    {
+                        "default": "object",
+                        "tooltip": "One picture for each object, or one for all objects of an image.",
+                    },
+                ),
+                "hole": (
+                    ["object", "box"],
+                    {
+                        "default": "object",
+                        "tooltip": "Repaint the object's own pixels, or its whole box: room for a new shape. "
+                        "A mask is always taken as it is.",
+                    },
+                ),
+                "context_factor": (
+                    "FLOAT",
+                    {
+                        "default": 1.6,
+                        "min": 1.0,
+                        "max": 10.0,
+                        "step": 0.1,
+                        "tooltip": "Side of the picture as a multiple of the object's longer side.",
+                    },
+                ),
+                "resolution": (
+                    "INT",
+                    {"default": 512, "min": 16, "max": 4096, "step": 8, "tooltip": "Side of the pictures in pixels."},
+                ),
+                "size_multiple": (
+                    "INT",
+                    {
+                        "default": 8,
+                        "min": 1,
+                        "max": 256,
+                        "tooltip": "The side is rounded up to a multiple of this.",
+                        "advanced": True,
+                    },
+                ),
+                "grow": ("INT", {**margin, "default": 4, "tooltip": "Pixels repainted around the object."}),
+                "soften": (
+                    "INT",
+                    {**margin, "default": 4, "tooltip": "Further pixels over which the repainted picture fades out."},
+                ),
+            },
+        }
+
+    def run(
+        self,
+        image: torch.Tensor,
+        objects: Objects | None = None,
+        mask: torch.Tensor | None = None,
+        inpainter: host.Handle | None = None,
+        per: regions.Per = "object",
+        hole: regions.HoleShape = "object",
+        context_factor: float = 1.6,
+        resolution: int = 512,
+        size_multiple: int = 8,
+        grow: int = 4,
+        soften: int = 4,
+    ) -> tuple[torch.Tensor, torch.Tensor, Crops]:
+        image = check_images(image)
+        if (objects is None) == (mask is None):
+            found = "neither is" if objects is None else "both are"
+            raise BadInput(f"objects, mask: {found} connected; connect one of them.")
+        if objects is not None:
+            holes = regions.holes_of_objects(objects, image, per, hole)
+        else:
+            holes = regions.holes_of_masks(mask, image)
+        side = resolution if inpainter is None else stable_diffusion.native_resolution(inpainter.model)
+        side = math.ceil(side / size_multiple) * size_multiple
+        return tuple(regions.crop(image, holes, side, context_factor, grow, soften))
+
+
+class StitchObjects:
+    DISPLAY_NAME = "Stitch Objects"
+    CATEGORY = "Trilemma/Inpaint"
+    DESCRIPTION = (
+        "Pastes repainted pictures back where Crop Objects cut them, later ones on top. Everything outside of the "
+        "masks, and an alpha channel, stays bit for bit as it was."
+    )
+    SEARCH_ALIASES = ["crop and stitch", "inpaint stitch", "paste back", "uncrop"]
+    RETURN_TYPES = ("IMAGE", "FLOAT", "STRING")
+    RETURN_NAMES = ("image", "seam_score", "report")
+    OUTPUT_TOOLTIPS = (
+        "The images with the repainted pictures in them.",
+        "How visible the edges of the pastes are: mean step in colour, 0 none, 1 black to white.",
+        "The seam score of each picture, for Preview as Text.",
+    )
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "crops": ("TRILEMMA_CROPS", {"tooltip": "From Crop Objects."}),
+                "image": ("IMAGE", {"tooltip": "The repainted pictures, as many and in the same order."}),
+            },
+        }
+
+    def run(self, crops: Crops, image: torch.Tensor) -> tuple[torch.Tensor, float, str]:
+        stitched = regions.stitch(crops, image)
+        mean = sum(stitched.seams) / max(len(stitched.seams), 1)
+        lines = [
+            f"picture {index}, image {region.frame}: seam {seam:.4f}"
+            for index, (region, seam) in enumerate(zip(crops.regions, stitched.seams, strict=True))
+        ]
+        report = "\n".join(lines) or "Nothing was cut, so nothing is pasted: the images pass through."
+        return (host.intermediate(stitched.images), mean, report)
+
+
+class LoadInpainter:
+    DISPLAY_NAME = "Load Inpainter (Stable Diffusion)"
+    CATEGORY = "Trilemma/Inpaint"
+    DESCRIPTION = (
+        "Loads a Stable Diffusion model for repainting: the starter that comes with the pack, a single file of Stable "
+        "Diffusion 1.x from models/checkpoints, or a folder from models/diffusers. Inpainting models see what "
+        "surrounds the mask; base models work too."
+    )
+    SEARCH_ALIASES = ["stable diffusion inpainting", "inpaint model", "sd-v1-5-inpainting", "diffusers loader"]
+    RETURN_TYPES = ("TRILEMMA_INPAINTER",)
+    RETURN_NAMES = ("inpainter",)
+    OUTPUT_TOOLTIPS = ("For Inpaint by Text and Crop Objects.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        names = [
+            *catalog.starter_names("inpainter"),
+            *host.model_files(FOLDERS, (), folders=True),
+            *host.model_files(FILES, EXTENSIONS),
+        ]
+        return {
+            "required": {
+                "model": (names, {"tooltip": "Starters come with the pack and know emoji; other files are yours."}),
+            }
+        }
+
+    @classmethod
+    def IS_CHANGED(cls, model: str) -> str:
+        return fingerprint(_path(model))
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, model: str) -> bool | str:
+        try:
+            _path(model)
+        except FileNotFoundError:
+            return str(catalog.missing_file("inpainter", model, host.model_folder(FILES)))
+        return True
+
+    def run(self, model: str) -> tuple[host.Handle]:
+        with host.without_inference_mode():
+            inpainter = load_inpainter(_path(model), host.compute_dtype)
+        return (host.hold(inpainter, stable_diffusion.modules(inpainter)),)
+
+
+class InpaintByText:
+    DISPLAY_NAME = "Inpaint by Text"
+    CATEGORY = "Trilemma/Inpaint"
+    DESCRIPTION = (
+        "Repaints what lies under the mask, guided by a text. The picture outside of the mask is given back exactly, "
+        "and an image with an empty mask is not touched."
+    )
+    SEARCH_ALIASES = ["stable diffusion inpaint", "inpainting", "replace object", "generative fill", "sampler"]
+    RETURN_TYPES = ("IMAGE",)
+    RETURN_NAMES = ("image",)
+    OUTPUT_TOOLTIPS = ("The repainted images, for Stitch Objects or to look at.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        text = {"default": "", "multiline": True}
+        return {
+            "required": {
+                "inpainter": ("TRILEMMA_INPAINTER", {"tooltip": "From Load Inpainter (Stable Diffusion)."}),
+                "image": ("IMAGE", {"tooltip": "One image or a batch, best of the size that the model was made for."}),
+                "mask": ("MASK", {"tooltip": "What to repaint: one mask per image, or one for all."}),
+                "prompt": (
+                    "STRING",
+                    {**text, "tooltip": "What shall be seen under the mask. Long prompts are read in pieces."},
+                ),
+            },
+            "optional": {
+                "negative_prompt": ("STRING", {**text, "tooltip": "What shall not be seen."}),
+                "seed": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": 0,
+                        "max": 2**64 - 1,
+                        "control_after_generate": True,
+                        "tooltip": "Image i of the batch is drawn with seed + i, whatever the batch size.",
+                    },
+                ),
+                "steps": ("INT", {"default": 20, "min": 1, "max": 1000, "tooltip": "More steps take longer."}),
+                "guidance_scale": (
+                    "FLOAT",
+                    {
+                        "default": 7.5,
+                        "min": 0.0,
+                        "max": 30.0,
+                        "step": 0.5,
+                        "tooltip": "How closely to follow the prompt. 1 or less: once, without negative prompt.",
+                    },
+                ),
+                "strength": (
+                    "FLOAT",
+                    {
+                        "default": 1.0,
+                        "min": 0.01,
+                        "max": 1.0,
+                        "step": 0.01,
+                        "tooltip": "Below 1 the new picture keeps something of what was there, and takes fewer steps.",
+                    },
+                ),
+                "scheduler": (
+                    schedulers.names(),
+                    {"default": schedulers.OWN, "tooltip": "The sampler; each model brings one of its own."},
+                ),
+                "batch_size": (
+                    "INT",
+                    {
+                        "default": 1,
+                        "min": 1,
+                        "max": 64,
+                        "tooltip": "Images repainted at once; halved by itself when memory runs out.",
+                        "advanced": True,
+                    },
+                ),
+            },
+        }
+
+    def run(
+        self,
+        inpainter: host.Handle,
+        image: torch.Tensor,
+        mask: torch.Tensor,
+        prompt: str,
+        negative_prompt: str = "",
+        seed: int = 0,
+        steps: int = 20,
+        guidance_scale: float = 7.5,
+        strength: float = 1.0,
+        scheduler: str = schedulers.OWN,
+        batch_size: int = 1,
+    ) -> tuple[torch.Tensor]:
+        model, image = inpainter.model, check_images(image)
+        total = len(image) * stable_diffusion.effective_steps(steps, strength)
+        batch_size = min(batch_size, len(image))
+        settings = (prompt, negative_prompt, steps, guidance_scale, strength, scheduler, seed)
+        memory = memory_bytes(model, batch_size, *image.shape[1:3])
+        with host.placed(inpainter, memory=memory), host.progress(total) as on_step:
+            painted = host.halving(
+                lambda size: stable_diffusion.inpaint(model, image, mask, *settings, size, on_step), batch_size
+            )
+        return (host.intermediate(painted),)
+
+
+NODES = {
+    "TrilemmaCropObjects": CropObjects,
+    "TrilemmaStitchObjects": StitchObjects,
+    "TrilemmaLoadInpainter": LoadInpainter,
+    "TrilemmaInpaintByText": InpaintByText,
+}

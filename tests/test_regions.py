@@ -174,7 +174,7 @@ def test_repainted_pictures_may_come_back_larger():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda cut: stitch(cut.crops, torch.zeros(2, 16, 16, 3)), "2 pictures for 1 crops"),
+        (lambda cut: stitch(cut.crops, torch.zeros(2, 16, 16, 3)), "2 repainted pictures for 1 crops"),
         (lambda cut: stitch(cut.crops, torch.zeros(1, 16, 12, 3)), "square"),
         (lambda cut: stitch(cut.crops, torch.full((1, 16, 16, 3), torch.nan)), "NaN"),
         (lambda cut: cropped(cut.crops.images, torch.ones(1, 20, 40)), "aspect"),

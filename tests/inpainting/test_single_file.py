@@ -1,11 +1,13 @@
 """Single files of Stable Diffusion 1.5 inpainting, at full size, with random weights."""
 
+import json
 import math
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from trilemma.models.errors import BadCheckpoint
 from trilemma.models.inpainting import single_file
@@ -21,18 +23,23 @@ def marked(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     return {name: torch.full([1] * len(shape), index) for index, (name, shape) in enumerate(shapes.items())}
 
 
-def random_half(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
-    """Random float16 weights with the variance of a usual initialisation, cut from one piece of noise."""
-    noise = torch.randn(2**22, generator=torch.Generator().manual_seed(0)).half()
-    tensors = {}
+def write_random_half(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
+    """A safetensors file of float16 weights with the variance of a usual initialisation, repeated from one piece of
+    noise and written piece by piece: two gigabytes need not lie in memory."""
+    noise = torch.randn(2**20, generator=torch.Generator().manual_seed(0))
+    header, end = {}, 0
     for name, shape in shapes.items():
-        count = math.prod(shape)
-        values = noise.repeat(-(-count // len(noise)))[:count].reshape(shape)
-        inputs = math.prod(shape[1:]) if len(shape) > 1 else 1
-        scale = inputs**-0.5 if len(shape) > 1 else 0.02
-        norm = len(shape) == 1 and name.endswith("weight")
-        tensors[name] = (values * scale + (1 if norm else 0)).half()
-    return tensors
+        start, end = end, end + 2 * math.prod(shape)
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": (start, end)}
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name, shape in shapes.items():
+            matrix = len(shape) > 1
+            values = noise * math.prod(shape[1:]) ** -0.5 if matrix else noise * 0.02 + name.endswith("weight")
+            piece = values.half().numpy().tobytes()
+            for start in range(0, 2 * math.prod(shape), len(piece)):
+                file.write(piece[: 2 * math.prod(shape) - start])
 
 
 def test_layout_has_the_published_sizes():
@@ -71,18 +78,15 @@ def test_an_incomplete_average_is_refused():
 
 def test_full_size_file_loads_strictly_and_runs(tmp_path):
     path = tmp_path / "sd-v1-5-inpainting.safetensors"
-    tensors = random_half(layout.weights()) | {name: torch.zeros(shape) for name, shape in layout.buffers().items()}
-    save_file(tensors, path)
-    sample = {
-        name: tensors[name].clone()
-        for name in (
-            "model.diffusion_model.input_blocks.4.0.skip_connection.weight",
-            "first_stage_model.decoder.up.1.upsample.conv.bias",
-            "cond_stage_model.transformer.text_model.encoder.layers.11.mlp.fc2.bias",
-        )
-    }
-    del tensors
-    inpainter = load_inpainter(path, lambda params: torch.float32 if params == 1_066_249_707 else torch.float64)
+    write_random_half(path, layout.weights() | layout.buffers())
+    sampled = (
+        "model.diffusion_model.input_blocks.4.0.skip_connection.weight",
+        "first_stage_model.decoder.up.1.upsample.conv.bias",
+        "cond_stage_model.transformer.text_model.encoder.layers.11.mlp.fc2.bias",
+    )
+    with safe_open(path, framework="pt") as file:
+        sample = [file.get_tensor(name).clone() for name in sampled]
+    inpainter = load_inpainter(path, lambda params: torch.float16 if params == 1_066_249_707 else torch.float64)
     path.unlink()
     unet, vae, text_encoder = inpainter.unet.state_dict(), inpainter.vae.state_dict(), inpainter.text_encoder
     assert len(unet) + len(vae) + len(text_encoder.state_dict()) == len(layout.weights())
@@ -93,8 +97,8 @@ def test_full_size_file_loads_strictly_and_runs(tmp_path):
             next(name for name in text_encoder.state_dict() if name.endswith("encoder.layers.11.mlp.fc2.bias"))
         ],
     )
-    for expected, found in zip(sample.values(), loaded, strict=True):
-        assert torch.equal(found, expected.float())
+    for expected, found in zip(sample, loaded, strict=True):
+        assert torch.equal(found, expected)
     assert not any(value.is_meta for module in inpainter[:3] for value in (*module.parameters(), *module.buffers()))
     assert native_resolution(inpainter) == 512
     assert inpainter.tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
