@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 FLOAT_BYTES = 4
 STRIDES = (8, 16, 32, 64)
+PICTURE_FLOATS = 240
+"""Of the picture and its int64 mask, for each cell."""
 
 
 def activation_bytes(config: GroundingDinoConfig, batch_size: int, height: int, width: int) -> int:
@@ -17,16 +19,19 @@ def activation_bytes(config: GroundingDinoConfig, batch_size: int, height: int, 
 
     The peak lies in deformable attention, which holds three copies of the features sampled at every level and point:
     in the encoder for every cell, or, for small pictures, in the decoder for every query beside the queries' attention
-    to one another. The constants are what else was counted to be alive then, in features per cell or query; counted
-    on Swin-T, Swin-B and the starter detector, from 3 tokens (estimate at most 8 % high) to 256 (20 % low).
+    to one another. The other numbers are what was counted to be alive then; on Swin-T, Swin-B and the starter the
+    estimate is 2 % high at 3 tokens and 20 % low at 256.
     """
     cells = sum(ceil(height / stride) * ceil(width / stride) for stride in STRIDES[: config.num_feature_levels])
-    feature = config.d_model * FLOAT_BYTES
-    levels, queries = config.num_feature_levels, config.num_queries
-    encoder = cells * (3 * levels * config.encoder_n_points + 18) * feature
-    decoder = (
-        cells * 14 * feature
-        + queries * (3 * levels * config.decoder_n_points + 16) * feature
-        + queries**2 * config.decoder_attention_heads * FLOAT_BYTES
+    d_model, queries = config.d_model, config.num_queries
+    encoder_samples = config.num_feature_levels * config.encoder_n_points
+    decoder_samples = config.num_feature_levels * config.decoder_n_points
+    encoder = cells * (
+        (3 * encoder_samples + 10) * d_model + 10 * config.encoder_attention_heads * encoder_samples + PICTURE_FLOATS
     )
-    return batch_size * max(encoder, decoder)
+    decoder = (
+        cells * 14 * d_model
+        + queries * ((3 * decoder_samples + 10) * d_model + 10 * config.decoder_attention_heads * decoder_samples)
+        + queries**2 * config.decoder_attention_heads
+    )
+    return batch_size * max(encoder, decoder) * FLOAT_BYTES

@@ -58,13 +58,11 @@ class Sizes(NamedTuple):
 def sizes(rule: InputSize, height: int, width: int) -> Sizes:
     """Sizes for a picture of `height` x `width` pixels; rounded as transformers' image processor rounds them."""
     small, large = min(height, width), max(height, width)
-    shorter = rule.shortest
-    longer = int(shorter * large / small)
-    if large / small * rule.shortest > rule.longest:
-        exact = rule.longest * small / large
-        shorter, longer = max(1, round(exact)), int(exact * large / small)
+    exact = min(rule.shortest, rule.longest * small / large)
+    shorter, longer = round(exact), int(exact * large / small)
     if shorter == small:
         longer = large
+    shorter = max(1, shorter)
     scaled = (shorter, longer) if height <= width else (longer, shorter)
     if rule.shortest == rule.longest:
         return Sizes(*scaled, rule.longest, rule.longest)

@@ -56,7 +56,7 @@ def network() -> torch.nn.Module:
         for name, weight in model.named_parameters():
             # transformers initialises box heads and sampling offsets to constants, which hide mistakes.
             if "bbox_embed" in name or "sampling_offsets" in name:
-                weight.normal_(std=0.3)
+                weight.normal_(std=0.1)
     return model
 
 

@@ -1,0 +1,128 @@
+"""Detection as a whole on a tiny random network: batches, sizes, bad input, memory."""
+
+import pytest
+import torch
+from trilemma.models import catalog
+from trilemma.models.detection import grounding_dino
+from trilemma.models.detection.grounding_dino import Detector, detect, load_detector, memory_bytes
+from trilemma.models.detection.preprocessing import InputSize
+from trilemma.models.detection.prompt import read_vocabulary
+from trilemma.models.detection.selection import select
+from trilemma.models.errors import BadInput
+from trilemma.tests.detection import tiny
+from trilemma.tests.peak_memory import peak_bytes
+
+PROMPT = "a cat . a red car, dog"
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector(tiny.network(), read_vocabulary(), InputSize(128, 192))
+
+
+def run(detector, images, prompt=PROMPT, batch_size=4, on_step=lambda done, preview: None):
+    return detect(detector, images, prompt, batch_size, on_step)
+
+
+def images(count: int, height: int, width: int, channels: int = 3) -> torch.Tensor:
+    return torch.rand(count, height, width, channels, generator=torch.Generator().manual_seed(height + width))
+
+
+def test_shapes_and_ranges(detector):
+    found = run(detector, images(3, 90, 120))
+    queries, tokens = tiny.CONFIG["num_queries"], 2 + 3 * 1 + 6
+    assert found.boxes.shape == (3, queries, 4) and found.boxes.dtype == torch.float32
+    assert found.token_probs.shape == (3, queries, tokens) and found.token_probs.dtype == torch.float32
+    assert len(found.tokens) == tokens and found.phrase_tokens.shape == (3, tokens)
+    assert found.phrases == ("a cat", "a red car", "dog")
+    assert (found.height, found.width) == (90, 120)
+    assert bool(((found.token_probs >= 0) & (found.token_probs <= 1)).all())
+    assert bool(((found.boxes >= 0) & (found.boxes <= 1)).all())
+
+
+def test_answers_are_the_networks_own(detector):
+    batch = images(1, 128, 160)
+    found = run(detector, batch, "cat")
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    with torch.no_grad():
+        expected = detector.model(
+            pixel_values=((batch - mean) / std).permute(0, 3, 1, 2), input_ids=torch.tensor([[101, 4937, 1012, 102]])
+        )
+    torch.testing.assert_close(found.boxes, expected.pred_boxes, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found.token_probs, expected.logits[..., :4].sigmoid(), rtol=0, atol=1e-5)
+
+
+def test_batch_size_does_not_matter(detector):
+    batch = images(5, 70, 110)
+    alone, together = run(detector, batch, batch_size=1), run(detector, batch, batch_size=5)
+    torch.testing.assert_close(alone.boxes, together.boxes, rtol=0, atol=1e-5)
+    torch.testing.assert_close(alone.token_probs, together.token_probs, rtol=0, atol=1e-5)
+
+
+def test_same_input_same_answer(detector):
+    batch = images(2, 64, 64)
+    assert all(map(torch.equal, run(detector, batch)[:3], run(detector, batch)[:3]))
+
+
+def test_alpha_is_ignored(detector):
+    batch = images(1, 64, 80, 4)
+    assert torch.equal(run(detector, batch).boxes, run(detector, batch[..., :3]).boxes)
+
+
+def test_half_precision_images(detector):
+    batch = images(1, 64, 80).half()
+    assert torch.equal(run(detector, batch).boxes, run(detector, batch.float()).boxes)
+
+
+def test_steps_are_reported(detector):
+    steps = []
+    run(detector, images(5, 32, 32), batch_size=2, on_step=lambda done, preview: steps.append((done, preview)))
+    assert steps == [(2, None), (4, None), (5, None)]
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 500), (500, 1), (33, 257), (700, 900)])
+def test_any_size_gives_boxes_inside_the_image(detector, height, width):
+    found = run(detector, images(1, height, width))
+    for box in select(found, box_threshold=0, text_threshold=0, nms_threshold=1).boxes[0]:
+        assert 0 <= box["x"] < width and 0 <= box["y"] < height
+        assert 0 < box["width"] <= width and 0 < box["height"] <= height
+
+
+def test_bad_images_are_refused(detector):
+    broken = images(2, 32, 32)
+    broken[1, 3, 3] = float("nan")
+    with pytest.raises(BadInput, match="image 1 of the batch holds NaN"):
+        run(detector, broken)
+    with pytest.raises(BadInput, match="is empty"):
+        run(detector, torch.zeros(0, 32, 32, 3))
+    with pytest.raises(BadInput, match="expected images of shape"):
+        run(detector, torch.zeros(32, 32, 3))
+
+
+def test_empty_prompt_is_refused(detector):
+    with pytest.raises(BadInput, match="names nothing"):
+        run(detector, images(1, 32, 32), " . ")
+
+
+def test_prompt_longer_than_the_network_reads(detector):
+    with pytest.raises(BadInput, match="reads at most 256"):
+        run(detector, images(1, 32, 32), ", ".join(f"thing {n}" for n in range(100)))
+
+
+@pytest.mark.parametrize(("count", "height", "width"), [(1, 64, 64), (1, 128, 192), (6, 100, 100)])
+def test_memory_estimate_of_a_network_of_any_aspect(detector, count, height, width):
+    batch = images(count, height, width)
+    peak = peak_bytes(lambda: run(detector, batch, batch_size=count))
+    assert 0.7 < memory_bytes(detector, count, height, width) / peak < 1.5
+
+
+@pytest.mark.parametrize(("count", "height", "width"), [(1, 128, 128), (4, 300, 200), (16, 64, 64)])
+def test_memory_estimate_of_the_starter(count, height, width):
+    starter = load_detector(catalog.starter_folder("detector", catalog.starter_names("detector")[0]))
+    batch = images(count, height, width)
+    peak = peak_bytes(lambda: run(starter, batch, "cat, dog, rocket", batch_size=count))
+    assert 0.7 < memory_bytes(starter, count, height, width) / peak < 1.5
+
+
+def test_network_is_the_only_module(detector):
+    assert grounding_dino.modules(detector) == (detector.model,)
