@@ -6,7 +6,7 @@ has no others, so that in `a red car . a blue car` red and blue decide, not car.
 
 Against transformers' `post_process_grounded_object_detection`: boxes and scores are the same for prompts without
 shared words, as long as no full stop or start token outscores all words (there it counts them). Its label is whatever
-tokens exceed the text threshold, strung together; ours is always one whole phrase of the prompt.
+tokens exceed the text threshold, strung together, or nothing; ours is always one whole phrase of the prompt.
 """
 
 from __future__ import annotations
@@ -202,4 +202,5 @@ def _why(
 
 def below(score: float) -> float:
     """The largest threshold of two decimals that a score exceeds; 0 where there is none."""
-    return max(0.0, (math.ceil(score * 100) - 1) / 100)
+    floor = math.floor(score * 100) / 100
+    return floor if floor < score else max(0.0, round(floor - 0.01, 2))

@@ -1,9 +1,12 @@
 """Phrases, captions and the map from tokens to phrases."""
 
+import hashlib
+
 import pytest
 import torch
 from trilemma.models.detection.prompt import VOCABULARY, encode, read_vocabulary, split
 from trilemma.models.errors import BadInput
+from trilemma.tests.detection import berts
 
 
 @pytest.fixture(scope="module")
@@ -51,20 +54,11 @@ def test_caption_is_the_references(tokenizer):
 
 @pytest.mark.parametrize("text", ["a cat . a red car .", "l'été, señor!", "T-Shirt 3.5mm\tjack", "猫 cat", "don't"])
 def test_tokenizer_is_berts(tokenizer, text):
-    from transformers import BertTokenizerFast
-
-    words = VOCABULARY.read_text(encoding="utf-8").splitlines()
-    try:
-        expected = BertTokenizerFast(vocab_file=str(VOCABULARY), do_lower_case=True)
-        assert expected.vocab_size == len(words)
-    except (TypeError, AssertionError):  # transformers 5 takes the vocabulary itself
-        expected = BertTokenizerFast(vocab={word: i for i, word in enumerate(words)}, do_lower_case=True)
+    expected = berts.tokenizer()
     assert tokenizer.encode(text).ids == expected(text)["input_ids"]
 
 
 def test_vocabulary_is_bert_base_uncaseds():
-    import hashlib
-
     assert hashlib.sha256(VOCABULARY.read_bytes()).hexdigest().startswith("07eced37")
     words = VOCABULARY.read_text(encoding="utf-8").splitlines()
     assert len(words) == 30522
