@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
 
 RUNS = Path(__file__).parent / "runs"
-STARTER = Path(__file__).parents[1] / "models" / "starter" / "emoji_detector"
+MODELS = Path(__file__).parents[1] / "models"
+STARTER = MODELS / "starter" / "emoji_detector"
+BERT_VOCABULARY = MODELS / "detection" / "bert_base_uncased_vocab.txt"
 SIZE = 128
 WINDOW = 8
 MEAN = (0.485, 0.456, 0.406)
@@ -295,7 +297,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    vocabulary = build_vocabulary(read_vocabulary(arguments.data / "bert" / "vocab.txt"))
+    vocabulary = build_vocabulary(read_vocabulary(BERT_VOCABULARY))
     detector = build_model()
     fit(detector, scenes.load_sprites(arguments.data), vocabulary, arguments.runs)
     export(detector, vocabulary, arguments.output)

@@ -11,10 +11,16 @@ from torch import Tensor, nn
 
 
 class Schedule(NamedTuple):
-    """How long and how fast to learn. The rate rises linearly over `warmup` steps and falls to zero as a cosine."""
+    """How long and how fast to learn.
+
+    The rate rises linearly over `warmup` steps and falls as a cosine that would end after `horizon` steps (None: after
+    `steps`); a training that stops before its horizon falls linearly to zero over its last `cooldown` steps.
+    """
 
     steps: int
     rate: float
+    horizon: int | None = None
+    cooldown: int = 1
     warmup: int = 200
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.01
@@ -22,7 +28,9 @@ class Schedule(NamedTuple):
 
     def rate_at(self, step: int) -> float:
         rising = min(1.0, (step + 1) / self.warmup)
-        return self.rate * rising * (1 + math.cos(math.pi * step / self.steps)) / 2
+        falling = min(1.0, (self.steps - step) / self.cooldown)
+        cosine = (1 + math.cos(math.pi * step / (self.horizon or self.steps))) / 2
+        return self.rate * rising * falling * cosine
 
 
 def train(

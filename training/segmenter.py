@@ -30,7 +30,7 @@ HEADS = 4
 DECODER_HEADS = 4
 WINDOW = 8
 GLOBAL_BLOCKS = (1, 4)
-SCHEDULE = Schedule(steps=10500, rate=1.2e-3, betas=(0.9, 0.999))
+SCHEDULE = Schedule(steps=7200, rate=1.2e-3, horizon=10500, cooldown=4200, betas=(0.9, 0.999))
 IMAGES = 4
 PROMPTS = 4
 FOCAL_WEIGHT = 20.0
