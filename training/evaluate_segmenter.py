@@ -98,4 +98,4 @@ def _point_prompt(rng: np.random.Generator, mask: np.ndarray) -> Prompt:
 
 
 def _share_above_half(overlaps: Sequence[float]) -> float:
-    return float(np.mean([overlap >= 0.5 for overlap in overlaps]))
+    return sum(overlap >= 0.5 for overlap in overlaps) / max(1, len(overlaps))
