@@ -209,7 +209,10 @@ class DrawDetections:
         return {
             "required": {
                 "image": ("IMAGE", {"tooltip": "The images that the boxes belong to."}),
-                "boxes": ("BOUNDING_BOX", {"tooltip": "One list of boxes per image, or one for all; pixels."}),
+                "boxes": (
+                    "BOUNDING_BOX",
+                    {"forceInput": True, "tooltip": "One list of boxes per image, or one for all; pixels."},
+                ),
             },
             "optional": {
                 "objects": ("TRILEMMA_OBJECTS", {"tooltip": "Segmented objects of the same images, drawn as masks."}),

@@ -129,7 +129,10 @@ class Segment:
             "optional": {
                 "boxes": (
                     "BOUNDING_BOX",
-                    {"tooltip": "Boxes in pixels, from Select Detections or any node that gives bounding boxes."},
+                    {
+                        "forceInput": True,
+                        "tooltip": "Boxes in pixels, from Select Detections or any node that gives bounding boxes.",
+                    },
                 ),
                 "positive_points": (
                     "STRING",

@@ -88,6 +88,8 @@ def test_node_describes_itself(name):
     for section in ("required", "optional"):
         for field, spec in node.INPUT_TYPES().get(section, {}).items():
             assert spec[1].get("tooltip"), field
+            # Left to itself, the page gives an unconnected box of its own making.
+            assert spec[0] != "BOUNDING_BOX" or spec[1].get("forceInput"), field
     page = ROOT / "web" / "docs" / f"{name}.md"
     for field in [*node.INPUT_TYPES().get("required", {}), *node.INPUT_TYPES().get("optional", {}), *node.RETURN_NAMES]:
         assert field in page.read_text(), (page.name, field)

@@ -1,0 +1,73 @@
+"""ComfyUI's real page in Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+from .server import Server
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+READY = """() => window.app?.extensionManager && app.vueAppReady && window.trilemmaReady
+    && app.extensionManager.workflow?.activeWorkflow && !document.querySelector('.p-blockui-mask')"""
+RECORD = """() => {
+    window.seen = {previews: 0, progress: 0, ended: null};
+    const end = (kind) => app.api.addEventListener(kind, (event) => { seen.ended = [kind, event.detail]; });
+    ['execution_success', 'execution_error', 'execution_interrupted'].forEach(end);
+    app.api.addEventListener('b_preview_with_metadata', () => { seen.previews += 1; });
+    app.api.addEventListener('b_preview', () => { seen.previews += 1; });
+    app.api.addEventListener('progress', () => { seen.progress += 1; });
+}"""
+
+
+def chromium() -> str | None:
+    """Path of the browser, where there is one."""
+    return shutil.which("chromium")
+
+
+@contextlib.contextmanager
+def opened(server: Server, new_nodes: bool = True) -> Iterator[Any]:
+    """Playwright's page with ComfyUI loaded and ready; `new_nodes`: the Vue nodes instead of the canvas ones."""
+    from playwright.sync_api import sync_playwright
+
+    server.post("/settings/Comfy.TutorialCompleted", True)
+    server.post("/settings/Comfy.VueNodes.Enabled", new_nodes)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        page = browser.new_page(viewport={"width": 1920, "height": 1080})
+        page.goto(f"http://{server.address}", wait_until="domcontentloaded")
+        page.wait_for_function(READY, timeout=120_000)
+        yield page
+        browser.close()
+
+
+def load_template(page: Any, name: str) -> None:
+    """Loads an example of the pack as a user does: from the template browser."""
+    page.evaluate("() => app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("All Templates").first.click()
+    dialog.get_by_placeholder("Search").first.fill(name)
+    page.get_by_test_id(f"template-workflow-{name}").first.click()
+    page.wait_for_function("(name) => app.graph._nodes.some((node) => node.type.startsWith('Trilemma'))", arg=name)
+
+
+def queue(page: Any) -> None:
+    """Queues the graph that is open; `wait_until_ended` tells how it went."""
+    page.evaluate(RECORD)
+    page.evaluate("() => app.queuePrompt(0, 1)")
+
+
+def wait_until_ended(page: Any, seconds: float = 180) -> dict[str, Any]:
+    """What the page has seen of the run: {"previews", "progress", "ended": [event, detail]}."""
+    page.wait_for_function("() => seen.ended", timeout=seconds * 1000)
+    return page.evaluate("() => seen")
