@@ -128,8 +128,8 @@ def stitch(crops: Crops, pictures: torch.Tensor) -> Stitched:
     count, height, width = pictures.shape[:3]
     if count != len(crops.regions):
         raise BadInput(
-            f"image: {count} repainted pictures for {len(crops.regions)} crops; give back one for each crop, in the same "
-            "order."
+            f"image: {count} repainted pictures for {len(crops.regions)} crops; "
+            "give back one for each crop, in the same order."
         )
     if height != width:
         raise BadInput(

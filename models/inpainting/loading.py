@@ -27,7 +27,8 @@ CLASSES: Final[dict[str, tuple[str, ...]]] = {
 
 WEIGHTS: Final = ("diffusion_pytorch_model", "model", "pytorch_model")
 VARIANTS: Final = (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin")
-TOKENIZER_FILES: Final = ("vocab.json", "merges.txt")
+TOKENIZER_FILES: Final = (("tokenizer.json",), ("vocab.json", "merges.txt"))
+"""Either of these sets is enough: the first is written by transformers 5, the second by all before it."""
 
 
 def load_inpainter(path: Path, dtype_for: DtypeFor) -> Inpainter:
@@ -64,15 +65,15 @@ def _load_folder(folder: Path, dtype_for: DtypeFor) -> Inpainter:
     parts["scheduler"] = _json(folder / "scheduler" / "scheduler_config.json", folder)
     for part in ("vae", "scheduler"):
         parts[part]["_class_name"] = index[part][1]
-    for name in TOKENIZER_FILES:
-        if not (folder / "tokenizer" / name).is_file():
-            raise BadCheckpoint(f"{folder.name}: tokenizer/{name} is missing; download the whole folder.")
+    if not any(all((folder / "tokenizer" / name).is_file() for name in files) for files in TOKENIZER_FILES):
+        expected = " or ".join(" and ".join(files) for files in TOKENIZER_FILES)
+        raise BadCheckpoint(f"{folder.name}: {expected} is missing in tokenizer/; download the whole folder.")
     tensors = Networks(*(_weights(folder / part, folder) for part in Networks._fields))
     return _finish(folder.name, parts, tensors, folder / "tokenizer", dtype_for)
 
 
 def _finish(name: str, parts: Mapping[str, Any], tensors: Networks, tokenizer: Path, dtype_for: DtypeFor) -> Inpainter:
-    from transformers import CLIPTokenizer
+    from transformers import CLIPTokenizerFast
 
     built = networks.build(parts["unet"], parts["vae"], parts["text_encoder"])
     inputs, latents = built.unet.config.in_channels, built.vae.config.latent_channels
@@ -82,7 +83,7 @@ def _finish(name: str, parts: Mapping[str, Any], tensors: Networks, tokenizer: P
             f"{2 * latents + 1}."
         )
     networks.fill_all(built, tensors, dtype_for, name)
-    words = CLIPTokenizer.from_pretrained(str(tokenizer), local_files_only=True)
+    words = CLIPTokenizerFast.from_pretrained(str(tokenizer), local_files_only=True)
     return Inpainter(*built, words, parts["scheduler"])
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,7 @@ from trilemma.models.errors import BadCheckpoint
 from trilemma.models.inpainting import single_file
 from trilemma.models.inpainting.loading import load_inpainter
 from trilemma.models.inpainting.stable_diffusion import inpaint, native_resolution
-
-sys.path.insert(0, str(Path(__file__).parent))
-import published_layout as layout
+from trilemma.tests.inpainting import published_layout as layout
 
 
 def marked(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
