@@ -83,14 +83,14 @@ def decode(
     """
     device = next(segmenter.mask_decoder.parameters()).device
     input_height, input_width = input_size(segmenter.config, *size)
-    scale = torch.tensor([input_width / size[1], input_height / size[0]])
+    scale = torch.tensor([input_width / size[1], input_height / size[0]], dtype=torch.float64)
     points = boxes = None
     if prompts[0].points:
         positions = torch.tensor([[(point.x, point.y) for point in prompt.points] for prompt in prompts]) * scale
         labels = torch.tensor([[point.label for point in prompt.points] for prompt in prompts])
-        points = (positions.to(device), labels.to(device))
+        points = (positions.float().to(device), labels.to(device))
     if prompts[0].box is not None:
-        boxes = (corners([prompt.box for prompt in prompts]) * scale.repeat(2)).to(device)
+        boxes = (corners([prompt.box for prompt in prompts]) * scale.repeat(2)).float().to(device)
     sparse, dense = segmenter.prompt_encoder(points=points, boxes=boxes, masks=None)
     return segmenter.mask_decoder(
         image_embeddings=features[None].to(device),

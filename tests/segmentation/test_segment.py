@@ -1,0 +1,157 @@
+"""Embeddings and prompts to objects, against package segment_anything's own predictor on a small network."""
+
+import numpy as np
+import pytest
+import torch
+from segment_anything import SamPredictor
+from trilemma.models.errors import BadInput
+from trilemma.models.packed import area, unpack
+from trilemma.models.segmentation import decoding, sam
+from trilemma.models.segmentation.prompts import Point, Prompt, read_prompts
+from trilemma.tests.segmentation import tiny
+
+BOXES = [
+    {"x": 5, "y": 5, "width": 35, "height": 25, "label": "cat", "score": 0.75},
+    {"x": 50.5, "y": 10, "width": 30, "height": 35},
+    {"x": 0, "y": 0, "width": 90, "height": 50, "label": "dog"},
+]
+
+
+def pixels(found, height=50, width=90):
+    canvas = np.zeros((height, width), dtype=bool)
+    mask = unpack(found.mask).numpy()
+    canvas[found.mask.y : found.mask.y + mask.shape[0], found.mask.x : found.mask.x + mask.shape[1]] = mask
+    return canvas
+
+
+@pytest.fixture(scope="module")
+def predictor(network, eight_bit):
+    predictor = SamPredictor(network)
+    predictor.set_image(eight_bit[1])
+    return predictor
+
+
+def test_embedding_is_the_predictors(predictor, embedding):
+    torch.testing.assert_close(embedding.features[1:], predictor.features, rtol=1e-5, atol=1e-5)
+    assert (embedding.height, embedding.width) == (50, 90)
+
+
+@pytest.mark.parametrize("batch_size", [2, 3])
+def test_encoding_does_not_depend_on_the_batch(segmenter, images, embedding, batch_size):
+    found = sam.encode(segmenter, images, batch_size).features
+    torch.testing.assert_close(found, embedding.features, rtol=1e-5, atol=1e-5)
+
+
+def test_encoding_tells_its_progress(segmenter, images):
+    done = []
+    sam.encode(segmenter, images[[0, 1, 0]], 2, done.append)
+    assert done == [2, 3]
+
+
+def test_alpha_is_ignored(segmenter, images, embedding):
+    alpha = torch.rand(*images.shape[:3], 1)
+    assert torch.equal(sam.encode(segmenter, torch.cat([images, alpha], dim=-1)).features, embedding.features)
+
+
+@pytest.mark.parametrize(
+    ("box", "points"),
+    [
+        (BOXES[0], ()),
+        (None, (Point(20, 20, 1),)),
+        (None, (Point(20, 20, 1), Point(60.5, 30, 0))),
+        (BOXES[1], (Point(60, 30, 1), Point(5, 5, 0))),
+    ],
+)
+@pytest.mark.parametrize("choice", decoding.MASK_CHOICES)
+def test_masks_are_the_predictors(segmenter, predictor, embedding, box, points, choice):
+    corners = None if box is None else np.array([box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]])
+    coords = np.array([[p.x, p.y] for p in points]) if points else None
+    labels = np.array([p.label for p in points]) if points else None
+    lone_point = box is None and len(points) == 1
+    three = choice != "automatic" or lone_point
+    masks, ious, logits = predictor.predict(coords, labels, corners, multimask_output=three)
+    # 50 of 90 rows: the lower part of the square logits is padding.
+    areas = (logits[:, : round(logits.shape[-1] * 50 / 90)] > 0).sum(axis=(1, 2))
+    by_area = np.argsort(areas, kind="stable")
+    wanted = {"smallest": by_area[0], "middle": by_area[len(by_area) // 2], "largest": by_area[-1]}.get(
+        choice, ious.argmax()
+    )
+    (found,) = decoding.segment(segmenter, embedding, [Prompt(1, box, points)], choice).objects
+    np.testing.assert_array_equal(pixels(found), masks[wanted])
+    score = np.clip(ious[wanted], 0, 1) if box is None else box.get("score", np.clip(ious[wanted], 0, 1))
+    assert found.score == pytest.approx(score, abs=1e-5)
+
+
+def test_objects_keep_what_their_boxes_say(segmenter, embedding):
+    objects = decoding.segment(segmenter, embedding, read_prompts(2, 50, 90, [BOXES, BOXES[:1]]))
+    assert [found.frame for found in objects.objects] == [0, 0, 0, 1]
+    assert [found.label for found in objects.objects] == ["cat", "", "dog", "cat"]
+    assert objects.objects[0].score == objects.objects[3].score == 0.75
+    assert objects.objects[1].box == (50.5, 10, 30, 35)
+    assert (objects.frames, objects.height, objects.width) == (2, 50, 90)
+    assert all(area(found.mask) for found in objects.objects)
+
+
+def test_an_object_from_points_has_its_masks_bounds(segmenter, embedding):
+    (found,) = decoding.segment(segmenter, embedding, [Prompt(0, None, (Point(20, 20, 1),))]).objects
+    rows, columns = np.nonzero(pixels(found))
+    assert found.box == (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+    assert found.label == ""
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 5])
+def test_the_chunk_size_changes_nothing(segmenter, embedding, chunk_size):
+    # 7 boxes, of which two have a point: three runs of alike prompts in the first image.
+    prompts = [Prompt(0, box, ()) for box in BOXES] + [Prompt(0, box, (Point(60, 20, 1),)) for box in BOXES[1:]]
+    prompts += [Prompt(0, BOXES[0], ()), Prompt(1, BOXES[1], ())]
+    steps = []
+    whole = decoding.segment(segmenter, embedding, prompts)
+    parts = decoding.segment(segmenter, embedding, prompts, chunk_size=chunk_size, on_step=steps.append)
+    for expected, found in zip(whole.objects, parts.objects, strict=True):
+        assert found[:3] == expected[:3]
+        assert found.score == pytest.approx(expected.score, abs=1e-5)
+        np.testing.assert_array_equal(pixels(found), pixels(expected))
+    assert steps[-1] == len(prompts)
+    assert max(np.diff([0, *steps])) <= chunk_size
+
+
+def test_no_boxes_give_no_objects(segmenter, embedding):
+    objects = decoding.segment(segmenter, embedding, read_prompts(2, 50, 90, [[], []]))
+    assert objects == ((), 2, 50, 90)
+
+
+def test_where_the_network_sees_nothing_the_mask_is_empty(images, tmp_path):
+    blind = tiny.build()
+    # The upscaled embedding is about 5 everywhere, and the mask token weighs it by -1.
+    blind.mask_decoder.output_upscaling[3].weight.zero_()
+    blind.mask_decoder.output_upscaling[3].bias.fill_(5)
+    for layer in blind.mask_decoder.output_hypernetworks_mlps:
+        layer.layers[2].weight.zero_()
+        layer.layers[2].bias.fill_(-1)
+    segmenter = sam.load_segmenter(tiny.save(blind, tmp_path))
+    embedding = sam.encode(segmenter, images)
+    prompts = [Prompt(0, BOXES[0], ()), Prompt(1, None, (Point(20, 20, 1),))]
+    objects = decoding.segment(segmenter, embedding, prompts)
+    assert [area(found.mask) for found in objects.objects] == [0, 0]
+    assert [found.box for found in objects.objects] == [(5, 5, 35, 25), (0, 0, 0, 0)]
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 300), (300, 1), (33, 64)])
+def test_odd_sizes(segmenter, height, width):
+    embedding = sam.encode(segmenter, torch.rand(1, height, width, 3))
+    prompts = read_prompts(1, height, width, {"x": 0, "y": 0, "width": width, "height": height})
+    (found,) = decoding.segment(segmenter, embedding, prompts).objects
+    assert pixels(found, height, width).shape == (height, width)
+
+
+def test_nan_image(segmenter):
+    images = torch.rand(2, 8, 8, 3)
+    images[1, 3, 3, 0] = torch.nan
+    with pytest.raises(BadInput, match="image 1 of the batch holds NaN"):
+        sam.encode(segmenter, images)
+
+
+def test_an_embedding_of_another_network(embedding, tmp_path):
+    other = sam.load_segmenter(tiny.save(tiny.build(seed=1), tmp_path))
+    with pytest.raises(BadInput, match="embedding: it was made by another segmenter"):
+        decoding.segment(other, embedding, [])
