@@ -64,7 +64,8 @@ def load_template(page: Any, name: str) -> None:
 def queue(page: Any) -> None:
     """Queues the graph that is open; `wait_until_ended` tells how it went."""
     page.evaluate(RECORD)
-    page.evaluate("() => app.queuePrompt(0, 1)")
+    refused = page.evaluate("async () => { await app.queuePrompt(0, 1); return app.lastNodeErrors; }")
+    assert not refused, refused
 
 
 def wait_until_ended(page: Any, seconds: float = 180) -> dict[str, Any]:
