@@ -65,11 +65,13 @@ def running(checkout: Path, base: Path, packs: tuple[Path, ...] = ()) -> Iterato
 
 @dataclass
 class Run:
-    """What a client sees of one prompt: its events in order, the previews (image bytes), and its history entry."""
+    """What a client sees of one prompt: its events in order, the previews (image bytes), and its history entry;
+    `cancelled_at` is the progress value on which it pressed cancel."""
 
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     previews: list[bytes] = field(default_factory=list)
     history: dict[str, Any] = field(default_factory=dict)
+    cancelled_at: int | None = None
 
     @property
     def kinds(self) -> list[str]:
@@ -131,7 +133,8 @@ class Server:
             return answer.read()
 
     def run(self, graph: dict[str, Any], interrupt_at: int | None = None, seconds: float = 300) -> Run:
-        """Queues the graph and follows it to its end; `interrupt_at`: presses cancel at this progress value.
+        """Queues the graph and follows it to its end; `interrupt_at`: presses cancel at the first progress
+        value told that is at least this (ComfyUI skips values when steps are fast).
 
         Refused if anything in the graph is invalid, even if the server would run the rest.
         """
@@ -155,7 +158,10 @@ class Server:
                 if event["data"].get("prompt_id") != prompt_id:
                     continue
                 run.events.append((event["type"], event["data"]))
-                if event["type"] == "progress" and event["data"]["value"] == interrupt_at:
+                if interrupt_at is None or run.cancelled_at is not None or event["type"] != "progress":
+                    continue
+                if event["data"]["value"] >= interrupt_at:
+                    run.cancelled_at = event["data"]["value"]
                     self.post("/interrupt", {"prompt_id": prompt_id})
         run.history = self.get(f"/history/{prompt_id}")[prompt_id]
         return run

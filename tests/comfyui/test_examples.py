@@ -1,0 +1,84 @@
+"""The example workflows in a live ComfyUI server: they run, run again after /free, stop, and match a headless run."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from trilemma import headless
+from trilemma.host import standalone
+from trilemma.tests.comfyui.server import PACK
+
+pytestmark = pytest.mark.host
+
+EXAMPLES = sorted((PACK / "example_workflows" / "api").glob("*.json"))
+
+
+@pytest.fixture(params=EXAMPLES, ids=lambda path: path.stem)
+def example(request):
+    return request.param
+
+
+def inpainting(graph):
+    return [entry for entry in graph.values() if entry["class_type"] == "TrilemmaInpaintByText"]
+
+
+def pictures(live, run):
+    """Node id -> pixels of each picture that the node has shown."""
+    shown = {node_id: ui["images"] for node_id, ui in run.outputs.items() if "images" in ui}
+    return {
+        node_id: [np.asarray(Image.open(io.BytesIO(live.view(image)))) for image in images]
+        for node_id, images in shown.items()
+    }
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(
+        np.array_equal(a, b) for node_id in first for a, b in zip(first[node_id], second[node_id], strict=True)
+    )
+
+
+def test_it_runs_shows_previews_and_runs_again_after_its_models_were_freed(live, example):
+    graph = json.loads(example.read_text())
+
+    run = live.run(graph)
+
+    assert "execution_success" in run.kinds
+    shown = pictures(live, run)
+    savers = {node_id for node_id, entry in graph.items() if entry["class_type"] in ("SaveImage", "PreviewImage")}
+    assert set(shown) == savers and all(shown.values())
+    if inpainting(graph):
+        assert len(run.previews) >= 3
+        assert len(set(run.previews)) == len(run.previews)
+
+    live.post("/free", {"unload_models": True, "free_memory": True})
+    again = live.run(graph)
+    assert not again.data("execution_cached")[0]["nodes"]
+    assert same(pictures(live, again), shown)
+
+
+def test_cancel_stops_the_inpainter_within_one_step(live, example):
+    graph = json.loads(example.read_text())
+    if not inpainting(graph):
+        pytest.skip("repaints nothing")
+    for entry in inpainting(graph):
+        entry["inputs"]["steps"] = 200
+
+    run = live.run(graph, interrupt_at=20)
+
+    assert "execution_interrupted" in run.kinds and "execution_success" not in run.kinds
+    # Of steps that last milliseconds a few go by until the cancel has arrived.
+    assert max(data["value"] for data in run.data("progress")) <= run.cancelled_at + 3
+
+
+def test_it_gives_the_same_pictures_headless(live, example, tmp_path, monkeypatch, capsys):
+    in_comfyui = pictures(live, live.run(json.loads(example.read_text())))
+
+    monkeypatch.setattr(standalone, "_places", dict(standalone._places))
+    assert headless.main([str(example), "--output", str(tmp_path)]) == 0
+    outputs = json.loads(capsys.readouterr().out)["outputs"]
+
+    for node_id, expected in in_comfyui.items():
+        for picture, path in zip(expected, outputs[node_id]["images"], strict=True):
+            assert np.abs(np.asarray(Image.open(path), dtype=int) - picture).max() <= 1, outputs[node_id]["title"]
