@@ -1,0 +1,157 @@
+"""The nodes of the menu Trilemma/Inpaint, run by the stand-in host."""
+
+import pytest
+import torch
+from trilemma import host
+from trilemma.host import standalone
+from trilemma.models.errors import BadInput
+from trilemma.models.packed import pack
+from trilemma.models.values import Objects, SegmentedObject
+from trilemma.nodes import NODE_CLASS_MAPPINGS
+from trilemma.tests.inpainting import tiny
+
+Crop, Stitch, Load, Inpaint = (
+    NODE_CLASS_MAPPINGS[f"Trilemma{name}"]
+    for name in ("CropObjects", "StitchObjects", "LoadInpainter", "InpaintByText")
+)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A models folder with a tiny diffusers folder, and a file that is something else."""
+    root = tmp_path_factory.mktemp("models")
+    tiny.pipeline(root / "made").save_pretrained(root / "diffusers" / "mine" / "tiny")
+    (root / "checkpoints").mkdir()
+    torch.save({"Mixed_5b.branch1x1.conv.weight": torch.zeros(1)}, root / "checkpoints" / "other.pth")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def folders(models, monkeypatch):
+    monkeypatch.setitem(standalone._places, "models", models)
+
+
+@pytest.fixture(scope="module")
+def inpainter(models):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(standalone._places, "models", models)
+        with torch.inference_mode():
+            return Load().run("mine/tiny")[0]
+
+
+def scene(frames: int = 2, height: int = 60, width: int = 80) -> torch.Tensor:
+    return torch.rand(frames, height, width, 4, generator=torch.Generator().manual_seed(1))
+
+
+def two_objects(frames: int = 2, height: int = 60, width: int = 80) -> Objects:
+    masks = torch.zeros(2, height, width, dtype=torch.bool)
+    masks[0, 10:22, 10:20] = True
+    masks[1, 30:50, 40:72] = True
+    items = (SegmentedObject(frame, (0, 0, 9, 9), "cat", 0.9, pack(mask)) for frame, mask in enumerate(masks))
+    return Objects(tuple(items), frames, height, width)
+
+
+@torch.inference_mode()
+def edit(inpainter: host.Handle, image: torch.Tensor, **source) -> tuple:
+    crops = Crop().run(image, inpainter=inpainter, **source)
+    painted = Inpaint().run(inpainter, crops[0], crops[1], "cat", steps=2, batch_size=4)[0]
+    return *Stitch().run(crops[2], painted), *crops, painted
+
+
+def test_the_loader_lists_starters_first_and_the_users_models_after():
+    names = Load.INPUT_TYPES()["required"]["model"][0]
+    assert names[0] == "starter emoji inpainter"
+    assert names[1:] == ["mine/tiny", "other.pth"]
+    assert Load.VALIDATE_INPUTS("mine/tiny") is True
+
+
+def test_a_missing_model_says_where_it_comes_from():
+    message = Load.VALIDATE_INPUTS("sd-v1-5-inpainting.ckpt")
+    assert "4,265,437,280 bytes" in message
+    assert "checkpoints" in message
+
+
+def test_another_kind_of_file_is_named():
+    with pytest.raises(Exception, match="it is an Inception-v3 network"):
+        Load().run("other.pth")
+
+
+def test_the_loader_sees_a_replaced_file(models):
+    before = Load.IS_CHANGED("mine/tiny")
+    (models / "diffusers" / "mine" / "tiny" / "note.txt").write_text("new")
+    assert Load.IS_CHANGED("mine/tiny") != before
+
+
+def test_a_loaded_model_can_serve_gradients(inpainter):
+    weight = next(inpainter.model.unet.parameters())
+    assert not weight.is_inference()
+    assert len(inpainter.patchers) == 3
+
+
+def test_objects_are_repainted_and_stitched(inpainter):
+    image = scene()
+    kept = image.clone()
+    result, seam, report, pictures, masks, crops, painted = edit(inpainter, image, objects=two_objects())
+    assert pictures.shape == painted.shape == (2, 64, 64, 3)
+    assert masks.shape == (2, 64, 64)
+    assert result.shape == image.shape
+    assert torch.equal(result[..., 3], kept[..., 3])
+    assert torch.equal(image, kept)
+    assert [region.frame for region in crops.regions] == [0, 1]
+    changed = (result != kept).any(dim=-1)
+    assert changed[0, 10:22, 10:20].float().mean() > 0.9
+    assert not bool(changed[0, :2].any())
+    assert 0 < seam < 1
+    assert report.startswith("picture 0, image 0: seam ")
+
+
+def test_nothing_to_repaint_gives_the_images_back(inpainter):
+    image = scene()
+    for source in ({"objects": Objects((), 2, 60, 80)}, {"mask": torch.zeros(1, 64, 64)}):
+        result, seam, report, pictures, *_ = edit(inpainter, image, **source)
+        assert torch.equal(result, image)
+        assert pictures.shape == (1, 64, 64, 3)
+        assert seam == 0
+        assert "pass through" in report
+
+
+def test_resolution_is_rounded_up_and_gives_way_to_a_model(inpainter):
+    image, mask = scene(1)[..., :3], torch.ones(1, 60, 80)
+    assert Crop().run(image, mask=mask, resolution=100, size_multiple=64)[0].shape == (1, 128, 128, 3)
+    assert Crop().run(image, mask=mask, inpainter=inpainter, resolution=100)[0].shape == (1, 64, 64, 3)
+
+
+def test_seeds_and_batch_sizes(inpainter):
+    image, mask = scene(3)[..., :3], torch.ones(1, 60, 80)
+    one, three = (Inpaint().run(inpainter, image, mask, "cat", seed=4, steps=2, batch_size=n)[0] for n in (1, 3))
+    assert torch.allclose(one, three, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda handle: Crop().run(scene()), "neither is connected"),
+        (lambda handle: Crop().run(scene(), objects=two_objects(), mask=torch.ones(1, 60, 80)), "both are connected"),
+        (lambda handle: Crop().run(scene(), objects=two_objects(height=61)), "objects: they were segmented"),
+        (lambda handle: Crop().run(scene() * torch.nan, mask=torch.ones(1, 60, 80)), "NaN"),
+        (lambda handle: Inpaint().run(handle, scene(), torch.ones(1, 60, 90), "cat"), "aspect"),
+        (lambda handle: Inpaint().run(handle, scene(2), torch.ones(3, 60, 80), "cat"), "3 masks for 2 images"),
+        (lambda handle: Inpaint().run(handle, scene(), torch.ones(1, 60, 80), "cat", steps=0), "steps: 0"),
+        (lambda handle: Inpaint().run(handle, scene()[0], torch.ones(1, 60, 80), "cat"), "expected images of shape"),
+    ],
+)
+def test_bad_input(inpainter, call, words):
+    with pytest.raises(BadInput, match=words):
+        call(inpainter)
+
+
+def test_an_image_of_one_pixel(inpainter):
+    image, mask = torch.rand(1, 1, 1, 3), torch.ones(1, 1, 1)
+    result, *_ = edit(inpainter, image, mask=mask)
+    assert result.shape == (1, 1, 1, 3)
+
+
+def test_an_interrupt_comes_out_within_a_step(inpainter):
+    standalone.interrupt()
+    with pytest.raises(standalone.Interrupted):
+        Inpaint().run(inpainter, scene(1)[..., :3], torch.ones(1, 60, 80), "cat", steps=50)
