@@ -24,8 +24,8 @@ STARTERS: dict[Kind, dict[str, str]] = {
 class PublishedFile:
     """A checkpoint as its authors publish it.
 
-    name: file name. source: where it is published. bytes: its size. sha256: hex digest, or its first digits where
-    the publisher gives no more.
+    name: of the file, or of a transformers folder. source: where it is published. bytes, sha256: size and hex digest
+    of the file, or of the folder's model.safetensors.
     """
 
     name: str
@@ -47,6 +47,18 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             source="https://github.com/IDEA-Research/GroundingDINO/releases/tag/v0.1.0-alpha2",
             bytes=938_057_991,
             sha256="46270f7a822e6906b655b729c90613e48929d0f2bb8b9b76fd10a856f3ac6ab7",
+        ),
+        PublishedFile(
+            name="grounding-dino-tiny",
+            source="https://huggingface.co/IDEA-Research/grounding-dino-tiny, config.json and model.safetensors",
+            bytes=689_359_096,
+            sha256="1a2412ef99bd74bcd3c2a246fa1e48581f8889a1300c9051974741314fc042f3",
+        ),
+        PublishedFile(
+            name="grounding-dino-base",
+            source="https://huggingface.co/IDEA-Research/grounding-dino-base, config.json and model.safetensors",
+            bytes=933_400_872,
+            sha256="5548f844c928c4b6f411fa8cbcc2bfa8dbbba437cb1d513975519f93c2a9ed21",
         ),
     ),
     "segmenter": (
