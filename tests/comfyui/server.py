@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 PACK = Path(__file__).resolve().parents[2]
-START_SECONDS = 180
+START_SECONDS = 600
 
 
 def comfyui_path() -> Path | None:
