@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -22,61 +23,77 @@ def grow(masks: torch.Tensor, pixels: int, tapered_corners: bool = True) -> torc
 
     Each pixel takes the largest (smallest) value within the distance: counted in steps to one of four neighbours with
     `tapered_corners` (a diamond), to one of eight without (a square). What lies outside the image does not count.
-    Maxima over distances that double make the cost grow with the logarithm of `pixels`.
+    Extremes over distances that double make the cost grow with the logarithm of `pixels`.
     """
-    if pixels < 0:
-        return -grow(-masks, -pixels, tapered_corners)
     if pixels == 0:
         return masks.clone()
-    pixels = min(pixels, sum(masks.shape[-2:]))  # no pixel is further away
-    return torch.stack([_grown(mask, pixels, tapered_corners) for mask in masks])
+    extreme = np.maximum if pixels > 0 else np.minimum
+    distance = min(abs(pixels), sum(masks.shape[-2:]))  # no pixel is further away
+    return _each(masks, lambda mask: _grown(mask, extreme, distance, tapered_corners))
 
 
-def _grown(mask: torch.Tensor, pixels: int, tapered_corners: bool) -> torch.Tensor:
-    padded = F.pad(mask, (pixels,) * 4, value=-math.inf)
-    maximum = _Maximum(padded)
+def _each(masks: torch.Tensor, operation: Callable[[np.ndarray], np.ndarray]) -> torch.Tensor:
+    """The batch of what `operation` makes of each mask [H, W]."""
+    return torch.from_numpy(np.stack([operation(mask) for mask in masks.cpu().numpy()])).to(masks.device)
+
+
+def _grown(mask: np.ndarray, extreme: np.ufunc, distance: int, tapered_corners: bool) -> np.ndarray:
+    low, high = mask.min(), mask.max()
+    highest = mask == high
+    if np.all(highest | (mask == low)):
+        # Two values fit into bytes, of which a processor compares four times as many at once.
+        return np.where(_spread(highest.view(np.uint8), extreme, distance, tapered_corners), high, low)
+    return _spread(mask, extreme, distance, tapered_corners)
+
+
+def _spread(mask: np.ndarray, extreme: np.ufunc, distance: int, tapered_corners: bool) -> np.ndarray:
+    nothing = mask.min() if extreme is np.maximum else mask.max()
+    padded = np.pad(mask, distance, constant_values=nothing)
+    pick = _Pick(extreme, padded)
     if not tapered_corners:
-        rows = _running_max(maximum, padded, 2 * pixels, 0, 1)
-        return _running_max(maximum, rows, 2 * pixels, 1, 0)
+        rows = _running(pick, padded, 2 * distance, 0, 1)
+        return _running(pick, rows, 2 * distance, 1, 0)
     # A cross, spread along one diagonal and then along the other, is a diamond.
-    rows = maximum(padded[:-2, 1:-1], padded[2:, 1:-1])
-    columns = maximum(padded[1:-1, :-2], padded[1:-1, 2:])
-    cross = maximum(maximum(rows, columns), padded[1:-1, 1:-1])
-    diagonal = _running_max(maximum, cross, pixels - 1, 1, 1)
-    return _running_max(maximum, diagonal, pixels - 1, 1, -1)
+    rows = pick(padded[:-2, 1:-1], padded[2:, 1:-1])
+    columns = pick(padded[1:-1, :-2], padded[1:-1, 2:])
+    cross = pick(pick(rows, columns), padded[1:-1, 1:-1])
+    diagonal = _running(pick, cross, distance - 1, 1, 1)
+    return _running(pick, diagonal, distance - 1, 1, -1)
 
 
-class _Maximum:
-    """Maxima of two tensors, written in turn into two buffers: fresh memory for each would take most of the time.
+class _Pick:
+    """Pixelwise extremes of two arrays, written in turn into two buffers: fresh memory each time would cost most.
 
     A result stays valid until the second call after it.
     """
 
-    def __init__(self, largest: torch.Tensor) -> None:
-        self._next = torch.empty_like(largest).flatten()
-        self._last = torch.empty_like(largest).flatten()
+    def __init__(self, extreme: np.ufunc, largest: np.ndarray) -> None:
+        self._extreme = extreme
+        self._next = np.empty_like(largest).ravel()
+        self._last = np.empty_like(largest).ravel()
 
-    def __call__(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        out = self._next[: a.numel()].view(a.shape)
+    def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        out = self._next[: a.size].reshape(a.shape)
         self._next, self._last = self._last, self._next
-        return torch.maximum(a, b, out=out)
+        return self._extreme(a, b, out=out)
 
 
-def _running_max(maximum: _Maximum, x: torch.Tensor, steps: int, down: int, right: int) -> torch.Tensor:
-    """Maximum of each pixel of [H, W] and the `steps` that follow it towards (down, right), where `x` has them all."""
+def _running(pick: _Pick, x: np.ndarray, steps: int, down: int, right: int) -> np.ndarray:
+    """Extreme of each pixel of [H, W] and the `steps` that follow it towards (down, right), where `x` has them all."""
     covered = 1
     while covered <= steps:
         stride = min(covered, steps + 1 - covered)
-        above, below = _apart(x, 0, stride * down)
-        x = maximum(_apart(above, 1, stride * right)[0], _apart(below, 1, stride * right)[1])
+        above, below = _apart(x, stride * down)
+        x = pick(_apart(above.T, stride * right)[0].T, _apart(below.T, stride * right)[1].T)
         covered += stride
     return x
 
 
-def _apart(x: torch.Tensor, dim: int, distance: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two views of `x`: each pixel of the second lies `distance` (of either sign) after that of the first."""
-    length = x.shape[dim] - abs(distance)
-    return x.narrow(dim, max(0, -distance), length), x.narrow(dim, max(0, distance), length)
+def _apart(x: np.ndarray, distance: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two views of `x`: each row of the second lies `distance` (of either sign) after that of the first."""
+    length = len(x) - abs(distance)
+    before, after = max(0, -distance), max(0, distance)
+    return x[before : before + length], x[after : after + length]
 
 
 def soften(masks: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -114,11 +131,10 @@ def fill_holes(masks: torch.Tensor) -> torch.Tensor:
     filled up to the lowest way out. For a binary mask these are the holes in the usual sense; a soft mask is filled
     at all its levels at once, which is the same as filling its binary masks at every threshold.
     """
-    filled = [_fill(mask) for mask in masks.cpu().numpy()]
-    return torch.from_numpy(np.stack(filled)).to(masks.device)
+    return _each(masks, _filled)
 
 
-def _fill(mask: np.ndarray) -> np.ndarray:
+def _filled(mask: np.ndarray) -> np.ndarray:
     runs = find_runs(mask)
     # Few runs are soon flooded. Of many, most are spared by first looking for straight ways out.
     dry = _drains(mask) if len(runs.first) * 16 > mask.size else _border(mask.shape)
@@ -154,8 +170,7 @@ def drop_islands(masks: torch.Tensor, min_area: float) -> torch.Tensor:
     An island is what hangs together above 0, by sides or corners; its area is the sum of its values, for a binary
     mask its number of pixels.
     """
-    kept = [_without_islands(mask, min_area) for mask in masks.cpu().numpy()]
-    return torch.from_numpy(np.stack(kept)).to(masks.device)
+    return _each(masks, lambda mask: _without_islands(mask, min_area))
 
 
 def _without_islands(mask: np.ndarray, min_area: float) -> np.ndarray:

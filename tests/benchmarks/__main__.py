@@ -1,0 +1,22 @@
+"""`python -m tests.benchmarks` from the repository's root: times, as a Markdown table on standard output.
+
+Fails when a promised ratio is not reached.
+"""
+
+import sys
+
+from .. import conftest  # noqa: F401 (imports the pack as `trilemma`)
+from . import masks
+
+
+def main() -> int:
+    rows = masks.rows()
+    print("| what | reference, ms | ours, ms | times faster | promised |")
+    print("|---|---|---|---|---|")
+    for what, times, promised in rows:
+        print(f"| {what} | {1000 * times.reference:.0f} | {1000 * times.ours:.1f} | {times.ratio:.0f} | {promised} |")
+    return int(any(times.ratio < promised for _, times, promised in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
