@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -41,10 +42,16 @@ def build(unet: Mapping[str, Any], vae: Mapping[str, Any], text_encoder: Mapping
     vae_class = getattr(diffusers, vae.get("_class_name", "AutoencoderKL"))
     with torch.device("meta"):
         return Networks(
-            diffusers.UNet2DConditionModel.from_config(dict(unet)),
-            vae_class.from_config(dict(vae)),
+            diffusers.UNet2DConditionModel(**accepted(diffusers.UNet2DConditionModel, unet)),
+            vae_class(**accepted(vae_class, vae)),
             CLIPTextModel(CLIPTextConfig.from_dict(dict(text_encoder))),
         )
+
+
+def accepted(made: type, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that this class of diffusers takes: files also carry its name, its version, and older settings."""
+    names = inspect.signature(made.__init__).parameters
+    return {name: value for name, value in config.items() if name in names}
 
 
 def fill_all(networks: Networks, tensors: Networks, dtype_for: DtypeFor, source: str) -> None:

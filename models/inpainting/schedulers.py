@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import torch
 
+from .networks import accepted
+
 OWN: Final = "model's own"
 
 SCHEDULERS: Final[dict[str, str]] = {
@@ -46,9 +48,7 @@ def build(name: str, config: Mapping[str, Any]) -> Any:
     import diffusers
 
     scheduler = getattr(diffusers, SCHEDULERS.get(name, config["_class_name"]))
-    accepted = inspect.signature(scheduler.__init__).parameters
-    settings = {**config, **LATENT_SETTINGS}
-    return scheduler(**{key: value for key, value in settings.items() if key in accepted})
+    return scheduler(**accepted(scheduler, {**config, **LATENT_SETTINGS}))
 
 
 def takes_generator(scheduler: Any) -> bool:
