@@ -79,7 +79,8 @@ def test_import_is_light():
 @pytest.mark.parametrize("name", NODES)
 def test_node_describes_itself(name):
     node = NODE_CLASS_MAPPINGS[name]
-    assert name == "Trilemma" + "".join(c for c in NODE_DISPLAY_NAME_MAPPINGS[name].split("(")[0] if c.isalnum())
+    words = NODE_DISPLAY_NAME_MAPPINGS[name].split("(")[0].split()
+    assert name == "Trilemma" + "".join(word[0].upper() + word[1:] for word in words if word.isalnum())
     assert node.CATEGORY.startswith("Trilemma/")
     assert node.DESCRIPTION
     assert node.SEARCH_ALIASES
