@@ -1,6 +1,6 @@
 """Held-out figures of the starter models, written to the cards beside their weights.
 
-`python -m training.evaluate detector segmenter` measures the models in models/starter; `--starter`, elsewhere.
+`python -m training.evaluate detector segmenter inpainter` measures what is in models/starter; `--starter`, elsewhere.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from . import evaluate_detector, evaluate_segmenter, scenes
+from . import evaluate_detector, evaluate_inpainter, evaluate_segmenter, scenes
 from .cards import Figures, write_figures
 from .scenes import Sprites
 
@@ -18,6 +18,7 @@ STARTER = Path(__file__).parents[1] / "models" / "starter"
 EVALUATIONS: dict[str, Callable[[Path, Sprites], Figures]] = {
     "detector": evaluate_detector.evaluate,
     "segmenter": evaluate_segmenter.evaluate,
+    "inpainter": evaluate_inpainter.evaluate,
 }
 
 

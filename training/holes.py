@@ -75,10 +75,10 @@ def _choose_box(rng: np.random.Generator, size: int) -> np.ndarray:
     usual = rng.random() < 0.85
     side = size * (rng.uniform(0.45, 0.8) if usual else rng.uniform(0.3, 0.5))
     stretch = np.exp(rng.uniform(-0.3, 0.3) / 2)
-    width, height = np.minimum([side * stretch, side / stretch], 0.9 * size)
-    free = np.array([size - width, size - height])
+    extent = np.minimum([side * stretch, side / stretch], 0.9 * size)
+    free = size - extent
     corner = free * (np.clip(rng.normal(0.5, 0.12, 2), 0, 1) if usual else rng.uniform(0, 1, 2))
-    return np.array([*corner, *(corner + [width, height])])
+    return np.concatenate([corner, corner + extent])
 
 
 def _draw_ground_closeup(rng: np.random.Generator, size: int) -> Image.Image:
@@ -115,4 +115,3 @@ def _fill(rng: np.random.Generator, ground: Image.Image, sprite: Image.Image, bo
     picture = ground.copy()
     picture.paste(sprite, (int(x), int(y)), sprite)
     return picture
-

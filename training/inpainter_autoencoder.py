@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .holes import Hole, draw_hole
@@ -38,7 +37,9 @@ def build_autoencoder() -> "AutoencoderTiny":
     )
 
 
-def train_autoencoder(checkpoint: Path, wanted: Sprites, others: Sprites, seed: int, schedule: Schedule = SCHEDULE):
+def train_autoencoder(
+    checkpoint: Path, wanted: Sprites, others: Sprites, seed: int, schedule: Schedule = SCHEDULE
+) -> "AutoencoderTiny":
     """Train on complete and on masked pictures, resuming from `checkpoint`. Returns the autoencoder in eval mode."""
     torch.manual_seed(seed)
     model = build_autoencoder().to(memory_format=torch.channels_last)
@@ -94,4 +95,4 @@ def standardise(model: "AutoencoderTiny", holes: Sequence[Hole]) -> None:
     """Set the scaling factor so that latents have unit variance, as diffusion expects."""
     with torch.no_grad():
         latents = model.encode(to_tensors(holes)[0]).latents
-    model.register_to_config(scaling_factor=1 / F.mse_loss(latents, torch.zeros_like(latents)).sqrt().item())
+    model.register_to_config(scaling_factor=latents.square().mean().rsqrt().item())

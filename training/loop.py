@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,13 +15,14 @@ class Schedule(NamedTuple):
     """How long and how fast to learn.
 
     The rate rises linearly over `warmup` steps and falls as a cosine that would end after `horizon` steps (None: after
-    `steps`); a training that stops before its horizon falls linearly to zero over its last `cooldown` steps.
+    `steps`). A training that stops before its horizon is cooled down: between the knots (step, factor) of `cooldown` a
+    further factor changes linearly; it is 1 before the first knot.
     """
 
     steps: int
     rate: float
     horizon: int | None = None
-    cooldown: int = 1
+    cooldown: tuple[tuple[int, float], ...] = ()
     warmup: int = 200
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 0.01
@@ -28,9 +30,9 @@ class Schedule(NamedTuple):
 
     def rate_at(self, step: int) -> float:
         rising = min(1.0, (step + 1) / self.warmup)
-        falling = min(1.0, (self.steps - step) / self.cooldown)
         cosine = (1 + math.cos(math.pi * step / (self.horizon or self.steps))) / 2
-        return self.rate * rising * falling * cosine
+        knots, factors = zip((0, 1.0), *self.cooldown, strict=True)
+        return self.rate * rising * cosine * float(np.interp(step, knots, factors))
 
 
 def train(
@@ -47,7 +49,7 @@ def train(
         so that a resumed run is the same run.
     """
     optimizer = torch.optim.AdamW(
-        module.parameters(), lr=schedule.rate, betas=schedule.betas, weight_decay=schedule.weight_decay
+        module.parameters(), lr=schedule.rate, betas=schedule.betas, weight_decay=schedule.weight_decay, fused=True
     )
     first = _resume(module, optimizer, checkpoint)
     sums: dict[str, float] = {}
