@@ -73,7 +73,7 @@ class SelectObjects:
         min_area: int = 0,
         max_area: int = 0,
         indices: str = "",
-    ) -> tuple[Objects, list[list[dict[str, Any]]], str]:
+    ) -> dict[str, Any]:
         kept = select(
             objects,
             read_labels(labels),
@@ -83,7 +83,8 @@ class SelectObjects:
             max_area or None,
             read_indices(indices),
         )
-        return (kept, boxes(kept), report(kept))
+        text = report(kept)
+        return {"ui": {"text": [text]}, "result": (kept, boxes(kept), text)}
 
 
 class ObjectsToMasks:

@@ -7,7 +7,6 @@ import torch
 
 from .. import host
 from ..models import catalog, objects
-from ..models.errors import MissingFile
 from ..models.files import fingerprint
 from ..models.segmentation.decoding import MASK_CHOICES, decode_bytes, prompts_per_chunk, segment
 from ..models.segmentation.everything import segment_everything
@@ -52,7 +51,7 @@ class LoadSegmenter:
     def VALIDATE_INPUTS(cls, model: str) -> bool | str:
         try:
             _path(model)
-        except MissingFile:
+        except FileNotFoundError:
             return str(catalog.missing_file("segmenter", model, host.model_folder(FOLDER)))
         return True
 

@@ -1,0 +1,92 @@
+"""The nodes of Trilemma/Masks."""
+
+import pytest
+import torch
+from trilemma.models import masks
+from trilemma.models.errors import BadInput
+from trilemma.nodes import NODE_CLASS_MAPPINGS
+from trilemma.tests.test_objects import ALL, HEIGHT, NONE, WIDTH
+
+Select, ToMasks, GrowSoften = (
+    NODE_CLASS_MAPPINGS[f"Trilemma{name}"] for name in ("SelectObjects", "ObjectsToMasks", "GrowSoftenMasks")
+)
+
+
+def test_select():
+    answer = Select().run(ALL, labels="cat", min_area=1, indices="0")
+    objects, boxes, report = answer["result"]
+    assert answer["ui"] == {"text": [report]}
+    assert [found.label for found in objects.objects] == ["cat", "Cat"]
+    assert [len(frame) for frame in boxes] == [1, 0, 1]
+    assert report.count("\n") == 1
+
+
+def test_select_keeps_all_by_default():
+    assert Select().run(ALL)["result"][0] == ALL
+    assert Select().run(NONE)["result"] == (NONE, [[], [], []], "no objects in 3 images")
+
+
+def test_bad_indices():
+    with pytest.raises(BadInput, match="indices"):
+        Select().run(ALL, indices="first")
+
+
+@pytest.mark.parametrize(
+    ("objects", "mode", "shape", "indices"),
+    [
+        (ALL, "one per image", (3, HEIGHT, WIDTH), [0, 1, 2]),
+        (ALL, "one per object", (4, HEIGHT, WIDTH), [0, 0, 2, 2]),
+        (NONE, "one per image", (3, HEIGHT, WIDTH), [0, 1, 2]),
+        (NONE, "one per object", (1, HEIGHT, WIDTH), [0]),
+    ],
+)
+def test_objects_to_masks(objects, mode, shape, indices):
+    found, images = ToMasks().run(objects, mode)
+    assert found.shape == shape
+    assert found.dtype == torch.float32
+    assert images == indices
+
+
+def ring():
+    """A ring with a pixel far away: holes, islands and edges."""
+    mask = torch.zeros(1, 30, 30)
+    mask[0, 5:15, 5:15] = 1
+    mask[0, 8:12, 8:12] = 0
+    mask[0, 25, 25] = 1
+    return mask
+
+
+def test_grow_and_soften_do_one_after_the_other():
+    mask = ring()
+    before = mask.clone()
+    (found,) = GrowSoften().run(mask, 2, 1.5, tapered_corners=False, fill_holes=True, drop_islands=5)
+    square = torch.zeros(1, 30, 30)
+    square[0, 3:17, 3:17] = 1
+    assert torch.equal(found, masks.soften(square, 1.5))
+    assert torch.equal(mask, before)
+
+
+def test_nothing_to_do_changes_nothing():
+    assert torch.equal(GrowSoften().run(ring(), 0, 0.0)[0], ring())
+
+
+def test_a_batch_stays_a_batch():
+    batch = torch.rand(3, 7, 5).half()
+    (found,) = GrowSoften().run(batch, -1, 0.5, fill_holes=True, drop_islands=2)
+    assert found.shape == (3, 7, 5)
+    assert found.dtype == torch.float32
+    assert GrowSoften().run(torch.ones(1, 1), 3, 2.0)[0].eq(1).all()
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (torch.zeros(1, 4, 4, 3), r"expected masks of shape \[batch, height, width\], found \(1, 4, 4, 3\)"),
+        (torch.zeros(0, 4, 4), "expected masks of shape"),
+        (torch.full((1, 4, 4), torch.nan), "NaN"),
+        (None, "found NoneType"),
+    ],
+)
+def test_bad_masks(mask, message):
+    with pytest.raises(BadInput, match=message):
+        GrowSoften().run(mask, 1, 1.0)

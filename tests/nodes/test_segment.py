@@ -1,0 +1,135 @@
+"""The nodes of Trilemma/Segment, run by the stand-in host on a small network."""
+
+import pytest
+import torch
+from trilemma import host
+from trilemma.host import standalone
+from trilemma.models.errors import BadCheckpoint, BadInput
+from trilemma.nodes import NODE_CLASS_MAPPINGS
+from trilemma.tests.segmentation import tiny
+
+STARTER = "starter emoji segmenter"
+Load, Encode, Segment, Everything = (
+    NODE_CLASS_MAPPINGS[f"Trilemma{name}"] for name in ("LoadSegmenter", "EncodeImage", "Segment", "SegmentEverything")
+)
+CAT = {"x": 2, "y": 2, "width": 30, "height": 20, "label": "cat", "score": 0.8}
+DOG = {"x": 40, "y": 10, "width": 20, "height": 25, "label": "dog", "score": 0.6}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A models folder with a small network, a broken file and one of another architecture."""
+    root = tmp_path_factory.mktemp("models")
+    (root / "sams" / "sub").mkdir(parents=True)
+    file = tiny.save(tiny.build(), root / "sams")
+    file.rename(root / "sams" / "sub" / "tiny.safetensors")
+    (root / "sams" / "broken.pth").write_bytes(b"not weights")
+    torch.save({"Mixed_5b.branch1x1.conv.weight": torch.zeros(1)}, root / "sams" / "other.pth")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def folders(models, monkeypatch):
+    monkeypatch.setitem(standalone._places, "models", models)
+
+
+@pytest.fixture
+def segmenter(folders):
+    return Load().run("sub/tiny.safetensors")[0]
+
+
+@pytest.fixture
+def embedding(segmenter):
+    return Encode().run(segmenter, torch.rand(2, 40, 70, 4, generator=torch.Generator().manual_seed(0)))[0]
+
+
+def test_starters_come_first():
+    names = Load.INPUT_TYPES()["required"]["model"][0]
+    assert names == [STARTER, "broken.pth", "other.pth", "sub/tiny.safetensors"]
+    assert all(Load.VALIDATE_INPUTS(name) is True for name in names)
+
+
+def test_a_missing_published_file():
+    message = Load.VALIDATE_INPUTS("sam_vit_b_01ec64.pth")
+    assert "https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth (375,042,383 bytes" in message
+    assert "sams" in message
+
+
+def test_a_replaced_file_is_seen(models):
+    path = models / "sams" / "changing.pth"
+    path.write_bytes(b"one")
+    before = Load.IS_CHANGED("changing.pth")
+    assert Load.IS_CHANGED("changing.pth") == before
+    path.write_bytes(b"another")
+    assert Load.IS_CHANGED("changing.pth") != before
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("broken.pth", "cannot be read as weights"), ("other.pth", "is an Inception-v3 network")]
+)
+def test_files_that_are_no_segmenter(name, message):
+    with pytest.raises(BadCheckpoint, match=message):
+        Load().run(name)
+
+
+def test_the_handle_holds_every_network(segmenter):
+    assert isinstance(segmenter, host.Handle)
+    assert len(segmenter.patchers) == 3
+
+
+def test_boxes_to_objects_and_mask(segmenter, embedding):
+    objects, mask = Segment().run(segmenter, embedding, [[CAT, DOG], []])
+    assert [(found.frame, found.label, found.score) for found in objects.objects] == [(0, "cat", 0.8), (0, "dog", 0.6)]
+    assert mask.shape == (2, 40, 70)
+    assert mask.dtype == torch.float32
+    assert mask[0].any()
+    assert not mask[1].any()
+
+
+def test_points_to_objects(segmenter, embedding):
+    objects, mask = Segment().run(segmenter, embedding, positive_points='[{"x": 20, "y": 20}]', mask_choice="largest")
+    assert [found.frame for found in objects.objects] == [0, 1]
+    assert mask.flatten(1).any(dim=1).all()
+
+
+def test_no_detections_at_all(segmenter, embedding):
+    objects, mask = Segment().run(segmenter, embedding, [[], []])
+    assert objects == ((), 2, 40, 70)
+    assert mask.shape == (2, 40, 70)
+    assert not mask.any()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({}, "neither boxes nor points"),
+        ({"boxes": {**CAT, "x": 500}}, "lies outside the image of 70 x 40 pixels"),
+        ({"boxes": [[CAT]] * 3}, "3 lists of boxes for 2 images"),
+        ({"positive_points": "20, 20"}, "expected JSON .* found 20, 20"),
+    ],
+)
+def test_bad_prompts(segmenter, embedding, inputs, message):
+    with pytest.raises(BadInput, match=message):
+        Segment().run(segmenter, embedding, **inputs)
+
+
+def test_everything(segmenter, embedding):
+    objects, mask = Everything().run(segmenter, embedding, 3, 0.0, 0.0, 1.0)
+    assert {found.frame for found in objects.objects} == {0, 1}
+    assert mask.shape == (2, 40, 70)
+
+
+def test_a_pixel_and_a_broken_image(segmenter):
+    embedding = Encode().run(segmenter, torch.rand(1, 1, 1, 3))[0]
+    objects, mask = Segment().run(segmenter, embedding, {"x": 0, "y": 0, "width": 1, "height": 1})
+    assert len(objects.objects) == 1
+    assert mask.shape == (1, 1, 1)
+    with pytest.raises(BadInput, match="NaN"):
+        Encode().run(segmenter, torch.full((1, 8, 8, 3), torch.nan))
+
+
+def test_an_interrupt_stops_between_images(segmenter):
+    standalone.interrupt()
+    with pytest.raises(standalone.Interrupted):
+        Encode().run(segmenter, torch.rand(2, 8, 8, 3))
