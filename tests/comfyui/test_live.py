@@ -9,8 +9,6 @@ from trilemma.tests.comfyui.server import PACK, Refused
 
 pytestmark = pytest.mark.host
 
-IMPORT_SECONDS = 0.3
-
 
 def node(class_type, **inputs):
     return {"class_type": class_type, "inputs": inputs}
@@ -20,13 +18,11 @@ def steps(total, seconds=0.02, preview_every=5):
     return {"1": node("TestSteps", total=total, seconds=seconds, preview_every=preview_every)}
 
 
-def test_the_pack_loads_fast_and_without_complaint(live):
+def test_the_pack_loads_without_complaint(live):
     log = live.log.read_text()
 
-    times = re.search(r"([\d.]+) seconds( \(IMPORT FAILED\))?: .*ComfyUI-Trilemma", log)
-    assert times, log[-2000:]
-    assert not times[2], log[-2000:]
-    assert float(times[1]) < IMPORT_SECONDS
+    times = re.search(r"[\d.]+ seconds( \(IMPORT FAILED\))?: .*ComfyUI-Trilemma", log)
+    assert times and not times[1], log[-2000:]
 
 
 def test_every_node_of_the_pack_is_offered(live):

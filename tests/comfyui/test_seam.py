@@ -5,6 +5,10 @@ import pytest
 pytestmark = pytest.mark.host
 
 
+def test_the_pack_hardly_delays_the_hosts_start(probed):
+    assert 0 < probed["import_seconds"] < 0.3
+
+
 def test_a_network_is_loaded_once_unloaded_by_the_host_and_loaded_again(probed):
     assert probed["on_the_cpu"] == {"entries": [1, 1, 0], "same": True}
 
