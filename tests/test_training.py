@@ -159,8 +159,8 @@ def test_rates_rise_fall_and_end_at_zero():
     assert plain.rate_at(0) == pytest.approx(0.2, rel=0.01)
     assert plain.rate_at(50) == pytest.approx(1.0)
     assert plain.rate_at(99) < 0.001
-    cut = Schedule(steps=50, rate=2.0, horizon=100, cooldown=10, warmup=10)
-    assert [cut.rate_at(step) for step in range(40)] == [plain.rate_at(step) for step in range(40)]
+    cut = Schedule(steps=50, rate=2.0, horizon=100, cooldown=((40, 1.0), (50, 0.0)), warmup=10)
+    assert [cut.rate_at(step) for step in range(41)] == [plain.rate_at(step) for step in range(41)]
     assert cut.rate_at(49) == pytest.approx(plain.rate_at(49) / 10)
 
 
@@ -227,10 +227,36 @@ def test_the_detector_learns(sprites, vocabulary):
     assert all(".swin.layernorm." in name for name in idle)
 
 
+def test_folding_the_norms_changes_no_score(sprites, vocabulary):
+    model = detector.build_model()
+    with torch.no_grad():
+        for head in (model.bbox_embed[0], model.model.encoder_output_bbox_embed):
+            nn.init.normal_(head.layers[-1].weight, std=0.1)
+    pixels = detector.to_pixels(scene_at(sprites, 2).image[None])
+    ids = prompts.encode([list(SHAPES)], vocabulary).ids
+
+    @torch.no_grad()
+    def look() -> tuple[torch.Tensor, ...]:
+        output = model.model(pixels, ids)
+        first = model.class_embed[0](
+            output.intermediate_hidden_states[:, 0],
+            output.encoder_last_hidden_state_text,
+            torch.ones_like(ids, dtype=torch.bool),
+        )
+        boxes = model.bbox_embed[0](output.intermediate_hidden_states[:, 0])
+        return first[..., : ids.shape[1]], output.enc_outputs_class[..., : ids.shape[1]], boxes
+
+    before = look()
+    detector.fold_norms(model)
+    for old, new in zip(before, look(), strict=True):
+        assert torch.allclose(old, new, atol=1e-4)
+    assert float(model.model.decoder.layer_norm.weight[1:].detach().mean()) == pytest.approx(1.0)
+
+
 def test_the_pack_reads_a_trained_detector(sprites, vocabulary, tmp_path):
     model = detector.build_model()
     brief = Schedule(steps=1, rate=1e-3, warmup=1)
-    detector.fit(model, sprites, vocabulary, tmp_path / "runs", align=brief, detect=brief)
+    detector.fit(model, sprites, vocabulary, tmp_path / "runs", align=brief, detect=brief, refine=brief)
     detector.export(model, vocabulary, tmp_path / "model")
     loaded = grounding_dino.load_detector(tmp_path / "model")
     found = grounding_dino.detect(loaded, torch.rand(1, 128, 128, 3), "dog . top hat", 1, lambda done, preview: None)
@@ -295,4 +321,3 @@ def expected_logits(model: nn.Module, image: np.ndarray, box: tuple[float, ...])
     batched = [{"image": pixels, "original_size": (128, 128), "boxes": torch.tensor([box])}]
     (output,) = model(batched, multimask_output=False)
     return output["low_res_logits"]
-

@@ -1,7 +1,8 @@
 """The starter detector: a Grounding DINO of 2 million parameters that knows 60 emoji by name.
 
-`python -m training.detector` trains in two stages (the backbone alone, aligned cell by cell with the names; then the
-whole network with the set loss), resumes what was interrupted, and writes models/starter/emoji_detector.
+`python -m training.detector` trains in three stages (the backbone alone, aligned cell by cell with the names; the whole
+network with the set loss; the same again, its norms folded), resumes what was interrupted, and writes
+models/starter/emoji_detector.
 """
 
 import argparse
@@ -35,9 +36,11 @@ STD = (0.229, 0.224, 0.225)
 STRIDES = (8, 16, 32)
 ALIGN = Schedule(steps=2400, rate=1.5e-3, warmup=100)
 ALIGN_BATCH = 8
-DETECT = Schedule(steps=4200, rate=8e-4)
+DETECT = Schedule(steps=2000, rate=8e-4, horizon=4200, cooldown=((1600, 1.0), (2000, 0.8)))
+REFINE = Schedule(steps=1500, rate=5e-4, warmup=50)
 DETECT_BATCH = 8
 PROPOSALS_PER_TARGET = 4
+SMALL = 0.3
 
 
 class Kind(NamedTuple):
@@ -114,7 +117,7 @@ def build_model(seed: int = 0) -> "GroundingDinoForObjectDetection":
     text_norm = network.encoder.layers[-1].text_enhancer_layer.layer_norm_after
     with torch.no_grad():
         for norm, bias in ((network.decoder.layer_norm, 2.0), (network.enc_output_norm, 2.0), (text_norm, -2.0)):
-            norm.weight.fill_(0.3)
+            norm.weight.fill_(SMALL)
             norm.weight[0] = 0.0
             norm.bias[0] = bias
     return detector
@@ -122,7 +125,7 @@ def build_model(seed: int = 0) -> "GroundingDinoForObjectDetection":
 
 def to_pixels(images: np.ndarray) -> Tensor:
     """uint8 [B, S, S, 3] -> normalised float32 [B, 3, S, S]."""
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2) / 255
+    pixels = torch.tensor(images).permute(0, 3, 1, 2) / 255
     return (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
 
@@ -224,6 +227,32 @@ def _targets(scene: Scene, spans: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     return boxes, torch.stack([spans[scene.names[index]] for index in named])
 
 
+@torch.no_grad()
+def fold_norms(detector: "GroundingDinoForObjectDetection") -> None:
+    """Give the norms that `build_model` made small their usual scale; scores and proposals stay what they are.
+
+    One head refines the references from the decoder's features before its norm, and predicts the boxes from those after
+    it: the small norm that eases the start makes the two disagree. Its scale moves into the layers that read it.
+    """
+    network = detector.model
+    text_norm = network.encoder.layers[-1].text_enhancer_layer.layer_norm_after
+    for norm, head in (
+        (network.decoder.layer_norm, detector.bbox_embed[0]),
+        (network.enc_output_norm, network.encoder_output_bbox_embed),
+    ):
+        first = head.layers[0]
+        first.bias += first.weight[:, 0] * norm.bias[0]
+        first.weight[:, 0] = 0.0
+        first.weight[:, 1:] *= SMALL
+        norm.weight[1:] /= SMALL
+        norm.bias[1:] /= SMALL
+    text_norm.weight[1:] *= SMALL
+    text_norm.bias[1:] *= SMALL
+    for layer in network.decoder.layers:
+        for projection in (layer.encoder_attn_text.key, layer.encoder_attn_text.value):
+            projection.weight[:, 1:] /= SMALL
+
+
 def fit(
     detector: "GroundingDinoForObjectDetection",
     sprites: Sprites,
@@ -231,8 +260,9 @@ def fit(
     runs: Path,
     align: Schedule = ALIGN,
     detect: Schedule = DETECT,
+    refine: Schedule = REFINE,
 ) -> None:
-    """Train `detector` in place through both stages; checkpoints in `runs` are resumed."""
+    """Train `detector` in place through all stages; checkpoints in `runs` are resumed."""
     aligner = Aligner(detector, encode([NAMES], vocabulary))
     train(
         aligner,
@@ -241,13 +271,15 @@ def fit(
         runs / "detector_align.pt",
     )
 
-    def losses_at(step: int) -> Mapping[str, Tensor]:
-        batch = draw_batch(sprites, DETECT_BATCH, 2, step)
-        rng = np.random.default_rng([3, step])
+    def losses_at(step: int, stream: int) -> Mapping[str, Tensor]:
+        batch = draw_batch(sprites, DETECT_BATCH, stream, step)
+        rng = np.random.default_rng([stream + 1, step])
         prompts = encode([choose_names(rng, scene.names) for scene in batch], vocabulary, rng)
         return detection_losses(detector, batch, prompts)
 
-    train(detector, losses_at, detect, runs / "detector.pt")
+    train(detector, lambda step: losses_at(step, 2), detect, runs / "detector_detect.pt")
+    fold_norms(detector)
+    train(detector, lambda step: losses_at(step, 4), refine, runs / "detector_refine.pt")
 
 
 def export(detector: "GroundingDinoForObjectDetection", vocabulary: list[str], folder: Path) -> None:
