@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
 from trilemma.models.errors import BadCheckpoint
-from trilemma.models.inpainting import single_file
+from trilemma.models.inpainting import networks, single_file
 from trilemma.models.inpainting.loading import load_inpainter
-from trilemma.models.inpainting.stable_diffusion import inpaint, native_resolution
+from trilemma.models.inpainting.memory import memory_bytes
+from trilemma.models.inpainting.stable_diffusion import Inpainter, inpaint, native_resolution
 from trilemma.tests.inpainting import published_layout as layout
+from trilemma.tests.peak_memory import peak_bytes
 
 
 def marked(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
@@ -106,6 +109,23 @@ def test_full_size_file_loads_strictly_and_runs(tmp_path):
     assert bool(torch.isfinite(painted).all())
     assert torch.equal(painted[mask == 0], image[mask == 0])
     assert not torch.equal(painted, image)
+
+
+@pytest.mark.parametrize(("batch", "height", "width"), [(1, 512, 512), (4, 512, 512), (2, 512, 768)])
+def test_memory_is_estimated_at_full_size(monkeypatch, batch, height, width):
+    """Counted on the meta device, where attention has no fused kernel of its own; here it returns its output alone."""
+    monkeypatch.setattr(F, "scaled_dot_product_attention", lambda query, *args, **options: torch.empty_like(query))
+    parts = {part: single_file._configuration(part) for part in networks.Networks._fields}
+    parts["unet"]["in_channels"] = 9
+    built = networks.build(**parts)
+    with torch.inference_mode(), torch.device("meta"):
+        latents = torch.empty(2 * batch, 9, height // 8, width // 8)
+        peak = max(
+            peak_bytes(lambda: built.unet(latents, 1, encoder_hidden_states=torch.empty(2 * batch, 77, 768))),
+            peak_bytes(lambda: built.vae.decode(latents[:1, :4])),
+            peak_bytes(lambda: built.vae.encode(torch.empty(1, 3, height, width))),
+        )
+    assert 0.7 <= memory_bytes(Inpainter(*built, None, {}), batch, height, width) / peak <= 1.5
 
 
 def write(path: Path, shapes: dict[str, tuple[int, ...]]) -> Path:
