@@ -25,8 +25,8 @@ def segment_everything(
     segmenter: Segmenter,
     embedding: Embedding,
     points_per_side: int = 16,
-    predicted_iou_threshold: float = 0.88,
-    stability_threshold: float = 0.95,
+    predicted_iou_threshold: float = 0.7,
+    stability_threshold: float = 0.7,
     nms_threshold: float = 0.7,
     stability_offset: float = 1.0,
     on_step: OnStep = quiet,
@@ -37,8 +37,8 @@ def segment_everything(
     Each of points_per_side^2 points, evenly spaced, asks for SAM's three masks. A mask stays when its predicted IoU
     is above `predicted_iou_threshold`, when its stability reaches `stability_threshold`, and when its bounds overlap
     those of no better mask by more than `nms_threshold` (IoU). Stability is the IoU between the mask cut
-    `stability_offset` above SAM's logit threshold and the mask cut as far below it. These are the rules and defaults
-    of SAM's own automatic mask generator, without its crops. `on_step` gets the points done so far, of all images;
+    `stability_offset` above SAM's logit threshold and the mask cut as far below it. These are the rules of SAM's
+    own automatic mask generator, without its crops; its defaults, for the largest SAM, are 0.88 and 0.95. `on_step` gets the points done so far, of all images;
     `chunk_size` as in `segment`.
 
     Raises:
