@@ -38,8 +38,9 @@ def segment_everything(
     is above `predicted_iou_threshold`, when its stability reaches `stability_threshold`, and when its bounds overlap
     those of no better mask by more than `nms_threshold` (IoU). Stability is the IoU between the mask cut
     `stability_offset` above SAM's logit threshold and the mask cut as far below it. These are the rules of SAM's
-    own automatic mask generator, without its crops; its defaults, for the largest SAM, are 0.88 and 0.95. `on_step` gets the points done so far, of all images;
-    `chunk_size` as in `segment`.
+    own automatic mask generator, without its crops; its defaults, for the largest SAM, are 0.88 and 0.95.
+
+    `on_step` gets the points done so far, of all images; `chunk_size` as in `segment`.
 
     Raises:
         BadInput: the embedding was made by another segmenter.
