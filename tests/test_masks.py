@@ -94,14 +94,3 @@ def test_drop_islands(min_area):
             island, count = ndimage.label(mask > 0, np.ones((3, 3)))
             areas = ndimage.sum_labels(mask.astype(np.float64), island, np.arange(count + 1))
             np.testing.assert_array_equal(found, np.where((areas >= min_area)[island], mask, 0))
-
-
-@pytest.mark.parametrize("tapered_corners", [False, True])
-def test_growing_keeps_its_promised_pace(tapered_corners):
-    times = benchmark.compare_grow(benchmark.discs(), benchmark.GROW, tapered_corners, repeats=1)
-    assert times.ratio >= benchmark.GROW_AT_LEAST
-
-
-def test_filling_keeps_its_promised_pace():
-    times = benchmark.compare_fill(benchmark.discs(), repeats=1)
-    assert times.ratio >= benchmark.FILL_AT_LEAST
