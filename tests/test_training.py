@@ -256,7 +256,7 @@ def test_folding_the_norms_changes_no_score(sprites, vocabulary):
 def test_the_pack_reads_a_trained_detector(sprites, vocabulary, tmp_path):
     model = detector.build_model()
     brief = Schedule(steps=1, rate=1e-3, warmup=1)
-    detector.fit(model, sprites, vocabulary, tmp_path / "runs", align=brief, detect=brief, refine=brief)
+    detector.fit(model, sprites, vocabulary, tmp_path / "runs", align=brief, detect=brief, refine=[brief])
     detector.export(model, vocabulary, tmp_path / "model")
     loaded = grounding_dino.load_detector(tmp_path / "model")
     found = grounding_dino.detect(loaded, torch.rand(1, 128, 128, 3), "dog . top hat", 1, lambda done, preview: None)
@@ -301,7 +301,7 @@ def test_mask_loss_vanishes_on_the_mask_itself():
 
 def test_the_pack_reads_a_trained_segmenter(sprites, tmp_path):
     model = segmenter.build_model()
-    segmenter.fit(model, sprites, tmp_path / "runs", Schedule(steps=1, rate=1e-3, warmup=1))
+    segmenter.fit(model, sprites, tmp_path / "runs", [Schedule(steps=1, rate=1e-3, warmup=1)])
     segmenter.export(model, tmp_path / "model")
     loaded = sam.load_segmenter(tmp_path / "model")
     assert loaded.config.decoder_num_heads == segmenter.DECODER_HEADS

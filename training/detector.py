@@ -1,13 +1,14 @@
 """The starter detector: a Grounding DINO of 2 million parameters that knows 60 emoji by name.
 
 `python -m training.detector` trains in three stages (the backbone alone, aligned cell by cell with the names; the whole
-network with the set loss; the same again, its norms folded), resumes what was interrupted, and writes
+network with the set loss; the same again in two cosines, its norms folded), resumes what was interrupted, and writes
 models/starter/emoji_detector.
 """
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,7 +38,7 @@ STRIDES = (8, 16, 32)
 ALIGN = Schedule(steps=2400, rate=1.5e-3, warmup=100)
 ALIGN_BATCH = 8
 DETECT = Schedule(steps=2000, rate=8e-4, horizon=4200, cooldown=((1600, 1.0), (2000, 0.8)))
-REFINE = Schedule(steps=1500, rate=5e-4, warmup=50)
+REFINE = (Schedule(steps=1500, rate=5e-4, warmup=50), Schedule(steps=1500, rate=5e-4, warmup=50))
 DETECT_BATCH = 8
 PROPOSALS_PER_TARGET = 4
 SMALL = 0.3
@@ -260,7 +261,7 @@ def fit(
     runs: Path,
     align: Schedule = ALIGN,
     detect: Schedule = DETECT,
-    refine: Schedule = REFINE,
+    refine: Sequence[Schedule] = REFINE,
 ) -> None:
     """Train `detector` in place through all stages; checkpoints in `runs` are resumed."""
     aligner = Aligner(detector, encode([NAMES], vocabulary))
@@ -277,9 +278,11 @@ def fit(
         prompts = encode([choose_names(rng, scene.names) for scene in batch], vocabulary, rng)
         return detection_losses(detector, batch, prompts)
 
-    train(detector, lambda step: losses_at(step, 2), detect, runs / "detector_detect.pt")
+    train(detector, partial(losses_at, stream=2), detect, runs / "detector_detect.pt")
     fold_norms(detector)
-    train(detector, lambda step: losses_at(step, 4), refine, runs / "detector_refine.pt")
+    for cycle, schedule in enumerate(refine):
+        stream = 4 + 2 * cycle
+        train(detector, partial(losses_at, stream=stream), schedule, runs / f"detector_refine{cycle}.pt")
 
 
 def export(detector: "GroundingDinoForObjectDetection", vocabulary: list[str], folder: Path) -> None:

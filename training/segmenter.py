@@ -5,7 +5,7 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,7 +30,11 @@ HEADS = 4
 DECODER_HEADS = 4
 WINDOW = 8
 GLOBAL_BLOCKS = (1, 4)
-SCHEDULE = Schedule(steps=7200, rate=1.2e-3, horizon=10500, cooldown=4200, betas=(0.9, 0.999))
+COOLDOWN = ((3000, 1.0), (5000, 0.5238), (6500, 0.0))
+SCHEDULES = (
+    Schedule(steps=6500, rate=1.2e-3, horizon=10500, cooldown=COOLDOWN, betas=(0.9, 0.999)),
+    Schedule(steps=1800, rate=8e-4, warmup=50, betas=(0.9, 0.999)),
+)
 IMAGES = 4
 PROMPTS = 4
 FOCAL_WEIGHT = 20.0
@@ -168,15 +172,16 @@ def overlap(a: Tensor, b: Tensor) -> Tensor:
     return common / (a | b).sum(dim=(-2, -1)).clamp(min=1)
 
 
-def fit(sam: "Sam", sprites: Sprites, runs: Path, schedule: Schedule = SCHEDULE) -> None:
-    """Train `sam` in place; a checkpoint in `runs` is resumed."""
+def fit(sam: "Sam", sprites: Sprites, runs: Path, schedules: Sequence[Schedule] = SCHEDULES) -> None:
+    """Train `sam` in place, one schedule after the other; checkpoints in `runs` are resumed."""
 
-    def losses_at(step: int) -> Mapping[str, Tensor]:
-        rng = np.random.default_rng([11, step])
+    def losses_at(step: int, stream: int) -> Mapping[str, Tensor]:
+        rng = np.random.default_rng([stream, step])
         batch = [draw_scene(rng, sprites) for _ in range(IMAGES)]
         return segmentation_losses(sam, batch, [draw_prompt(rng, scene) for scene in batch])
 
-    train(sam, losses_at, schedule, runs / "segmenter.pt")
+    for cycle, schedule in enumerate(schedules):
+        train(sam, partial(losses_at, stream=11 + cycle), schedule, runs / f"segmenter{cycle}.pt")
 
 
 def export(sam: "Sam", folder: Path) -> None:
