@@ -19,6 +19,7 @@ test: $(VENV)/installed
 	$(RUN) -m pytest -m "not host"
 
 test-host: $(VENV)/installed
+	$(RUN) -m pip install --quiet ".[page]"
 	$(RUN) -m pytest -m host
 
 bench: $(VENV)/installed
