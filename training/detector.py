@@ -38,7 +38,10 @@ STRIDES = (8, 16, 32)
 ALIGN = Schedule(steps=2400, rate=1.5e-3, warmup=100)
 ALIGN_BATCH = 8
 DETECT = Schedule(steps=2000, rate=8e-4, horizon=4200, cooldown=((1600, 1.0), (2000, 0.8)))
-REFINE = (Schedule(steps=1500, rate=5e-4, warmup=50), Schedule(steps=1500, rate=5e-4, warmup=50))
+REFINE = (
+    Schedule(steps=1500, rate=5e-4, warmup=50),
+    Schedule(steps=1300, rate=5e-4, warmup=50, horizon=1500, cooldown=((800, 1.0), (1300, 0.0))),
+)
 DETECT_BATCH = 8
 PROPOSALS_PER_TARGET = 4
 SMALL = 0.3

@@ -31,10 +31,7 @@ DECODER_HEADS = 4
 WINDOW = 8
 GLOBAL_BLOCKS = (1, 4)
 COOLDOWN = ((3000, 1.0), (5000, 0.5238), (6500, 0.0))
-SCHEDULES = (
-    Schedule(steps=6500, rate=1.2e-3, horizon=10500, cooldown=COOLDOWN, betas=(0.9, 0.999)),
-    Schedule(steps=1800, rate=8e-4, warmup=50, betas=(0.9, 0.999)),
-)
+SCHEDULES = (Schedule(steps=6500, rate=1.2e-3, horizon=10500, cooldown=COOLDOWN, betas=(0.9, 0.999)),)
 IMAGES = 4
 PROMPTS = 4
 FOCAL_WEIGHT = 20.0
