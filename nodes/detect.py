@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from .. import host
-from ..models import catalog, drawing
+from ..models import drawing
 from ..models.detection import grounding_dino
 from ..models.detection.selection import SORT_BY, SortBy, select
-from ..models.files import fingerprint
 from ..models.values import Detections, Objects
-
-FOLDER = "grounding-dino"
-EXTENSIONS = (".pth", ".safetensors")
+from .loading import ModelLoader, Source
 
 
-def _path(name: str) -> Path:
-    return catalog.starter_folder("detector", name) or host.model_path(FOLDER, name)
-
-
-class LoadDetector:
+class LoadDetector(ModelLoader):
+    KIND = "detector"
+    SOURCES = (Source("grounding-dino", (".pth", ".safetensors"), folders=True),)
     DISPLAY_NAME = "Load Detector (Grounding DINO)"
     CATEGORY = "Trilemma/Detect"
     DESCRIPTION = (
@@ -33,32 +27,10 @@ class LoadDetector:
     RETURN_TYPES = ("TRILEMMA_DETECTOR",)
     RETURN_NAMES = ("detector",)
     OUTPUT_TOOLTIPS = ("For Detect by Text.",)
-    FUNCTION = "run"
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        names = catalog.starter_names("detector") + host.model_files(FOLDER, EXTENSIONS, folders=True)
-        return {
-            "required": {
-                "model": (names, {"tooltip": "Starters come with the pack and know emoji; other files are yours."}),
-            }
-        }
-
-    @classmethod
-    def IS_CHANGED(cls, model: str) -> str:
-        return fingerprint(_path(model))
-
-    @classmethod
-    def VALIDATE_INPUTS(cls, model: str) -> bool | str:
-        try:
-            _path(model)
-        except FileNotFoundError:
-            return str(catalog.missing_file("detector", model, host.model_folder(FOLDER)))
-        return True
 
     def run(self, model: str) -> tuple[host.Handle]:
         with host.without_inference_mode():
-            detector = grounding_dino.load_detector(_path(model))
+            detector = grounding_dino.load_detector(self.path(model))
         return (host.hold(detector, grounding_dino.modules(detector)),)
 
 

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from .. import host
-from ..models import catalog, regions
+from ..models import regions
 from ..models.errors import BadInput
-from ..models.files import fingerprint
 from ..models.images import check_images
 from ..models.inpainting import schedulers, stable_diffusion
 from ..models.inpainting.loading import load_inpainter
 from ..models.inpainting.memory import memory_bytes
 from ..models.values import Crops, Objects
-
-FILES = "checkpoints"
-EXTENSIONS = (".safetensors", ".ckpt", ".pt", ".pth")
-FOLDERS = "diffusers"
-
-
-def _path(name: str) -> Path:
-    key = FOLDERS if name in host.model_files(FOLDERS, (), folders=True) else FILES
-    return catalog.starter_folder("inpainter", name) or host.model_path(key, name)
+from .loading import ModelLoader, Source
 
 
 class CropObjects:
@@ -168,7 +158,12 @@ class StitchObjects:
         return (host.intermediate(stitched.images), mean, report)
 
 
-class LoadInpainter:
+class LoadInpainter(ModelLoader):
+    KIND = "inpainter"
+    SOURCES = (
+        Source("checkpoints", (".safetensors", ".ckpt", ".pt", ".pth")),
+        Source("diffusers", (), folders=True),
+    )
     DISPLAY_NAME = "Load Inpainter (Stable Diffusion)"
     CATEGORY = "Trilemma/Inpaint"
     DESCRIPTION = (
@@ -180,36 +175,10 @@ class LoadInpainter:
     RETURN_TYPES = ("TRILEMMA_INPAINTER",)
     RETURN_NAMES = ("inpainter",)
     OUTPUT_TOOLTIPS = ("For Inpaint by Text and Crop Objects.",)
-    FUNCTION = "run"
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        names = [
-            *catalog.starter_names("inpainter"),
-            *host.model_files(FOLDERS, (), folders=True),
-            *host.model_files(FILES, EXTENSIONS),
-        ]
-        return {
-            "required": {
-                "model": (names, {"tooltip": "Starters come with the pack and know emoji; other files are yours."}),
-            }
-        }
-
-    @classmethod
-    def IS_CHANGED(cls, model: str) -> str:
-        return fingerprint(_path(model))
-
-    @classmethod
-    def VALIDATE_INPUTS(cls, model: str) -> bool | str:
-        try:
-            _path(model)
-        except FileNotFoundError:
-            return str(catalog.missing_file("inpainter", model, host.model_folder(FILES)))
-        return True
 
     def run(self, model: str) -> tuple[host.Handle]:
         with host.without_inference_mode():
-            inpainter = load_inpainter(_path(model), host.compute_dtype)
+            inpainter = load_inpainter(self.path(model), host.compute_dtype)
         return (host.hold(inpainter, stable_diffusion.modules(inpainter)),)
 
 

@@ -1,28 +1,22 @@
 """Nodes of the menu Trilemma/Segment."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from .. import host
-from ..models import catalog, objects
-from ..models.files import fingerprint
+from ..models import objects
 from ..models.segmentation.decoding import MASK_CHOICES, decode_bytes, prompts_per_chunk, segment
 from ..models.segmentation.everything import segment_everything
 from ..models.segmentation.prompts import read_prompts
 from ..models.segmentation.sam import Embedding, encode, encode_bytes, load_segmenter
 from ..models.values import Objects
-
-FOLDER = "sams"
-EXTENSIONS = (".pth", ".safetensors")
+from .loading import ModelLoader, Source
 
 
-def _path(name: str) -> Path:
-    return catalog.starter_folder("segmenter", name) or host.model_path(FOLDER, name)
-
-
-class LoadSegmenter:
+class LoadSegmenter(ModelLoader):
+    KIND = "segmenter"
+    SOURCES = (Source("sams", (".pth", ".safetensors")),)
     DISPLAY_NAME = "Load Segmenter (SAM)"
     CATEGORY = "Trilemma/Segment"
     DESCRIPTION = (
@@ -32,32 +26,10 @@ class LoadSegmenter:
     RETURN_TYPES = ("TRILEMMA_SEGMENTER",)
     RETURN_NAMES = ("segmenter",)
     OUTPUT_TOOLTIPS = ("For Encode Image, Segment and Segment Everything.",)
-    FUNCTION = "run"
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        names = catalog.starter_names("segmenter") + host.model_files(FOLDER, EXTENSIONS)
-        return {
-            "required": {
-                "model": (names, {"tooltip": "Starters come with the pack and know emoji; other files are yours."}),
-            }
-        }
-
-    @classmethod
-    def IS_CHANGED(cls, model: str) -> str:
-        return fingerprint(_path(model))
-
-    @classmethod
-    def VALIDATE_INPUTS(cls, model: str) -> bool | str:
-        try:
-            _path(model)
-        except FileNotFoundError:
-            return str(catalog.missing_file("segmenter", model, host.model_folder(FOLDER)))
-        return True
 
     def run(self, model: str) -> tuple[host.Handle]:
         with host.without_inference_mode():
-            segmenter = load_segmenter(_path(model), host.compute_dtype)
+            segmenter = load_segmenter(self.path(model), host.compute_dtype)
         networks = [segmenter.image_encoder, segmenter.prompt_encoder, segmenter.mask_decoder]
         return (host.hold(segmenter, networks),)
 

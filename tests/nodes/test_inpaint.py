@@ -61,7 +61,7 @@ def edit(inpainter: host.Handle, image: torch.Tensor, **source) -> tuple:
 def test_the_loader_lists_starters_first_and_the_users_models_after():
     names = Load.INPUT_TYPES()["required"]["model"][0]
     assert names[0] == "starter emoji inpainter"
-    assert names[1:] == ["mine/tiny", "other.pth"]
+    assert names[1:] == ["other.pth", "mine/tiny"]
     assert Load.VALIDATE_INPUTS("mine/tiny") is True
 
 
