@@ -93,12 +93,18 @@ def test_prompts_are_tokenised_as_the_pack_does(vocabulary, tmp_path):
     assert ours.mask.sum(dim=1).tolist() == [len(theirs.ids), 4]
 
 
-def test_prompts_name_some_that_are_absent():
+def test_prompts_name_some_that_are_absent_or_a_single_name():
     rng = np.random.default_rng(0)
-    for _ in range(20):
+    alone = []
+    for _ in range(100):
         chosen = prompts.choose_names(rng, ["dog", "dog", "apple"])
         assert len(chosen) == len(set(chosen))
-        assert 1 <= len(set(chosen) - {"dog", "apple"}) <= 12
+        if len(chosen) > 1:
+            assert 1 <= len(set(chosen) - {"dog", "apple"}) <= 12
+        else:
+            alone.append(chosen[0] in {"dog", "apple"})
+    assert len(alone) >= 10
+    assert set(alone) == {True, False}
 
 
 @pytest.mark.parametrize("targets", [1, 2, 3, 4])
@@ -227,36 +233,10 @@ def test_the_detector_learns(sprites, vocabulary):
     assert all(".swin.layernorm." in name for name in idle)
 
 
-def test_folding_the_norms_changes_no_score(sprites, vocabulary):
-    model = detector.build_model()
-    with torch.no_grad():
-        for head in (model.bbox_embed[0], model.model.encoder_output_bbox_embed):
-            nn.init.normal_(head.layers[-1].weight, std=0.1)
-    pixels = detector.to_pixels(scene_at(sprites, 2).image[None])
-    ids = prompts.encode([list(SHAPES)], vocabulary).ids
-
-    @torch.no_grad()
-    def look() -> tuple[torch.Tensor, ...]:
-        output = model.model(pixels, ids)
-        first = model.class_embed[0](
-            output.intermediate_hidden_states[:, 0],
-            output.encoder_last_hidden_state_text,
-            torch.ones_like(ids, dtype=torch.bool),
-        )
-        boxes = model.bbox_embed[0](output.intermediate_hidden_states[:, 0])
-        return first[..., : ids.shape[1]], output.enc_outputs_class[..., : ids.shape[1]], boxes
-
-    before = look()
-    detector.fold_norms(model)
-    for old, new in zip(before, look(), strict=True):
-        assert torch.allclose(old, new, atol=1e-4)
-    assert float(model.model.decoder.layer_norm.weight[1:].detach().mean()) == pytest.approx(1.0)
-
-
 def test_the_pack_reads_a_trained_detector(sprites, vocabulary, tmp_path):
     model = detector.build_model()
     brief = Schedule(steps=1, rate=1e-3, warmup=1)
-    detector.fit(model, sprites, vocabulary, tmp_path / "runs", align=brief, detect=brief, refine=[brief])
+    detector.fit(model, sprites, vocabulary, tmp_path / "runs", align=brief, detect=brief)
     detector.export(model, vocabulary, tmp_path / "model")
     loaded = grounding_dino.load_detector(tmp_path / "model")
     found = grounding_dino.detect(loaded, torch.rand(1, 128, 128, 3), "dog . top hat", 1, lambda done, preview: None)
@@ -301,7 +281,7 @@ def test_mask_loss_vanishes_on_the_mask_itself():
 
 def test_the_pack_reads_a_trained_segmenter(sprites, tmp_path):
     model = segmenter.build_model()
-    segmenter.fit(model, sprites, tmp_path / "runs", [Schedule(steps=1, rate=1e-3, warmup=1)])
+    segmenter.fit(model, sprites, tmp_path / "runs", Schedule(steps=1, rate=1e-3, warmup=1))
     segmenter.export(model, tmp_path / "model")
     loaded = sam.load_segmenter(tmp_path / "model")
     assert loaded.config.decoder_num_heads == segmenter.DECODER_HEADS

@@ -1,14 +1,12 @@
 """The starter detector: a Grounding DINO of 2 million parameters that knows 60 emoji by name.
 
-`python -m training.detector` trains in three stages (the backbone alone, aligned cell by cell with the names; the whole
-network with the set loss; the same again in two cosines, its norms folded), resumes what was interrupted, and writes
-models/starter/emoji_detector.
+`python -m training.detector` trains in two stages (the backbone alone, aligned cell by cell with the names; then the
+whole network with the set loss), resumes what was interrupted, and writes models/starter/emoji_detector.
 """
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,14 +35,11 @@ STD = (0.229, 0.224, 0.225)
 STRIDES = (8, 16, 32)
 ALIGN = Schedule(steps=2400, rate=1.5e-3, warmup=100)
 ALIGN_BATCH = 8
-DETECT = Schedule(steps=2000, rate=8e-4, horizon=4200, cooldown=((1600, 1.0), (2000, 0.8)))
-REFINE = (
-    Schedule(steps=1500, rate=5e-4, warmup=50),
-    Schedule(steps=1300, rate=5e-4, warmup=50, horizon=1500, cooldown=((800, 1.0), (1300, 0.0))),
-)
+DETECT = Schedule(steps=5200, rate=8e-4)
 DETECT_BATCH = 8
 PROPOSALS_PER_TARGET = 4
-SMALL = 0.3
+TEXT_SCALE = 0.3
+RARE = 2.0
 
 
 class Kind(NamedTuple):
@@ -110,8 +105,8 @@ def build_config() -> "GroundingDinoConfig":
 def build_model(seed: int = 0) -> "GroundingDinoForObjectDetection":
     """A fresh network, the same for the same seed, whose first scores are low: most tokens describe no query.
 
-    The contrastive head has no bias. Two layer norms make up for it: one channel multiplies to the logit of a rare
-    event, the others start small.
+    The contrastive head has no bias. One channel of the features that it multiplies makes up for it: there the logit of
+    a rare event is -RARE^2. The text's norm starts small, or the other channels would drown it.
     """
     from transformers import GroundingDinoForObjectDetection
 
@@ -120,8 +115,8 @@ def build_model(seed: int = 0) -> "GroundingDinoForObjectDetection":
     network = detector.model
     text_norm = network.encoder.layers[-1].text_enhancer_layer.layer_norm_after
     with torch.no_grad():
-        for norm, bias in ((network.decoder.layer_norm, 2.0), (network.enc_output_norm, 2.0), (text_norm, -2.0)):
-            norm.weight.fill_(SMALL)
+        text_norm.weight.fill_(TEXT_SCALE)
+        for norm, bias in ((network.decoder.layer_norm, RARE), (network.enc_output_norm, RARE), (text_norm, -RARE)):
             norm.weight[0] = 0.0
             norm.bias[0] = bias
     return detector
@@ -231,32 +226,6 @@ def _targets(scene: Scene, spans: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     return boxes, torch.stack([spans[scene.names[index]] for index in named])
 
 
-@torch.no_grad()
-def fold_norms(detector: "GroundingDinoForObjectDetection") -> None:
-    """Give the norms that `build_model` made small their usual scale; scores and proposals stay what they are.
-
-    One head refines the references from the decoder's features before its norm, and predicts the boxes from those after
-    it: the small norm that eases the start makes the two disagree. Its scale moves into the layers that read it.
-    """
-    network = detector.model
-    text_norm = network.encoder.layers[-1].text_enhancer_layer.layer_norm_after
-    for norm, head in (
-        (network.decoder.layer_norm, detector.bbox_embed[0]),
-        (network.enc_output_norm, network.encoder_output_bbox_embed),
-    ):
-        first = head.layers[0]
-        first.bias += first.weight[:, 0] * norm.bias[0]
-        first.weight[:, 0] = 0.0
-        first.weight[:, 1:] *= SMALL
-        norm.weight[1:] /= SMALL
-        norm.bias[1:] /= SMALL
-    text_norm.weight[1:] *= SMALL
-    text_norm.bias[1:] *= SMALL
-    for layer in network.decoder.layers:
-        for projection in (layer.encoder_attn_text.key, layer.encoder_attn_text.value):
-            projection.weight[:, 1:] /= SMALL
-
-
 def fit(
     detector: "GroundingDinoForObjectDetection",
     sprites: Sprites,
@@ -264,9 +233,8 @@ def fit(
     runs: Path,
     align: Schedule = ALIGN,
     detect: Schedule = DETECT,
-    refine: Sequence[Schedule] = REFINE,
 ) -> None:
-    """Train `detector` in place through all stages; checkpoints in `runs` are resumed."""
+    """Train `detector` in place through both stages; checkpoints in `runs` are resumed."""
     aligner = Aligner(detector, encode([NAMES], vocabulary))
     train(
         aligner,
@@ -275,17 +243,13 @@ def fit(
         runs / "detector_align.pt",
     )
 
-    def losses_at(step: int, stream: int) -> Mapping[str, Tensor]:
-        batch = draw_batch(sprites, DETECT_BATCH, stream, step)
-        rng = np.random.default_rng([stream + 1, step])
+    def losses_at(step: int) -> Mapping[str, Tensor]:
+        batch = draw_batch(sprites, DETECT_BATCH, 2, step)
+        rng = np.random.default_rng([3, step])
         prompts = encode([choose_names(rng, scene.names) for scene in batch], vocabulary, rng)
         return detection_losses(detector, batch, prompts)
 
-    train(detector, partial(losses_at, stream=2), detect, runs / "detector_detect.pt")
-    fold_norms(detector)
-    for cycle, schedule in enumerate(refine):
-        stream = 4 + 2 * cycle
-        train(detector, partial(losses_at, stream=stream), schedule, runs / f"detector_refine{cycle}.pt")
+    train(detector, losses_at, detect, runs / "detector_detect.pt")
 
 
 def export(detector: "GroundingDinoForObjectDetection", vocabulary: list[str], folder: Path) -> None:

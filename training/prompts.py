@@ -44,10 +44,15 @@ def read_vocabulary(path: Path) -> list[str]:
 
 
 def choose_names(rng: np.random.Generator, present: Sequence[str], names: Sequence[str] = NAMES) -> list[str]:
-    """A shuffled prompt: each present name with probability 0.85, and 1 to 12 absent ones."""
+    """A shuffled prompt: each present name with probability 0.85, and 1 to 12 absent ones; or a single name.
+
+    A fifth of the prompts asks for one name alone, present or absent, as users do.
+    """
     unique = sorted(set(present))
-    kept = [name for name in unique if rng.random() < 0.85]
     absent = [name for name in names if name not in unique]
+    if rng.random() < 0.2:
+        return [str(rng.choice(unique if rng.random() < 0.5 else absent))]
+    kept = [name for name in unique if rng.random() < 0.85]
     chosen = kept + list(rng.choice(absent, rng.integers(1, 13), replace=False))
     return [str(chosen[index]) for index in rng.permutation(len(chosen))]
 
