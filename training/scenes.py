@@ -120,7 +120,7 @@ def compose(
     visible: list[np.ndarray] = []
     for _ in range(rng.integers(count[0], count[1] + 1)):
         key = keys[rng.integers(len(keys))]
-        sprite = _pose(rng, sprites[key], size, scale, max_angle, flip)
+        sprite = pose(rng, sprites[key], size, scale, max_angle, flip)
         for _ in range(12):
             corner = _choose_corner(rng, sprite, size, visible, touching)
             mask = _paste_mask(sprite, corner, size)
@@ -205,9 +205,10 @@ def _along_random_direction(rng: np.random.Generator, size: int) -> np.ndarray:
     return axis[None] * np.cos(angle) + axis[:, None] * np.sin(angle)
 
 
-def _pose(
+def pose(
     rng: np.random.Generator, sprite: Image.Image, size: int, scale: Range, max_angle: float, flip: bool
 ) -> Image.Image:
+    """The sprite at a random size, angle and side, cut to what is visible; its longer side is at most `size`."""
     longer = size * np.exp(rng.uniform(*np.log(scale)))
     if flip and rng.random() < 0.5:
         sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
