@@ -1,0 +1,1 @@
+"""Generators of every family behind one contract; one file per architecture."""

@@ -1,0 +1,161 @@
+"""The contract of every generator: what it says of itself, and how a batch of pictures is drawn from it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import nn
+
+from ..errors import BadInput, CannotDo
+
+Family = Literal["vae", "autoregressive", "gan", "diffusion", "images"]
+Ability = Literal["sample", "encode", "decode", "interpolate", "style mix"]
+ConditionKind = Literal["none", "class", "prompt"]
+OnStep = Callable[[int, "torch.Tensor | None"], None]
+
+
+def quiet(done: int, preview: torch.Tensor | None = None) -> None:
+    """An `on_step` for callers that show no progress."""
+
+
+class Condition(NamedTuple):
+    """What one picture shall show: a class by its name or number, or a prompt. Empty text leaves it to the model."""
+
+    text: str = ""
+    negative: str = ""
+
+
+class SampleRequest(NamedTuple):
+    """One picture of a run. Nothing else decides what it looks like.
+
+    index: place in the run. seed: 0 to 2^64 - 1. condition: what it shows.
+    """
+
+    index: int
+    seed: int
+    condition: Condition
+
+
+class Latents(NamedTuple):
+    """Points in a generator's latent space.
+
+    values: float32 [N, ...], each of the generator's latent shape (or of `space`, where a family has several).
+    space: "z", the space that samples are drawn from, or another that the family names, such as StyleGAN's "w".
+    identity: `Generator.identity` of the weights that they belong to.
+    """
+
+    values: torch.Tensor
+    space: str
+    identity: str
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """What a generator says of itself.
+
+    architecture: its name, as messages and tables show it. height, width: of its pictures, pixels. channels: 1 or 3.
+    parameters: number of weights. conditions: the kinds that it takes ("none" where it also draws without).
+    class_names: names of its classes in order; empty where the file does not tell them, then numbers serve.
+    num_classes: 0 where it has none. latent_shape: of one latent, without the batch; None where it has none.
+    options: option -> the model's own default; see `options.py` for what they mean.
+    abilities: what can be done with it.
+    """
+
+    family: Family
+    architecture: str
+    height: int
+    width: int
+    channels: int
+    parameters: int
+    conditions: tuple[ConditionKind, ...] = ("none",)
+    class_names: tuple[str, ...] = ()
+    num_classes: int = 0
+    latent_shape: tuple[int, ...] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    abilities: tuple[Ability, ...] = ("sample",)
+
+
+class Generator(ABC):
+    """Weights of one architecture, ready to draw. Holds no state of a run: settings come with every call.
+
+    A subclass sets `descriptor`, `modules` and `identity` and implements `draw` and `memory_bytes`, and of the others
+    those whose ability it declares. Its methods run under `torch.no_grad` (see `binding.py`), with `modules` on one
+    device, which they ask their own parameters for; what they return is float32 on the CPU.
+    """
+
+    descriptor: Descriptor
+    modules: tuple[nn.Module, ...]
+    identity: str
+    """Tells these weights from others; see `noise.weights_identity`."""
+
+    @abstractmethod
+    def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> torch.Tensor:
+        """One batch: float32 [N, H, W, 3], 0..1, sample i depending on `requests[i]` alone.
+
+        options: every option of the descriptor, checked. on_step: called with the network steps done in this batch,
+        1 to `evaluations(options)`, and now and then with a preview [H, W, 3].
+        """
+
+    @abstractmethod
+    def memory_bytes(self, batch_size: int) -> int:
+        """Activation memory of one batch, within 0.7 to 1.5 times of what is measured."""
+
+    def evaluations(self, options: Mapping[str, Any]) -> int:
+        """Network steps that one batch takes; the cost of a sample."""
+        return 1
+
+    def check_condition(self, condition: Condition) -> None:
+        """Raise BadInput when the generator cannot draw this; called when a condition is bound."""
+        if condition.text and self.descriptor.num_classes:
+            class_number(self.descriptor, condition.text)
+        elif condition.text and "prompt" not in self.descriptor.conditions:
+            raise CannotDo(f"condition: {self.descriptor.architecture} takes none; remove the Condition node.")
+        if condition.negative and "prompt" not in self.descriptor.conditions:
+            raise CannotDo(f"negative_prompt: {self.descriptor.architecture} takes no prompts; leave it empty.")
+
+    def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
+        """The latents from which `draw` would start."""
+        raise self._cannot("decode")
+
+    def encode(self, images: torch.Tensor) -> Latents:
+        """The latents of images, float32 [N, H, W, 3], 0..1, of any size that the model takes."""
+        raise self._cannot("encode")
+
+    def decode(self, latents: Latents, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> torch.Tensor:
+        """The pictures of latents, float32 [N, H, W, 3], 0..1. The requests give conditions and further noise."""
+        raise self._cannot("decode")
+
+    def mean_latent(self) -> Latents:
+        """The centre of the latent space, [1, ...]: what truncation pulls towards."""
+        raise self._cannot("decode")
+
+    def interpolate(self, start: Latents, end: Latents, shares: Sequence[float]) -> Latents:
+        """Latents between two (each [1, ...]) at the given shares of the way, 0 to 1."""
+        raise self._cannot("interpolate")
+
+    def style_mix(self, coarse: Latents, fine: Latents, crossover: int) -> Latents:
+        """`coarse` with the styles of `fine` from layer `crossover` on."""
+        raise self._cannot("style mix")
+
+    def _cannot(self, ability: str) -> CannotDo:
+        can = ", ".join(self.descriptor.abilities)
+        return CannotDo(f"generator: {self.descriptor.architecture} cannot {ability}; it can: {can}.")
+
+
+def class_number(descriptor: Descriptor, text: str) -> int:
+    """The class that a condition names, by its name (whatever its case) or its number from 0."""
+    names = [name.lower() for name in descriptor.class_names]
+    wanted = text.strip().lower()
+    if wanted in names:
+        return names.index(wanted)
+    if wanted.isdecimal() and int(wanted) < descriptor.num_classes:
+        return int(wanted)
+    known = f"one of {', '.join(descriptor.class_names)}" if names else "a number"
+    raise BadInput(
+        f"condition: {descriptor.architecture} has no class {text.strip()!r}; give {known}, or a number from 0 to "
+        f"{descriptor.num_classes - 1}."
+    )

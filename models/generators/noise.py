@@ -1,0 +1,57 @@
+"""Random numbers of a run: one CPU generator per sample, so that no sample depends on another or on a device."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from .base import Condition, Descriptor, SampleRequest, class_number
+
+SEEDS = 2**64
+
+
+def requests(count: int, seed: int, conditions: Sequence[Condition], first: int = 0) -> list[SampleRequest]:
+    """The requests `first` to `first + count - 1` of a run: seed + index modulo 2^64, conditions in turn."""
+    return [
+        SampleRequest(index, (seed + index) % SEEDS, conditions[index % len(conditions)])
+        for index in range(first, first + count)
+    ]
+
+
+def generators(requests: Sequence[SampleRequest]) -> list[torch.Generator]:
+    """A fresh generator for each sample."""
+    return [torch.Generator().manual_seed(request.seed) for request in requests]
+
+
+def normal(generators: Sequence[torch.Generator], shape: Sequence[int]) -> torch.Tensor:
+    """Standard normal numbers, float32 [N, *shape], CPU."""
+    return torch.stack([torch.randn(tuple(shape), generator=generator) for generator in generators])
+
+
+def uniform(generators: Sequence[torch.Generator], shape: Sequence[int]) -> torch.Tensor:
+    """Uniform numbers in [0, 1), float64 [N, *shape], CPU."""
+    return torch.stack([torch.rand(tuple(shape), generator=generator, dtype=torch.float64) for generator in generators])
+
+
+def labels(
+    descriptor: Descriptor, requests: Sequence[SampleRequest], generators: Sequence[torch.Generator]
+) -> torch.Tensor:
+    """The classes to draw, int64 [N]: the request's own, or one drawn by its generator.
+
+    The generator draws in both cases, so that a condition does not change the noise that follows.
+    """
+    drawn = [int(torch.randint(descriptor.num_classes, (1,), generator=generator)) for generator in generators]
+    given = [request.condition.text for request in requests]
+    chosen = [class_number(descriptor, text) if text else label for text, label in zip(given, drawn, strict=True)]
+    return torch.tensor(chosen)
+
+
+def weights_identity(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Digest of the names of a state dict, and of a few values of each tensor: fine-tuning changes some of them."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].flatten()[:16].double().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,82 @@
+"""The options that can be bound to a generator: their meaning, their range, and the value that changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from ..errors import BadInput, CannotDo
+from .base import Descriptor, Family
+
+OWN: Final = "model's own"
+"""The choice that leaves an option to the model."""
+
+
+class Option(NamedTuple):
+    """neutral: the value that leaves the model as it is, and that every model of the family accepts.
+
+    low, high: range of a number, both included. choices: of a text; a model may know fewer.
+    """
+
+    neutral: Any
+    low: float = 0.0
+    high: float = 0.0
+    choices: Sequence[str] = ()
+
+
+OPTIONS: Final[Mapping[Family, Mapping[str, Option]]] = {
+    "gan": {
+        # Pull of the latent towards its mean, and the number of layers that are pulled (0: all).
+        "truncation_psi": Option(1.0, 0.0, 2.0),
+        "truncation_cutoff": Option(0, 0, 64),
+        "noise_mode": Option(OWN, choices=(OWN, "const", "random", "none")),
+    },
+    "vae": {
+        # Standard deviation of the latents relative to their prior's.
+        "temperature": Option(1.0, 0.0, 2.0),
+        "prior": Option(OWN, choices=(OWN, "standard normal", "fitted Gaussian", "Gaussian mixture")),
+    },
+    "autoregressive": {
+        # Of the softmax, and what is kept of it: the k likeliest codes (0: all), the likeliest that sum up to p.
+        "temperature": Option(1.0, 0.01, 4.0),
+        "top_k": Option(0, 0, 2**20),
+        "top_p": Option(1.0, 0.0, 1.0),
+    },
+    "diffusion": {
+        # Steps and guidance: 0 is the model's own. eta: DDIM's share of fresh noise.
+        "sampler": Option(OWN, choices=(OWN, "DDPM", "DDIM", "DPM-Solver++ 2M", "Euler")),
+        "steps": Option(0, 0, 1000),
+        "eta": Option(0.0, 0.0, 1.0),
+        "guidance_scale": Option(0.0, 0.0, 30.0),
+    },
+}
+
+
+def checked(descriptor: Descriptor, family: Family, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `values`, options of a family, that change the generator.
+
+    Raises:
+        CannotDo: the generator is of another family, or has no such option; names those it has.
+        BadInput: a value outside its range.
+    """
+    known = f"Its options: {', '.join(descriptor.options) or 'none'}."
+    if descriptor.family != family:
+        raise CannotDo(
+            f"generator: these are options of {family} models; {descriptor.architecture} is of the family "
+            f"{descriptor.family}. {known}"
+        )
+    changed = {}
+    for name, value in values.items():
+        option = OPTIONS[family][name]
+        if option.choices and value not in option.choices:
+            raise BadInput(f"{name}: {value!r} is none of {', '.join(option.choices)}.")
+        if not option.choices and not option.low <= value <= option.high:
+            raise BadInput(f"{name}: {value} is outside its range, {option.low:g} to {option.high:g}.")
+        if value == option.neutral:
+            continue
+        if name not in descriptor.options:
+            raise CannotDo(
+                f"{name}: {descriptor.architecture} has no such option; set it to {option.neutral!r}. {known}"
+            )
+        changed[name] = value
+    return changed
