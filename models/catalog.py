@@ -8,7 +8,7 @@ from typing import Literal
 
 from .errors import MissingFile
 
-Kind = Literal["detector", "segmenter", "inpainter"]
+Kind = Literal["detector", "segmenter", "inpainter", "generator"]
 
 STARTER_ROOT = Path(__file__).parent / "starter"
 
@@ -16,6 +16,14 @@ STARTERS: dict[Kind, dict[str, str]] = {
     "detector": {"starter emoji detector": "emoji_detector"},
     "segmenter": {"starter emoji segmenter": "emoji_segmenter"},
     "inpainter": {"starter emoji inpainter": "emoji_inpainter"},
+    "generator": {
+        "starter emoji vae": "emoji_vae",
+        "starter emoji vqvae transformer": "emoji_vqvae_transformer",
+        "starter emoji vqvae pixelcnn": "emoji_vqvae_pixelcnn",
+        "starter emoji stylegan2": "emoji_stylegan2",
+        "starter emoji ddpm": "emoji_ddpm",
+        "starter emoji latent diffusion": "emoji_inpainter",
+    },
 }
 """Public names, for ever, of the models in `models/starter/`, and their folders."""
 
@@ -95,6 +103,7 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             sha256="0ec8f8585b104417a8c34a9fbcc1e922a70b8c15490ec4553087f01c8cf33673",
         ),
     ),
+    "generator": (),
 }
 
 
@@ -117,9 +126,9 @@ def missing_file(kind: Kind, name: str, folder: Path) -> MissingFile:
                 f"model: {name} is not on this machine. Fetch it from {file.source} ({file.bytes:,} bytes, SHA-256 "
                 f"{file.sha256}) and put it into {folder}."
             )
-    known = ", ".join(file.name for file in PUBLISHED[kind])
+    published = ", ".join(file.name for file in PUBLISHED[kind])
     starters = ", ".join(starter_names(kind))
     return MissingFile(
-        f"model: no {kind} named {name!r} is on this machine. Put it into {folder}, or choose another: {starters} "
-        f"comes with the pack; published {kind}s are {known}."
+        f"model: no {kind} named {name!r} is on this machine. Put it into {folder}, or choose another: the pack comes "
+        f"with {starters}" + (f"; published {kind}s are {published}." if published else ".")
     )
