@@ -246,7 +246,7 @@ def test_the_pack_reads_a_trained_detector(sprites, vocabulary, tmp_path):
 
 
 def test_the_segmenter_learns(sprites):
-    model = segmenter.build_model()
+    model = segmenter.Trainee(segmenter.build_model())
     rng = np.random.default_rng(0)
     batch = [segmenter.draw_scene(rng, sprites) for _ in range(2)]
     asked = [segmenter.draw_prompt(rng, scene) for scene in batch]

@@ -34,7 +34,22 @@ SCHEDULE = Schedule(steps=9000, rate=1.2e-3, betas=(0.9, 0.99))
 IMAGES = 4
 PROMPTS = 4
 LEAST_AREA = 16.0
+FINER = 4
 MULTIMASK_WEIGHT = 0.5
+
+
+class Trainee(nn.Module):
+    """The network, and a head on its image embedding that exists in training only.
+
+    The head tells of every cell of a grid four times as fine as the embedding: whether a sprite shows there, whether
+    two sprites or sprite and ground meet, and where the sprite's middle lies. So the image encoder learns outlines and
+    neighbours from every pixel of a scene, not only from the few that are asked for.
+    """
+
+    def __init__(self, sam: "Sam") -> None:
+        super().__init__()
+        self.sam = sam
+        self.dense = nn.Sequential(nn.Conv2d(sam.prompt_encoder.embed_dim, 4 * FINER**2, 1), nn.PixelShuffle(FINER))
 
 
 class Prompt(NamedTuple):
@@ -93,7 +108,7 @@ def draw_scene(rng: np.random.Generator, sprites: Sprites) -> Scene:
 def draw_prompt(rng: np.random.Generator, scene: Scene, count: int = PROMPTS) -> Prompt:
     """`count` prompts for random sprites: boxes (60 %, half of them moved a little), points (30 %), or both."""
     kind = rng.random()
-    chosen = rng.integers(len(scene.masks), size=count)
+    chosen = np.resize(rng.permutation(len(scene.masks)), count)
     masks = scene.masks[chosen]
     boxes = torch.from_numpy(_jitter(rng, scene.boxes[chosen])) if kind < 0.7 else None
     if kind < 0.6:
@@ -129,11 +144,12 @@ def _choose_pixel(rng: np.random.Generator, area: np.ndarray) -> np.ndarray:
     return np.array([columns[index] + 0.5, rows[index] + 0.5], np.float32)
 
 
-def segmentation_losses(sam: "Sam", batch: list[Scene], prompts: list[Prompt]) -> Mapping[str, Tensor]:
-    """The loss of the single mask, that of the best of the three masks at half weight, and the IoU head's error.
+def segmentation_losses(trainee: Trainee, batch: list[Scene], prompts: list[Prompt]) -> Mapping[str, Tensor]:
+    """The losses of the single mask, of the best of three masks at half weight, of the IoU head and the dense head.
 
     Kirillov et al. 2023, section A: of ambiguous masks only the best one learns.
     """
+    sam = trainee.sam
     images = np.stack([scene.image for scene in batch])
     embeddings = sam.image_encoder(sam.preprocess(torch.from_numpy(images).permute(0, 3, 1, 2).float()))
     position = sam.prompt_encoder.get_dense_pe()
@@ -152,7 +168,37 @@ def segmentation_losses(sam: "Sam", batch: list[Scene], prompts: list[Prompt]) -
         "single": errors[:, 0].mean(),
         "best": MULTIMASK_WEIGHT * errors[:, 1:].min(dim=1).values.mean(),
         "quality": quality_error,
+        "dense": dense_loss(trainee.dense(embeddings), batch),
     }
+
+
+def dense_loss(answers: Tensor, batch: list[Scene]) -> Tensor:
+    """Cross entropy of where sprites show and where outlines run, and how far off their middles are told.
+
+    answers: float [B, 4, G, G]: logits of sprite and outline, then the way to the middle in quarters of the picture.
+    """
+    targets = torch.stack([_dense_targets(scene, answers.shape[-1]) for scene in batch])
+    entropy = F.binary_cross_entropy_with_logits(answers[:, :2], targets[:, :2])
+    covered = targets[:, :1] > 0.5
+    astray = ((answers[:, 2:] - targets[:, 2:]).abs() * covered).sum() / covered.sum().clamp(min=1)
+    return 2 * entropy + astray
+
+
+def _dense_targets(scene: Scene, grid: int) -> Tensor:
+    labels = torch.zeros(SIZE, SIZE, dtype=torch.long)
+    middles = torch.zeros(len(scene.masks) + 1, 2)
+    for index, (mask, box) in enumerate(zip(scene.masks, scene.boxes, strict=True), start=1):
+        labels[torch.from_numpy(mask)] = index
+        middles[index] = torch.from_numpy(box[:2] + box[2:]) / 2
+    outline = torch.zeros(SIZE, SIZE)
+    outline[:, 1:] += labels[:, 1:] != labels[:, :-1]
+    outline[1:] += labels[1:] != labels[:-1]
+    place = torch.arange(SIZE) + 0.5
+    ways = torch.stack([middles[labels][..., 0] - place, middles[labels][..., 1] - place[:, None]]) / (SIZE / 4)
+    shown = F.adaptive_avg_pool2d((labels > 0).float()[None], grid)
+    drawn = F.adaptive_max_pool2d((outline > 0).float()[None], grid)
+    step = SIZE // grid
+    return torch.cat([shown, drawn, ways[:, ::step, ::step]])
 
 
 def mask_loss(logits: Tensor, wanted: Tensor) -> Tensor:
@@ -177,12 +223,14 @@ def overlap(a: Tensor, b: Tensor) -> Tensor:
 def fit(sam: "Sam", sprites: Sprites, runs: Path, schedule: Schedule = SCHEDULE) -> None:
     """Train `sam` in place; a checkpoint in `runs` is resumed."""
 
+    trainee = Trainee(sam)
+
     def losses_at(step: int) -> Mapping[str, Tensor]:
         rng = np.random.default_rng([11, step])
         batch = [draw_scene(rng, sprites) for _ in range(IMAGES)]
-        return segmentation_losses(sam, batch, [draw_prompt(rng, scene) for scene in batch])
+        return segmentation_losses(trainee, batch, [draw_prompt(rng, scene) for scene in batch])
 
-    train(sam, losses_at, schedule, runs / "segmenter.pt")
+    train(trainee, losses_at, schedule, runs / "segmenter.pt")
 
 
 def export(sam: "Sam", folder: Path) -> None:
