@@ -1,6 +1,7 @@
 """Held-out figures of the starter models, written to the cards beside their weights.
 
 `python -m training.evaluate detector segmenter inpainter` measures what is in models/starter; `--starter`, elsewhere.
+The generators (vae, vqvae_transformer, vqvae_pixelcnn, stylegan2, ddpm) are scored by the classifier: measure that first.
 """
 
 import argparse
@@ -10,15 +11,17 @@ from pathlib import Path
 
 import torch
 
-from . import evaluate_detector, evaluate_inpainter, evaluate_segmenter, scenes
+from . import evaluate_detector, evaluate_generators, evaluate_inpainter, evaluate_segmenter, scenes
 from .cards import Figures, write_figures
-from .scenes import Sprites
 
 STARTER = Path(__file__).parents[1] / "models" / "starter"
-EVALUATIONS: dict[str, Callable[[Path, Sprites], Figures]] = {
-    "detector": evaluate_detector.evaluate,
-    "segmenter": evaluate_segmenter.evaluate,
-    "inpainter": evaluate_inpainter.evaluate,
+GENERATORS = ("vae", "vqvae_transformer", "vqvae_pixelcnn", "stylegan2", "ddpm")
+EVALUATIONS: dict[str, Callable[[Path, Path], Figures]] = {
+    "detector": lambda folder, data: evaluate_detector.evaluate(folder, scenes.load_sprites(data)),
+    "segmenter": lambda folder, data: evaluate_segmenter.evaluate(folder, scenes.load_sprites(data)),
+    "inpainter": lambda folder, data: evaluate_inpainter.evaluate(folder, scenes.load_sprites(data)),
+    "classifier": evaluate_generators.evaluate_classifier,
+    **dict.fromkeys(GENERATORS, evaluate_generators.evaluate),
 }
 
 
@@ -30,10 +33,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    sprites = scenes.load_sprites(arguments.data)
     for model in arguments.models:
         folder = arguments.starter / f"emoji_{model}"
-        figures = EVALUATIONS[model](folder, sprites)
+        figures = EVALUATIONS[model](folder, arguments.data)
         print(json.dumps({model: figures}, indent=2), flush=True)
         write_figures(folder, figures)
 

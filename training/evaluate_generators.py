@@ -1,0 +1,94 @@
+"""Held-out figures of the starter generators: all drawn by the pack's own contract, scored by the same small network.
+
+FID and IS here are those of the scoring network's 128 features and 32 classes; they compare these models with each
+other, and with nothing else.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from . import _pack  # noqa: F401
+from .cards import Figures
+from .pictures import HELD_OUT, NAMES, draw_pictures, load_sprites
+
+from trilemma.models.generators.base import Condition  # isort: skip
+from trilemma.models.generators.binding import Bound, sample  # isort: skip
+from trilemma.models.generators.loading import load_generator  # isort: skip
+from trilemma.models.scoring.classifier import Classifier, load_classifier  # isort: skip
+from trilemma.models.scoring.frechet import Gaussian, frechet_distance, gaussian  # isort: skip
+
+CLASSIFIER = "emoji_classifier"
+REAL = 4096
+SEED = 20276
+GRID_ROWS = 4
+
+
+def evaluate_classifier(folder: Path, data: Path, count: int = REAL) -> Figures:
+    """Accuracy on new renderings, and the FID between two halves of them: the least that a model can reach."""
+    network = load_classifier(folder)
+    pictures = draw_pictures(load_sprites(data), count, HELD_OUT)
+    features, logits = _look(network, pictures.images.float() / 127.5 - 1)
+    odd = (torch.arange(count) // len(NAMES)) % 2 == 1
+    return {
+        "pictures": count,
+        "accuracy": float((logits.argmax(dim=1) == pictures.labels).double().mean()),
+        "FID of one half against the other": frechet_distance(gaussian(features[odd]), gaussian(features[~odd])),
+    }
+
+
+def evaluate(folder: Path, data: Path, count: int = 2048, batch_size: int = 64) -> Figures:
+    """Figures over `count` samples, the classes in turn where the model takes them; the scoring network lies beside
+    `folder`. A grid of the first samples is written to `folder`/samples.png."""
+    network = load_classifier(folder.with_name(CLASSIFIER))
+    bound = Bound(load_generator(folder))
+    descriptor = bound.generator.descriptor
+    if descriptor.num_classes:
+        bound = bound.with_conditions([Condition(name) for name in NAMES])
+    began = time.process_time()
+    pictures = torch.cat([batch.images for batch in sample(bound, count, SEED, batch_size)])
+    seconds = time.process_time() - began
+    _write_grid(pictures, folder / "samples.png")
+    features, logits = _look(network, pictures.movedim(-1, 1) * 2 - 1)
+    distance = frechet_distance(gaussian(features), _reference(network, data))
+    figures = {
+        "samples": count,
+        "parameters": descriptor.parameters,
+        "FID (scoring network, 4,096 held-out pictures)": distance,
+        "IS (scoring network)": inception_score(logits),
+        "samples per CPU second": count / seconds,
+        "network steps per sample": bound.generator.evaluations(bound.settings),
+    }
+    if descriptor.num_classes:
+        wanted = torch.arange(count) % len(NAMES)
+        figures["shows the class that was asked for"] = float((logits.argmax(dim=1) == wanted).double().mean())
+    return figures
+
+
+def inception_score(logits: Tensor) -> float:
+    """exp of the mean divergence between each sample's classes and all samples' (Salimans et al. 2016), one split."""
+    log_p = logits.double().log_softmax(dim=1)
+    p = log_p.exp()
+    return float((p * (log_p - p.mean(dim=0).log())).sum(dim=1).mean().exp())
+
+
+def _reference(network: Classifier, data: Path) -> Gaussian:
+    features, _ = _look(network, draw_pictures(load_sprites(data), REAL, HELD_OUT).images.float() / 127.5 - 1)
+    return gaussian(features)
+
+
+@torch.no_grad()
+def _look(network: Classifier, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    features = torch.cat([network.features(part) for part in pictures.split(256)])
+    return features, network.head(features)
+
+
+def _write_grid(pictures: Tensor, path: Path) -> None:
+    rows = (pictures[: GRID_ROWS * len(NAMES)] * 255).round().byte().numpy()
+    size = rows.shape[1]
+    tiles = rows.reshape(GRID_ROWS, len(NAMES), size, size, 3).transpose(0, 2, 1, 3, 4)
+    Image.fromarray(np.ascontiguousarray(tiles.reshape(GRID_ROWS * size, len(NAMES) * size, 3))).save(path)
