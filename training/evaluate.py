@@ -1,7 +1,7 @@
 """Held-out figures of the starter models, written to the cards beside their weights.
 
 `python -m training.evaluate detector segmenter inpainter` measures what is in models/starter; `--starter`, elsewhere.
-The generators (vae, vqvae_transformer, vqvae_pixelcnn, stylegan2, ddpm) are scored by the classifier: measure that first.
+The generators (vae, vqvae_transformer, vqvae_pixelcnn, stylegan2, ddpm) are scored by the classifier beside them.
 """
 
 import argparse

@@ -1,0 +1,80 @@
+"""The recipes of the starter generators on a few pictures: what they draw from, and that they learn."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from trilemma.models.scoring.classifier import Classifier, load_classifier
+
+from training import classifier, ddpm, evaluate_generators, pictures
+from training.loop import Schedule
+
+
+@pytest.fixture(scope="module")
+def sprites():
+    """A coloured disc for each name, in place of the emoji."""
+    made = {}
+    for index, name in enumerate(pictures.NAMES):
+        sprite = Image.new("RGBA", (40, 40))
+        ImageDraw.Draw(sprite).ellipse((2, 2, 38, 38), fill=(8 * index, 255 - 8 * index, 5 * index, 255))
+        made[name, pictures.STYLE] = sprite
+    return made
+
+
+def test_pictures_are_the_same_every_time_and_new_in_every_stream(sprites):
+    first, again = (pictures.draw_pictures(sprites, 40, pictures.TRAINING) for _ in range(2))
+    other = pictures.draw_pictures(sprites, 40, pictures.HELD_OUT)
+    assert first.images.shape == (40, 3, 32, 32)
+    assert torch.equal(first.images, again.images)
+    assert not torch.equal(first.images, other.images)
+    assert first.labels.tolist() == [index % 32 for index in range(40)]
+    batch, labels = first.batch(np.random.default_rng(0), 8)
+    assert batch.shape == (8, 3, 32, 32)
+    assert -1 <= float(batch.min()) < 0 < float(batch.max()) <= 1
+    assert labels.shape == (8,)
+
+
+def test_the_diffusion_model_learns_and_its_average_follows(sprites):
+    model = ddpm.Diffusion()
+    start = model.average.conv_in.weight.clone()
+    images, labels = pictures.draw_pictures(sprites, 8).batch(np.random.default_rng(0), 8)
+    optimizer = torch.optim.Adam(model.unet.parameters(), 2e-3)
+    losses = []
+    for step in range(12):
+        loss = ddpm.diffusion_losses(model, images, labels, torch.Generator().manual_seed(0))["velocity"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        model.follow(step)
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+    moved, ahead = model.average.conv_in.weight - start, model.unet.conv_in.weight.detach() - start
+    assert 0 < float(moved.norm()) < float(ahead.norm())
+
+
+def test_the_noise_schedule_keeps_the_variance():
+    signal, noise = ddpm.signal_and_noise()
+    assert torch.allclose(signal**2 + noise**2, torch.ones(ddpm.TIMESTEPS), atol=1e-6)
+    assert (signal.diff() < 0).all()
+
+
+def test_the_classifier_learns_resumes_and_ships(sprites, tmp_path):
+    drawn = pictures.draw_pictures(sprites, 64)
+    torch.manual_seed(0)
+    network = Classifier(pictures.NAMES)
+    classifier.fit(network, drawn, tmp_path, Schedule(steps=20, rate=5e-3, warmup=2))
+    images, labels = drawn.images.float() / 127.5 - 1, drawn.labels
+    with torch.no_grad():
+        loss = torch.nn.functional.cross_entropy(network(images), labels)
+    assert float(loss) < 0.9 * np.log(len(pictures.NAMES))
+    classifier.export(network, tmp_path / "model")
+    loaded = load_classifier(tmp_path / "model")
+    assert loaded.class_names == pictures.NAMES
+    assert torch.allclose(loaded(images), network(images), atol=0.05)
+
+
+def test_inception_score_counts_the_classes_that_are_told_apart():
+    sure = torch.eye(4).repeat(3, 1) * 100
+    assert evaluate_generators.inception_score(sure) == pytest.approx(4)
+    assert evaluate_generators.inception_score(torch.zeros(8, 4)) == pytest.approx(1)
+    assert evaluate_generators.inception_score(sure[:1].repeat(5, 1)) == pytest.approx(1)
