@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RUNS = Path(__file__).parent / "runs"
 PICTURES = 16384
 BATCH = 16
-SCHEDULE = Schedule(steps=3000, rate=1.5e-3, warmup=100, betas=(0.9, 0.99))
+SCHEDULE = Schedule(steps=1800, rate=2e-3, warmup=100, betas=(0.9, 0.99))
 CODES, CODE_SIZE = 256, 32
 NORM_GROUPS = 8
 COMMITMENT = 0.25
