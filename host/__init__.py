@@ -22,6 +22,7 @@ hold = _host.hold
 input_folder = _host.input_folder
 intermediate = _host.intermediate
 interrupt = _host.interrupt
+keeps_metadata = _host.keeps_metadata
 model_files = _host.model_files
 model_folder = _host.model_folder
 model_path = _host.model_path
@@ -42,6 +43,7 @@ __all__ = [
     "input_folder",
     "intermediate",
     "interrupt",
+    "keeps_metadata",
     "model_files",
     "model_folder",
     "model_path",

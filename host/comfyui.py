@@ -9,6 +9,7 @@ import comfy.model_management as management
 import comfy.utils
 import folder_paths
 import torch
+from comfy.cli_args import args
 from comfy.model_patcher import ModelPatcher
 from PIL import Image
 from torch import nn
@@ -143,6 +144,11 @@ def output_folder() -> Path:
 def temp_folder() -> Path:
     """Where previews go."""
     return Path(folder_paths.get_temp_directory())
+
+
+def keeps_metadata() -> bool:
+    """Whether saved pictures may hold the graph; false after `--disable-metadata`."""
+    return not args.disable_metadata
 
 
 def _roots(key: str) -> list[Path]:

@@ -148,3 +148,8 @@ def output_folder() -> Path:
 def temp_folder() -> Path:
     """Where previews go."""
     return _places["temp"]
+
+
+def keeps_metadata() -> bool:
+    """Whether saved pictures may hold the graph: always."""
+    return True
