@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,37 +42,58 @@ def load_inpainter(path: Path, dtype_for: DtypeFor) -> Inpainter:
     if path.is_dir():
         return _load_folder(path, dtype_for)
     parts, tensors = single_file.read(path)
-    return _finish(path.name, parts, tensors, single_file.TOKENIZER, dtype_for)
+    return assemble(path.name, parts, tensors, single_file.TOKENIZER, dtype_for)
 
 
 def _load_folder(folder: Path, dtype_for: DtypeFor) -> Inpainter:
+    index = read_index(folder, PIPELINES)
+    check_parts(folder, index, CLASSES)
+    parts = {part: read_json(folder / part / "config.json", folder) for part in Networks._fields}
+    parts["scheduler"] = read_json(folder / "scheduler" / "scheduler_config.json", folder)
+    for part in ("vae", "scheduler"):
+        parts[part]["_class_name"] = index[part][1]
+    check_tokenizer(folder / "tokenizer", folder)
+    tensors = Networks(*(read_weights(folder / part, folder) for part in Networks._fields))
+    return assemble(folder.name, parts, tensors, folder / "tokenizer", dtype_for)
+
+
+def read_index(folder: Path, pipelines: Collection[str]) -> dict[str, Any]:
+    """`model_index.json` of a diffusers folder.
+
+    Raises:
+        BadCheckpoint: it holds code, or none of these pipelines.
+    """
     code = next(folder.rglob("*.py"), None)
     if code is not None:
         raise BadCheckpoint(
             f"{folder.name}: the folder holds code ({code.relative_to(folder).as_posix()}), which is never run; "
             "choose a model that diffusers' own classes can build."
         )
-    index = _json(folder / "model_index.json", folder)
-    if index.get("_class_name") not in PIPELINES:
+    index = read_json(folder / "model_index.json", folder)
+    if index.get("_class_name") not in pipelines:
         raise BadCheckpoint(
-            f"{folder.name}: it holds a {index.get('_class_name')}; this loader reads {', '.join(PIPELINES)}."
+            f"{folder.name}: it holds a {index.get('_class_name')}; this loader reads {', '.join(pipelines)}."
         )
-    for part, accepted in CLASSES.items():
+    return index
+
+
+def check_parts(folder: Path, index: Mapping[str, Any], classes: Mapping[str, Collection[str]]) -> None:
+    """Raise BadCheckpoint unless each of these parts is of one of its accepted classes."""
+    for part, accepted in classes.items():
         _, found = index.get(part) or (None, None)
         if found not in accepted:
             raise BadCheckpoint(f"{folder.name}: its {part} is a {found}; this loader reads {', '.join(accepted)}.")
-    parts = {part: _json(folder / part / "config.json", folder) for part in Networks._fields}
-    parts["scheduler"] = _json(folder / "scheduler" / "scheduler_config.json", folder)
-    for part in ("vae", "scheduler"):
-        parts[part]["_class_name"] = index[part][1]
-    if not any(all((folder / "tokenizer" / name).is_file() for name in files) for files in TOKENIZER_FILES):
+
+
+def check_tokenizer(tokenizer: Path, folder: Path) -> None:
+    """Raise BadCheckpoint unless a folder holds the files of CLIP's tokenizer."""
+    if not any(all((tokenizer / name).is_file() for name in files) for files in TOKENIZER_FILES):
         expected = " or ".join(" and ".join(files) for files in TOKENIZER_FILES)
-        raise BadCheckpoint(f"{folder.name}: {expected} is missing in tokenizer/; download the whole folder.")
-    tensors = Networks(*(_weights(folder / part, folder) for part in Networks._fields))
-    return _finish(folder.name, parts, tensors, folder / "tokenizer", dtype_for)
+        raise BadCheckpoint(f"{folder.name}: {expected} is missing in {tokenizer.name}/; download the whole folder.")
 
 
-def _finish(name: str, parts: Mapping[str, Any], tensors: Networks, tokenizer: Path, dtype_for: DtypeFor) -> Inpainter:
+def assemble(name: str, parts: Mapping[str, Any], tensors: Networks, tokenizer: Path, dtype_for: DtypeFor) -> Inpainter:
+    """A model from the configurations of its parts, their state dicts, and its tokenizer's folder."""
     from transformers import CLIPTokenizerFast
 
     built = networks.build(parts["unet"], parts["vae"], parts["text_encoder"])
@@ -87,7 +108,8 @@ def _finish(name: str, parts: Mapping[str, Any], tensors: Networks, tokenizer: P
     return Inpainter(*built, words, parts["scheduler"])
 
 
-def _json(path: Path, folder: Path) -> dict[str, Any]:
+def read_json(path: Path, folder: Path) -> dict[str, Any]:
+    """A configuration of a diffusers folder."""
     name = path.relative_to(folder).as_posix()
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -97,7 +119,8 @@ def _json(path: Path, folder: Path) -> dict[str, Any]:
         raise BadCheckpoint(f"{folder.name}: {name} is not JSON ({error}); download it again.") from error
 
 
-def _weights(part: Path, folder: Path) -> dict[str, torch.Tensor]:
+def read_weights(part: Path, folder: Path) -> dict[str, torch.Tensor]:
+    """The state dict of one part of a diffusers folder; full precision is preferred."""
     for variant in VARIANTS:
         for name in WEIGHTS:
             if (part / f"{name}{variant}").is_file():

@@ -23,12 +23,12 @@ def memory_bytes(inpainter: Inpainter, batch: int, height: int, width: int) -> i
     tall, wide = padded_size(inpainter, height, width)
     size = inpainter.unet.dtype.itemsize
     cells = tall * wide // latent_scale(inpainter) ** 2
-    unet = 2 * batch * cells * _unet_floats(inpainter.unet.config) * size
-    vae = tall * wide * _vae_floats(inpainter.vae.config) * size
+    unet = 2 * batch * cells * unet_floats(inpainter.unet.config) * size
+    vae = tall * wide * vae_floats(inpainter.vae.config) * size
     return int(max(unet, vae) + batch * tall * wide * PICTURE_FLOATS * 4)
 
 
-def _unet_floats(config: Any) -> float:
+def unet_floats(config: Any) -> float:
     """Peak floats per latent cell: on the way up each level holds all outputs on the way down that are still to join.
 
     A level either joins its input with one of them and normalises and activates both, or feeds it forward.
@@ -46,7 +46,7 @@ def _unet_floats(config: Any) -> float:
     return peak
 
 
-def _vae_floats(config: Any) -> int:
+def vae_floats(config: Any) -> int:
     """Peak floats per pixel of the decoder's or encoder's layers at full resolution.
 
     A residual block holds its input, normalised and activated; the last level also that of the level below.

@@ -15,6 +15,7 @@ DtypeFor = Callable[[int], torch.dtype]
 """The dtype for a model of so many parameters."""
 
 TEXT_PREFIX: Final = "text_model."
+TEXT_PROJECTION: Final = "text_projection.weight"
 POSITION_IDS: Final = "embeddings.position_ids"
 NAMED: Final = 4
 """How many tensors an error names."""
@@ -61,21 +62,24 @@ def fill_all(networks: Networks, tensors: Networks, dtype_for: DtypeFor, source:
         BadCheckpoint: a tensor is missing, left over or of another shape.
     """
     dtype = dtype_for(sum(parameter.numel() for network in networks for parameter in network.parameters()))
-    _fill(networks.unet, tensors.unet, dtype, f"{source}, U-Net")
-    _fill(
-        networks.vae, {_renamed_attention(name): value for name, value in tensors.vae.items()}, dtype, f"{source}, VAE"
-    )
-    _fill(
-        networks.text_encoder,
-        _text_names(networks.text_encoder, tensors.text_encoder),
-        dtype,
-        f"{source}, text encoder",
-    )
-    embeddings = getattr(networks.text_encoder, "text_model", networks.text_encoder).embeddings
-    embeddings.position_ids = torch.arange(networks.text_encoder.config.max_position_embeddings)[None]
+    fill(networks.unet, tensors.unet, dtype, f"{source}, U-Net")
+    fill(networks.vae, todays_attention(tensors.vae), dtype, f"{source}, VAE")
+    fill_text_encoder(networks.text_encoder, tensors.text_encoder, dtype, f"{source}, text encoder")
 
 
-def _fill(network: nn.Module, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype, source: str) -> None:
+def fill_text_encoder(network: nn.Module, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype, source: str) -> None:
+    """`fill` a text encoder of CLIP, made on the meta device, under the names of transformers 4 or 5."""
+    fill(network, _text_names(network, tensors), dtype, source)
+    embeddings = getattr(network, "text_model", network).embeddings
+    embeddings.position_ids = torch.arange(network.config.max_position_embeddings)[None]
+
+
+def fill(network: nn.Module, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype, source: str) -> None:
+    """Fill one network with exactly these tensors, in a dtype.
+
+    Raises:
+        BadCheckpoint: a tensor is missing, left over or of another shape.
+    """
     wanted = network.state_dict()
     missing = [name for name in wanted if name not in tensors]
     left_over = [name for name in tensors if name not in wanted]
@@ -93,6 +97,11 @@ def _fill(network: nn.Module, tensors: Mapping[str, torch.Tensor], dtype: torch.
     network.eval().requires_grad_(False)
 
 
+def todays_attention(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same under today's names of the attention layers of diffusers' autoencoders and unconditional U-Nets."""
+    return {_renamed_attention(name): value for name, value in tensors.items()}
+
+
 def _renamed_attention(name: str) -> str:
     head, _, tail = name.rpartition(".")
     parent, _, layer = head.rpartition(".")
@@ -103,4 +112,8 @@ def _text_names(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict
     """transformers 4 puts everything under `text_model`, 5 nothing; older files also hold the position numbers."""
     prefix = TEXT_PREFIX if hasattr(network, "text_model") else ""
     bare = {name.removeprefix(TEXT_PREFIX): value for name, value in tensors.items()}
-    return {prefix + name: value for name, value in bare.items() if name != POSITION_IDS}
+    return {
+        name if name == TEXT_PROJECTION else prefix + name: value
+        for name, value in bare.items()
+        if name != POSITION_IDS
+    }

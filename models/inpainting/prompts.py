@@ -13,18 +13,16 @@ def encode(text_encoder: Any, tokenizer: Any, prompt: str, negative_prompt: str)
     A prompt longer than T tokens is not cut: it is encoded in N pieces of T, each with its own start and end, and
     the pieces follow one another. The shorter of the two prompts is filled up with empty pieces.
     """
-    pieces = [
-        _pieces(text, tokenizer, text_encoder.config.max_position_embeddings) for text in (prompt, negative_prompt)
-    ]
-    longest = max(map(len, pieces))
-    empty = _pieces("", tokenizer, text_encoder.config.max_position_embeddings)
-    ids = [own + empty * (longest - len(own)) for own in pieces]
+    rows = [pieces(text, tokenizer, text_encoder.config.max_position_embeddings) for text in (prompt, negative_prompt)]
+    longest = max(map(len, rows))
+    empty = pieces("", tokenizer, text_encoder.config.max_position_embeddings)
+    ids = [own + empty * (longest - len(own)) for own in rows]
     device = next(text_encoder.parameters()).device
     positive, negative = (text_encoder(torch.tensor(rows, device=device))[0].flatten(0, 1)[None] for rows in ids)
     return positive, negative
 
 
-def _pieces(text: str, tokenizer: Any, positions: int) -> list[list[int]]:
+def pieces(text: str, tokenizer: Any, positions: int) -> list[list[int]]:
     """Rows of `positions` token ids: start, up to `positions` - 2 tokens of the text, end, padding."""
     tokens = tokenizer(text, add_special_tokens=False, verbose=False).input_ids
     room = positions - 2

@@ -19,6 +19,7 @@ UNET: Final = "model.diffusion_model."
 VAE: Final = "first_stage_model."
 TEXT_ENCODER: Final = "cond_stage_model.transformer."
 AVERAGED: Final = "model_ema."
+FIRST_LAYER: Final = f"{UNET}input_blocks.0.0.weight"
 
 CONFIGURATIONS: Final = Path(__file__).parent / "stable_diffusion_v1"
 TOKENIZER: Final = CONFIGURATIONS / "tokenizer"
@@ -76,16 +77,25 @@ def read(path: Path) -> tuple[dict[str, dict[str, Any]], Networks]:
         BadCheckpoint: another kind of model, or a tensor that no part accounts for.
     """
     tensors = checkpoints.read(path).tensors
-    first_layer = f"{UNET}input_blocks.0.0.weight"
-    parts_there = all(any(name.startswith(prefix) for name in tensors) for prefix in (UNET, VAE, TEXT_ENCODER))
-    if first_layer not in tensors or not parts_there:
+    if not detect(tensors):
         raise BadCheckpoint(
             f"{path.name}: it is {identify(tensors)}; this loader reads single files of Stable Diffusion 1.x "
             "that hold U-Net, VAE and text encoder, and diffusers folders."
         )
+    return convert(tensors, path.name)
+
+
+def detect(tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Whether these are U-Net, VAE and text encoder of Stable Diffusion 1.x in the original layout."""
+    parts_there = all(any(name.startswith(prefix) for name in tensors) for prefix in (UNET, VAE, TEXT_ENCODER))
+    return FIRST_LAYER in tensors and parts_there
+
+
+def convert(tensors: Mapping[str, torch.Tensor], source: str) -> tuple[dict[str, dict[str, Any]], Networks]:
+    """What `read` returns, of tensors that `detect` accepts. source: names the file in errors."""
     parts = {part: _configuration(part) for part in (*Networks._fields, "scheduler")}
-    parts["unet"]["in_channels"] = tensors[first_layer].shape[1]
-    return parts, _split(tensors, path.name)
+    parts["unet"]["in_channels"] = tensors[FIRST_LAYER].shape[1]
+    return parts, _split(tensors, source)
 
 
 def _split(tensors: Mapping[str, torch.Tensor], source: str) -> Networks:
