@@ -106,7 +106,7 @@ def _split(tensors: Mapping[str, torch.Tensor], source: str) -> Networks:
         if name.startswith(UNET):
             unet[unet_name(name.removeprefix(UNET))] = tensors[averaged.get(name, name)]
         elif name.startswith(VAE):
-            vae[vae_name(name.removeprefix(VAE))] = _flat(name, value)
+            vae[vae_name(name.removeprefix(VAE))] = flat_attention(name, value)
         elif EXTRAS.fullmatch(name):
             continue
         elif name.startswith(TEXT_ENCODER):
@@ -162,15 +162,15 @@ def _resnet_name(name: str) -> str:
     return f"{RESNET.get(layer, layer)}.{kind}"
 
 
-def vae_name(name: str) -> str:
+def vae_name(name: str, levels: int = LEVELS) -> str:
     """diffusers' name of a tensor of the VAE; its decoder counts levels from the latents on, the original from the
     pixels."""
     for pattern, replacement in VAE_PARTS:
         name = re.sub(rf"(?<=\.){pattern}", replacement, name)
-    return re.sub(r"up_blocks\.(\d)", lambda match: f"up_blocks.{LEVELS - 1 - int(match[1])}", name)
+    return re.sub(r"up_blocks\.(\d)", lambda match: f"up_blocks.{levels - 1 - int(match[1])}", name)
 
 
-def _flat(name: str, value: torch.Tensor) -> torch.Tensor:
+def flat_attention(name: str, value: torch.Tensor) -> torch.Tensor:
     """The VAE's attention has 1 x 1 convolutions in the file, linear layers in diffusers."""
     projection = ".mid.attn_1." in name and value.ndim == 4
     return value.flatten(1) if projection else value
