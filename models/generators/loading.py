@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from .. import checkpoints
+from . import stylegan2
 from .base import Generator
 from .registry import Registry
 
 ARCHITECTURES = Registry()
+ARCHITECTURES.register(stylegan2.ARCHITECTURE)
 
 
 def load_generator(path: Path) -> Generator:

@@ -1,0 +1,65 @@
+"""Layers whose weights are kept at unit variance and scaled when they are used (Karras et al. 2018, section 4.1)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLOPE = 0.2
+"""Of the leaky ReLU below 0. Cannot be detected."""
+CLAMP = 256.0
+"""Largest magnitude of an activation. Cannot be detected."""
+
+
+GAIN = math.sqrt(2)
+"""Keeps the variance through the leaky ReLU; as this is linear in each half, the gain may go before or after it."""
+
+
+def activate(x: Tensor) -> Tensor:
+    """Leaky ReLU and its gain."""
+    return F.leaky_relu(x, SLOPE) * GAIN
+
+
+def clamp(x: Tensor) -> Tensor:
+    """x within -CLAMP to CLAMP. (The derivative of hardtanh is cheaper than that of torch's clamp.)"""
+    return F.hardtanh(x, -CLAMP, CLAMP)
+
+
+class Linear(nn.Module):
+    """Dense layer without activation, [N, inputs] -> [N, outputs].
+
+    rate: what the weights and the bias are multiplied with, so that they learn that much slower.
+    """
+
+    def __init__(self, inputs: int, outputs: int, rate: float = 1.0, bias: float = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
+        self.bias = nn.Parameter(torch.full((outputs,), bias / rate))
+        self.scale = rate / math.sqrt(inputs)
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.scale, self.bias * self.rate)
+
+
+def fir_filter() -> Tensor:
+    """float32 [4, 4], sum 1: the low-pass filter [1, 3, 3, 1] along both axes."""
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
+    return taps.outer(taps) / taps.sum() ** 2
+
+
+def upsample(images: Tensor, filter: Tensor) -> Tensor:
+    """[N, C, H, W] to [N, C, 2 H, 2 W]: zeros in between, then the filter [4, 4] at fourfold gain."""
+    channels = images.shape[1]
+    kernel = (4 * filter).expand(channels, 1, -1, -1)
+    return F.conv_transpose2d(images, kernel, stride=2, padding=1, groups=channels)
+
+
+def blur(images: Tensor, filter: Tensor) -> Tensor:
+    """The filter [4, 4] at fourfold gain, padded by 1: [N, C, H, W] to [N, C, H - 1, W - 1]."""
+    channels = images.shape[1]
+    kernel = (4 * filter.flip(0, 1)).expand(channels, 1, -1, -1)
+    return F.conv2d(images, kernel, padding=1, groups=channels)
