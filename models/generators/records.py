@@ -1,0 +1,64 @@
+"""How each image was drawn: one record per image, as JSON that travels beside the batch and inside its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import BadInput
+from .base import SampleRequest
+from .binding import Bound
+
+Record = Mapping[str, Any]
+
+
+def records_of(bound: Bound, requests: Sequence[SampleRequest]) -> list[Record]:
+    """One record per request: its index, seed, condition and negative prompt, and what all of them share.
+
+    Shared are the architecture, its family, the identity of its weights, and the settings that were in force.
+    """
+    descriptor = bound.generator.descriptor
+    shared = {
+        "family": descriptor.family,
+        "architecture": descriptor.architecture,
+        "weights": bound.generator.identity,
+        "settings": {name: _plain(value) for name, value in bound.settings.items()},
+    }
+    return [
+        {
+            "index": request.index,
+            "seed": request.seed,
+            "condition": request.condition.text,
+            "negative_prompt": request.condition.negative,
+            **shared,
+        }
+        for request in requests
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and texts as they are, in words what else an option may be, such as a fitted prior."""
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def to_json(records: Sequence[Record]) -> str:
+    """A list, one record to a line."""
+    return "[" + ",\n".join(json.dumps(record, ensure_ascii=False) for record in records) + "]"
+
+
+def from_json(text: str, count: int) -> list[Record]:
+    """The records of `count` images.
+
+    Raises:
+        BadInput: the text is no JSON list of objects, or of another length.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise BadInput(f"records: no JSON ({error}); wire them from Sample Images.") from None
+    if not isinstance(found, list) or not all(isinstance(record, Mapping) for record in found):
+        raise BadInput("records: expected a JSON list with one object per image; wire them from Sample Images.")
+    if len(found) != count:
+        raise BadInput(f"records: {len(found)} records for {count} images; wire both from the same Sample Images.")
+    return found

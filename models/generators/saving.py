@@ -1,0 +1,78 @@
+"""Images to PNG files whose text chunks tell how each was drawn."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from ..errors import BadInput
+from .base import OnStep, quiet
+from .records import Record
+
+CHUNK = "trilemma"
+"""The text chunk with an image's record."""
+
+
+class Saved(NamedTuple):
+    """A written file: its name, and its folder relative to the one asked for ("" for that itself)."""
+
+    name: str
+    subfolder: str
+
+
+def save(
+    images: torch.Tensor,
+    records: Sequence[Record],
+    folder: Path,
+    prefix: str,
+    texts: Mapping[str, Any],
+    on_step: OnStep = quiet,
+) -> list[Saved]:
+    """Write [N, H, W, 3 or 4], 0..1, as `prefix_00001_.png` and so on, after the highest number that is there.
+
+    The numbers follow the rules of the host's Save Image. records: one per image, for the chunk `trilemma`. texts:
+    further chunks, the same in every file; all values are written as JSON. Every file appears whole or not at all.
+
+    Raises:
+        BadInput: the prefix leads out of the folder.
+    """
+    root = folder.resolve()
+    target = (root / prefix).resolve()
+    if not target.is_relative_to(root) or target == root:
+        raise BadInput(f"filename_prefix: {prefix!r} is no name inside of {root}; write, for example, run/sample.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    subfolder = target.parent.relative_to(root).as_posix()
+    written = []
+    for number, (image, record) in enumerate(zip(images, records, strict=True), _first_number(target)):
+        name = f"{target.name}_{number:05}_.png"
+        _write(image, {CHUNK: record, **texts}, target.parent / name)
+        written.append(Saved(name, "" if subfolder == "." else subfolder))
+        on_step(len(written), None)
+    return written
+
+
+def _first_number(target: Path) -> int:
+    numbered = re.compile(re.escape(target.name) + r"_(\d+)[_.]")
+    taken = [int(match[1]) for file in target.parent.iterdir() if (match := numbered.match(file.name))]
+    return max(taken, default=0) + 1
+
+
+def _write(image: torch.Tensor, texts: Mapping[str, Any], path: Path) -> None:
+    chunks = PngInfo()
+    for key, value in texts.items():
+        chunks.add_text(key, json.dumps(value))
+    pixels = image.float().mul(255).round().clamp(0, 255).to("cpu", torch.uint8).numpy()
+    part = path.with_name(f".{path.name}.part")
+    try:
+        Image.fromarray(pixels).save(part, format="PNG", pnginfo=chunks, compress_level=4)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,58 @@
+"""Ways through latent space, and pictures in the styles of two seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from ..errors import BadInput
+from .base import Latents, SampleRequest
+from .binding import Bound
+
+
+def requests_of(bound: Bound, seeds: Sequence[int]) -> list[SampleRequest]:
+    """One request for each seed, conditions in turn."""
+    conditions = bound.conditions
+    return [SampleRequest(index, seed, conditions[index % len(conditions)]) for index, seed in enumerate(seeds)]
+
+
+def latents_of(bound: Bound, requests: Sequence[SampleRequest]) -> Latents:
+    """The latents, [N, ...], that samples of these requests start from."""
+    with torch.no_grad():
+        return bound.generator.latents(requests, bound.settings)
+
+
+def walk(bound: Bound, keys: Latents, frames: int, loop: bool) -> Latents:
+    """A way through all of `keys`, [N, ...], that takes `frames` steps from each to the next.
+
+    It begins at the first key and ends at the last: (N - 1) * frames + 1 latents. A loop goes on to the first again
+    and ends one step before it: N * frames latents.
+
+    Raises:
+        BadInput: fewer than two keys.
+    """
+    count = len(keys.values)
+    if count < 2:
+        raise BadInput(f"seeds, images: there is {count} to start from, but a way needs two or more.")
+    shares = [step / frames for step in range(frames)]
+    ways = [_between(bound, keys, start, start + 1, shares) for start in range(count - 1)]
+    ways.append(_between(bound, keys, -1, 0, shares) if loop else _between(bound, keys, -2, -1, [1.0]))
+    return ways[0]._replace(values=torch.cat([way.values for way in ways]))
+
+
+def _between(bound: Bound, keys: Latents, start: int, end: int, shares: Sequence[float]) -> Latents:
+    points = (keys._replace(values=keys.values[[index]]) for index in (start, end))
+    with torch.no_grad():
+        return bound.generator.interpolate(*points, shares)
+
+
+def mix(bound: Bound, coarse: Latents, fine: Latents, crossover: int) -> Latents:
+    """Every pair of R coarse and C fine latents: [R * C, ...], the fine one changing first."""
+    rows, columns = len(coarse.values), len(fine.values)
+    with torch.no_grad():
+        return bound.generator.style_mix(
+            coarse._replace(values=coarse.values.repeat_interleave(columns, dim=0)),
+            fine._replace(values=fine.values.repeat(rows, *[1] * (fine.values.ndim - 1))),
+            crossover,
+        )
