@@ -1,0 +1,94 @@
+"""Nodes of the menu Trilemma/Images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .. import host
+from ..models import grids
+from ..models.errors import BadInput
+from ..models.resizing import FITS, Fit
+
+SOCKETS = [f"images_{number}" for number in range(1, 13)]
+
+
+class ImageGrid:
+    DISPLAY_NAME = "Image Grid"
+    CATEGORY = "Trilemma/Images"
+    DESCRIPTION = (
+        "Lays batches of images out as one picture: a labelled row for each connected input, or a single batch "
+        "wrapped into rows. Small images are enlarged pixel by pixel."
+    )
+    SEARCH_ALIASES = ["contact sheet", "xy plot", "image table", "tile images", "compare images", "montage", "collage"]
+    RETURN_TYPES = ("IMAGE",)
+    RETURN_NAMES = ("image",)
+    OUTPUT_TOOLTIPS = ("The grid, a batch of one image.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        text = {"default": "", "multiline": True}
+        return {
+            "required": {
+                "labels": ("STRING", {**text, "tooltip": "Labels of the connected rows from the top, one to a line."}),
+                "column_labels": ("STRING", {**text, "tooltip": "Labels of the columns from the left, one to a line."}),
+                "columns": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": 0,
+                        "max": 256,
+                        "tooltip": "Images side by side; a longer batch goes on in further rows. 0: as many as the "
+                        "longest batch, or a square where one batch is connected.",
+                    },
+                ),
+                "cell_size": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": 0,
+                        "max": 4096,
+                        "tooltip": "Longer side of a cell, in pixels. 0: the largest image's, several times that for "
+                        "images below 65.",
+                    },
+                ),
+                "fit": (
+                    ["pad", *(how for how in FITS if how != "pad")],
+                    {
+                        "tooltip": "What happens to images of another size than the cells. pad: centred on the "
+                        "background. crop: cut off what stands out. resize: change the aspect ratio.",
+                    },
+                ),
+                "gap": ("INT", {"default": 4, "min": 0, "max": 256, "tooltip": "Between cells, in pixels."}),
+                "theme": (list(grids.THEMES), {"tooltip": "Black text on white, or white text on black."}),
+            },
+            "optional": {
+                name: ("IMAGE", {"tooltip": "One row: a batch of any length and size; alpha is ignored."})
+                for name in SOCKETS
+            },
+        }
+
+    def run(
+        self,
+        labels: str,
+        column_labels: str,
+        columns: int,
+        cell_size: int,
+        fit: Fit,
+        gap: int,
+        theme: grids.Theme,
+        **images: torch.Tensor,
+    ) -> tuple[torch.Tensor]:
+        batches = [images[name] for name in SOCKETS if name in images]
+        names = labels.rstrip().split("\n")
+        if len(names) > max(1, len(batches)):
+            raise BadInput(f"labels: {len(names)} lines for {len(batches)} connected rows; take the last ones away.")
+        names += [""] * (len(batches) - len(names))
+        rows = [grids.Row(name.strip(), batch) for name, batch in zip(names, batches, strict=False)]
+        tops = [label.strip() for label in column_labels.rstrip().split("\n")] if column_labels.strip() else []
+        return (host.intermediate(grids.grid(rows, tops, columns, cell_size, fit, gap, theme)),)
+
+
+NODES = {"TrilemmaImageGrid": ImageGrid}
