@@ -14,9 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import scenes
+from . import _pack, scenes  # noqa: F401
 from .loop import Schedule, train
 from .pictures import Pictures, draw_pictures, load_sprites
+
+from trilemma.models.generators.quantised import nearest  # isort: skip
 
 if TYPE_CHECKING:
     from diffusers import VQModel
@@ -26,6 +28,7 @@ PICTURES = 16384
 BATCH = 16
 SCHEDULE = Schedule(steps=1800, rate=2e-3, warmup=100, betas=(0.9, 0.99))
 CODES, CODE_SIZE = 256, 32
+GRID = (8, 8)
 NORM_GROUPS = 8
 COMMITMENT = 0.25
 EMA = 0.98
@@ -80,11 +83,6 @@ def build_vqvae() -> "VQModel":
         norm_num_groups=NORM_GROUPS,
         mid_block_add_attention=False,
     )
-
-
-def nearest(vectors: Tensor, book: Tensor) -> Tensor:
-    """Numbers of the codes nearest to vectors [V, C], int64 [V]."""
-    return torch.cdist(vectors, book).argmin(dim=1)
 
 
 def quantised_losses(model: Trainee, images: Tensor, generator: torch.Generator) -> Mapping[str, Tensor]:
