@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .morphology import spread
 from .runs import Edges, above, any_of, components, find_runs, flood_levels, graph, paint_runs
 
 SOFTEN_REACH = 4
@@ -19,81 +20,22 @@ BLOCK = 128
 
 
 def grow(masks: torch.Tensor, pixels: int, tapered_corners: bool = True) -> torch.Tensor:
-    """Grow masks by `pixels`, or shrink them by as many below 0: what the host's GrowMask does, bit for bit.
+    """Grow masks by `pixels`, or shrink them by as many below 0: what the host's GrowMask does, bit for bit
+    (the sign of a zero aside).
 
     Each pixel takes the largest (smallest) value within the distance: counted in steps to one of four neighbours with
     `tapered_corners` (a diamond), to one of eight without (a square). What lies outside the image does not count.
-    Extremes over distances that double make the cost grow with the logarithm of `pixels`.
     """
     if pixels == 0:
         return masks.clone()
     extreme = np.maximum if pixels > 0 else np.minimum
     distance = min(abs(pixels), sum(masks.shape[-2:]))  # no pixel is further away
-    return _each(masks, lambda mask: _grown(mask, extreme, distance, tapered_corners))
+    return _each(masks, lambda mask: spread(mask, extreme, distance, tapered_corners))
 
 
 def _each(masks: torch.Tensor, operation: Callable[[np.ndarray], np.ndarray]) -> torch.Tensor:
     """The batch of what `operation` makes of each mask [H, W]."""
     return torch.from_numpy(np.stack([operation(mask) for mask in masks.cpu().numpy()])).to(masks.device)
-
-
-def _grown(mask: np.ndarray, extreme: np.ufunc, distance: int, tapered_corners: bool) -> np.ndarray:
-    low, high = mask.min(), mask.max()
-    highest = mask == high
-    if np.all(highest | (mask == low)):
-        # Two values fit into bytes, of which a processor compares four times as many at once.
-        return np.where(_spread(highest.view(np.uint8), extreme, distance, tapered_corners), high, low)
-    return _spread(mask, extreme, distance, tapered_corners)
-
-
-def _spread(mask: np.ndarray, extreme: np.ufunc, distance: int, tapered_corners: bool) -> np.ndarray:
-    nothing = mask.min() if extreme is np.maximum else mask.max()
-    padded = np.pad(mask, distance, constant_values=nothing)
-    pick = _Pick(extreme, padded)
-    if not tapered_corners:
-        rows = _running(pick, padded, 2 * distance, 0, 1)
-        return _running(pick, rows, 2 * distance, 1, 0)
-    # A cross, spread along one diagonal and then along the other, is a diamond.
-    rows = pick(padded[:-2, 1:-1], padded[2:, 1:-1])
-    columns = pick(padded[1:-1, :-2], padded[1:-1, 2:])
-    cross = pick(pick(rows, columns), padded[1:-1, 1:-1])
-    diagonal = _running(pick, cross, distance - 1, 1, 1)
-    return _running(pick, diagonal, distance - 1, 1, -1)
-
-
-class _Pick:
-    """Pixelwise extremes of two arrays, written in turn into two buffers: fresh memory each time would cost most.
-
-    A result stays valid until the second call after it.
-    """
-
-    def __init__(self, extreme: np.ufunc, largest: np.ndarray) -> None:
-        self._extreme = extreme
-        self._next = np.empty_like(largest).ravel()
-        self._last = np.empty_like(largest).ravel()
-
-    def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        out = self._next[: a.size].reshape(a.shape)
-        self._next, self._last = self._last, self._next
-        return self._extreme(a, b, out=out)
-
-
-def _running(pick: _Pick, x: np.ndarray, steps: int, down: int, right: int) -> np.ndarray:
-    """Extreme of each pixel of [H, W] and the `steps` that follow it towards (down, right), where `x` has them all."""
-    covered = 1
-    while covered <= steps:
-        stride = min(covered, steps + 1 - covered)
-        above, below = _apart(x, stride * down)
-        x = pick(_apart(above.T, stride * right)[0].T, _apart(below.T, stride * right)[1].T)
-        covered += stride
-    return x
-
-
-def _apart(x: np.ndarray, distance: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two views of `x`: each row of the second lies `distance` (of either sign) after that of the first."""
-    length = len(x) - abs(distance)
-    before, after = max(0, -distance), max(0, distance)
-    return x[before : before + length], x[after : after + length]
 
 
 def soften(masks: torch.Tensor, sigma: float) -> torch.Tensor:

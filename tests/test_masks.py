@@ -27,6 +27,33 @@ def test_grow_is_the_hosts(pixels, tapered_corners, levels):
         assert torch.equal(batch, before)
 
 
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("tapered_corners", [False, True])
+@pytest.mark.parametrize("pixels", [-66, 5])
+def test_grow_across_tiles_and_however_memory_lies(pixels, tapered_corners, soft):
+    draw = torch.rand(1, 270, 530, generator=torch.Generator().manual_seed(0))
+    specks = torch.where(draw < 0.0001, draw * 10000 if soft else 1, 0)
+    batch = specks if pixels > 0 else 1 - specks
+    expected = benchmark.grow_step_by_step(batch, pixels, tapered_corners)
+    assert len(expected.unique()) > (3 if soft else 1)
+    assert torch.equal(masks.grow(batch, pixels, tapered_corners).view(torch.int32), expected.view(torch.int32))
+    assert torch.equal(masks.grow(batch.transpose(1, 2), pixels, tapered_corners), expected.transpose(1, 2))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [(0.3,), (-0.0, 0.0), (-0.0, 0.0, 1.0), (-2.5, -1.5), (-3e38, -1e-45, -0.0, 0.0, 1e-45, 0.5, 3e38, float("inf"))],
+    ids=["constant", "zeros", "signed zeros", "two negative", "all kinds"],
+)
+@pytest.mark.parametrize("tapered_corners", [False, True])
+@pytest.mark.parametrize("pixels", [-9, -2, 1, 4])
+def test_grow_takes_any_values(pixels, tapered_corners, values):
+    which = torch.randint(len(values), (2, 40, 23), generator=torch.Generator().manual_seed(0))
+    batch = torch.tensor(values)[which]
+    expected = benchmark.grow_step_by_step(batch, pixels, tapered_corners)
+    assert torch.equal(masks.grow(batch, pixels, tapered_corners), expected)
+
+
 def test_grow_beyond_every_border():
     batch = torch.zeros(2, 5, 9)
     batch[0, 2, 2] = 0.7
