@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from . import _pack, scenes  # noqa: F401
 from .loop import Schedule, train
-from .pictures import NAMES, SIZE, Pictures, draw_pictures, load_sprites
+from .pictures import NAMES, Pictures, draw_pictures, load_sprites
 
 from trilemma.models.generators.sigma_vae import SigmaVAE  # isort: skip
 
@@ -23,7 +23,7 @@ RUNS = Path(__file__).parent / "runs"
 STARTER = Path(__file__).parents[1] / "models" / "starter" / "emoji_vae"
 PICTURES = 16384
 BATCH = 32
-SCHEDULE = Schedule(steps=5000, rate=2e-3, betas=(0.9, 0.99))
+SCHEDULE = Schedule(steps=2600, rate=2e-3, betas=(0.9, 0.99))
 EMA = 0.998
 LATENT = 64
 WIDTHS = (32, 64, 128)

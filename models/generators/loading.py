@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from .. import checkpoints
-from . import stylegan2
+from . import autoencoder_kl, autoencoder_tiny, conv_vae, mnist_vae, sigma_vae, stylegan2, taef2
 from .base import Generator
 from .registry import Registry
 
 ARCHITECTURES = Registry()
+ARCHITECTURES.register(autoencoder_kl.ARCHITECTURE)
+ARCHITECTURES.register(autoencoder_tiny.ARCHITECTURE)
+ARCHITECTURES.register(conv_vae.ARCHITECTURE)
+ARCHITECTURES.register(mnist_vae.ARCHITECTURE)
+ARCHITECTURES.register(sigma_vae.ARCHITECTURE)
 ARCHITECTURES.register(stylegan2.ARCHITECTURE)
+ARCHITECTURES.register(taef2.ARCHITECTURE)
 
 
 def load_generator(path: Path) -> Generator:

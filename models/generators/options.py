@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import BadInput, CannotDo
 from .base import Descriptor, Family
+from .priors import FITTED, STANDARD, Prior
 
 OWN: Final = "model's own"
 """The choice that leaves an option to the model."""
@@ -32,9 +33,9 @@ OPTIONS: Final[Mapping[Family, Mapping[str, Option]]] = {
         "noise_mode": Option(OWN, choices=(OWN, "const", "random", "none")),
     },
     "vae": {
-        # Standard deviation of the latents relative to their prior's.
+        # Standard deviation of the latents relative to their prior's. A fitted prior is bound as the `Prior` it is.
         "temperature": Option(1.0, 0.0, 2.0),
-        "prior": Option(OWN, choices=(OWN, "standard normal", "fitted Gaussian", "Gaussian mixture")),
+        "prior": Option(OWN, choices=(OWN, STANDARD, *FITTED)),
     },
     "autoregressive": {
         # Of the softmax, and what is kept of it: the k likeliest codes (0: all), the likeliest that sum up to p.
@@ -68,8 +69,11 @@ def checked(descriptor: Descriptor, family: Family, values: Mapping[str, Any]) -
     changed = {}
     for name, value in values.items():
         option = OPTIONS[family][name]
-        if option.choices and value not in option.choices:
-            raise BadInput(f"{name}: {value!r} is none of {', '.join(option.choices)}.")
+        named = value.kind if isinstance(value, Prior) else value
+        if option.choices and named not in option.choices:
+            raise BadInput(f"{name}: {named!r} is none of {', '.join(option.choices)}.")
+        if option.choices and value in FITTED:
+            raise BadInput(f"{name}: a {value} is fitted over images, but there are none; connect some.")
         if not option.choices and not option.low <= value <= option.high:
             raise BadInput(f"{name}: {value} is outside its range, {option.low:g} to {option.high:g}.")
         if value == option.neutral:
