@@ -1,0 +1,220 @@
+"""Nodes of the menu Trilemma/Generate: load a generator, condition it, draw samples, save them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .. import host
+from ..models.generators import noise
+from ..models.generators.binding import Bound, total_steps
+from ..models.generators.conditions import read_conditions
+from ..models.generators.describing import describe
+from ..models.generators.loading import load_generator
+from ..models.generators.records import from_json, records_of, to_json
+from ..models.generators.sampling import Samples, fitting_batch
+from ..models.generators.saving import save
+from ..models.images import check_images
+from .loading import ModelLoader, Source
+
+CATEGORY = "Trilemma/Generate"
+
+
+class LoadGenerator(ModelLoader):
+    KIND = "generator"
+    SOURCES = (
+        Source("generators", (".safetensors", ".pt", ".pth", ".ckpt", ".pkl"), folders=True),
+        Source("diffusers", (), folders=True),
+    )
+    DISPLAY_NAME = "Load Generator"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Loads a generative model of any family: VAE, GAN, autoregressive or diffusion. The architecture is read from "
+        "the file; nothing that a file says is executed."
+    )
+    SEARCH_ALIASES = [
+        "gan loader",
+        "stylegan",
+        "vae loader",
+        "vq-vae",
+        "ddpm",
+        "diffusers",
+        "dcgan",
+        "generative model",
+    ]
+    RETURN_TYPES = ("TRILEMMA_GENERATOR", "STRING")
+    RETURN_NAMES = ("generator", "info")
+    OUTPUT_TOOLTIPS = (
+        "For Sample Images, the option nodes and every other node of this menu.",
+        "What the model is, which conditions and classes it knows, its options and their values.",
+    )
+
+    def run(self, model: str) -> dict[str, Any]:
+        with host.without_inference_mode():
+            generator = load_generator(self.path(model))
+        info = describe(generator.descriptor)
+        return {"ui": {"text": [info]}, "result": (host.hold(Bound(generator), generator.modules), info)}
+
+
+class Condition:
+    DISPLAY_NAME = "Condition"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Says what a generator shall draw: classes or prompts, one to a line. Samples take the lines in turn, so that "
+        "every line is drawn equally often."
+    )
+    SEARCH_ALIASES = ["class label", "prompt", "class conditional", "labels", "negative prompt"]
+    RETURN_TYPES = ("TRILEMMA_GENERATOR",)
+    RETURN_NAMES = ("generator",)
+    OUTPUT_TOOLTIPS = ("The same model, drawing these.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "generator": ("TRILEMMA_GENERATOR", {"tooltip": "From Load Generator."}),
+                "text": (
+                    "STRING",
+                    {
+                        "default": "",
+                        "multiline": True,
+                        "tooltip": "One class (its name, or its number from 0) or prompt to a line; image i takes line "
+                        "i, and the first again after the last. A line * stands for every class, in order.",
+                    },
+                ),
+            },
+            "optional": {
+                "negative_prompt": (
+                    "STRING",
+                    {
+                        "default": "",
+                        "multiline": True,
+                        "tooltip": "What shall not be seen, for every line; only for models that take prompts.",
+                    },
+                ),
+            },
+        }
+
+    def run(self, generator: host.Handle, text: str, negative_prompt: str = "") -> tuple[host.Handle]:
+        bound = generator.model
+        conditions = read_conditions(bound.generator.descriptor, text, negative_prompt)
+        return (generator._replace(model=bound.with_conditions(conditions)),)
+
+
+class SampleImages:
+    DISPLAY_NAME = "Sample Images"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Draws images from a generator of any family. Image i depends on seed + i alone: not on how many are drawn, "
+        "nor in which batches."
+    )
+    SEARCH_ALIASES = ["generate", "sampler", "random images", "gan sample", "ksampler", "seeds"]
+    RETURN_TYPES = ("IMAGE", "STRING")
+    RETURN_NAMES = ("images", "records")
+    OUTPUT_TOOLTIPS = (
+        "The images, a batch.",
+        "JSON, for each image its index, seed, condition, and the model with its settings; for Save Samples.",
+    )
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "generator": ("TRILEMMA_GENERATOR", {"tooltip": "From Load Generator, option nodes or Condition."}),
+                "num_images": ("INT", {"default": 8, "min": 1, "max": 100_000, "tooltip": "How many to draw."}),
+                "seed": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": 0,
+                        "max": noise.SEEDS - 1,
+                        "control_after_generate": True,
+                        "tooltip": "Image i is drawn with seed + i.",
+                    },
+                ),
+            },
+            "optional": {
+                "batch_size": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": 0,
+                        "max": 4096,
+                        "tooltip": "Images drawn at once, which changes only the speed; 0 takes as many as need 1 GB. "
+                        "Halved by itself when memory runs out.",
+                        "advanced": True,
+                    },
+                ),
+            },
+        }
+
+    def run(self, generator: host.Handle, num_images: int, seed: int, batch_size: int = 0) -> tuple[torch.Tensor, str]:
+        bound = generator.model
+        batch_size = min(batch_size, num_images) or fitting_batch(bound.generator, num_images)
+        memory = bound.generator.memory_bytes(batch_size)
+        with host.placed(generator, memory=memory), host.progress(total_steps(bound, num_images)) as on_step:
+            images = host.halving(Samples(bound, num_images, seed, on_step).fill, batch_size)
+        drawn = records_of(bound, noise.requests(num_images, seed, bound.conditions))
+        return (host.intermediate(images), to_json(drawn))
+
+
+class SaveSamples:
+    DISPLAY_NAME = "Save Samples"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Saves images as PNG files that each tell how they were drawn: a record with seed, condition, model and "
+        "settings, beside the workflow that Save Image writes too."
+    )
+    SEARCH_ALIASES = ["save image", "save png", "metadata", "export samples"]
+    RETURN_TYPES = ("STRING",)
+    RETURN_NAMES = ("files",)
+    OUTPUT_TOOLTIPS = ("The files' names below the output folder, one to a line, in the order of the images.",)
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "images": ("IMAGE", {"tooltip": "From Sample Images."}),
+                "records": ("STRING", {"forceInput": True, "tooltip": "From the same Sample Images."}),
+            },
+            "optional": {
+                "filename_prefix": (
+                    "STRING",
+                    {
+                        "default": "samples/sample",
+                        "tooltip": "Beginning of the names below the output folder; folders are made as needed. "
+                        "Numbers go on from the highest that is there.",
+                    },
+                ),
+            },
+            "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"},
+        }
+
+    def run(
+        self,
+        images: torch.Tensor,
+        records: str,
+        filename_prefix: str = "samples/sample",
+        prompt: dict[str, Any] | None = None,
+        extra_pnginfo: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        images = check_images(images, "images")
+        graph = {"prompt": prompt, **(extra_pnginfo or {})} if prompt and host.keeps_metadata() else {}
+        with host.progress(len(images)) as on_step:
+            files = save(images, from_json(records, len(images)), host.output_folder(), filename_prefix, graph, on_step)
+        shown = [{"filename": file.name, "subfolder": file.subfolder, "type": "output"} for file in files]
+        names = "\n".join(f"{file.subfolder}/{file.name}".lstrip("/") for file in files)
+        return {"ui": {"images": shown}, "result": (names,)}
+
+
+NODES = {
+    "TrilemmaLoadGenerator": LoadGenerator,
+    "TrilemmaCondition": Condition,
+    "TrilemmaSampleImages": SampleImages,
+    "TrilemmaSaveSamples": SaveSamples,
+}

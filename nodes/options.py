@@ -1,0 +1,153 @@
+"""Nodes of the menu Trilemma/Generate that set the options of a family of generators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+
+from .. import host
+from ..models.errors import BadInput
+from ..models.generators.base import Family
+from ..models.generators.latents import Resize, fitted, scale_of_images
+from ..models.generators.options import OPTIONS
+from ..models.generators.prior_fitting import fit_prior
+from ..models.generators.priors import FITTED, Prior
+from .coding import RESIZE_INPUT, in_batches
+
+INPUT = ("TRILEMMA_GENERATOR", {"tooltip": "From Load Generator, or from another node that sets something on it."})
+
+
+class FamilyOptions:
+    """Base of the option nodes: one input for each option of the FAMILY, from what leaves the model as it is."""
+
+    FAMILY: ClassVar[Family]
+    TOOLTIPS: ClassVar[Mapping[str, str]]
+    CATEGORY = "Trilemma/Generate"
+    RETURN_TYPES = ("TRILEMMA_GENERATOR",)
+    RETURN_NAMES = ("generator",)
+    OUTPUT_TOOLTIPS = ("The same model with these settings.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {"generator": INPUT},
+            "optional": {name: cls._input(name, tooltip) for name, tooltip in cls.TOOLTIPS.items()},
+        }
+
+    @classmethod
+    def _input(cls, name: str, tooltip: str) -> tuple[Any, dict[str, Any]]:
+        option = OPTIONS[cls.FAMILY][name]
+        settings = {"default": option.neutral, "tooltip": tooltip}
+        if option.choices:
+            return (list(option.choices), settings)
+        if isinstance(option.neutral, int):
+            return ("INT", {**settings, "min": int(option.low), "max": int(option.high)})
+        return ("FLOAT", {**settings, "min": option.low, "max": option.high, "step": 0.01})
+
+    def run(self, generator: host.Handle, **values: Any) -> tuple[host.Handle]:
+        return (generator._replace(model=generator.model.with_options(self.FAMILY, values)),)
+
+
+class GANOptions(FamilyOptions):
+    FAMILY = "gan"
+    TOOLTIPS = {
+        "truncation_psi": "Pulls latents towards their mean: below 1 the images are better and more alike, 1 leaves "
+        "the model as it is.",
+        "truncation_cutoff": "How many layers, from the coarsest on, are pulled; 0 pulls all.",
+        "noise_mode": "StyleGAN's noise inputs: const draws the same for all images, random draws anew from each seed, "
+        "none leaves them out.",
+    }
+    DISPLAY_NAME = "GAN Options"
+    DESCRIPTION = "Sets how a GAN is sampled: truncation and noise. An option that the model lacks is an error."
+    SEARCH_ALIASES = ["truncation psi", "truncation trick", "stylegan", "noise mode"]
+
+
+class VAEOptions(FamilyOptions):
+    FAMILY = "vae"
+    TOOLTIPS = {
+        "temperature": "Factor of the prior's standard deviations: below 1 the images are likelier and more alike.",
+        "prior": "What latents are drawn from. The last two are fitted to the connected images, and give an "
+        "autoencoder without a prior one.",
+    }
+    DISPLAY_NAME = "VAE Options"
+    DESCRIPTION = (
+        "Sets how a VAE is sampled: temperature, and the prior that latents are drawn from; one can be fitted to the "
+        "latents of your images."
+    )
+    SEARCH_ALIASES = ["vae temperature", "prior", "gaussian mixture", "latent distribution", "ex-post density"]
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        types = super().INPUT_TYPES()
+        components = {"default": 8, "min": 1, "max": 1024, "tooltip": "Of a Gaussian mixture."}
+        types["optional"] |= {
+            "images": ("IMAGE", {"tooltip": "What a prior is fitted to; others do not look at them."}),
+            "components": ("INT", components),
+            "resize": RESIZE_INPUT,
+        }
+        return types
+
+    def run(
+        self,
+        generator: host.Handle,
+        temperature: float = OPTIONS["vae"]["temperature"].neutral,
+        prior: str = OPTIONS["vae"]["prior"].neutral,
+        images: torch.Tensor | None = None,
+        components: int = 8,
+        resize: Resize = "crop",
+    ) -> tuple[host.Handle]:
+        chosen = prior
+        if prior in FITTED:
+            chosen = self._fitted(generator, prior, images, components, resize)
+        return super().run(generator, temperature=temperature, prior=chosen)
+
+    def _fitted(
+        self, generator: host.Handle, kind: str, images: torch.Tensor | None, components: int, resize: Resize
+    ) -> Prior:
+        if images is None:
+            raise BadInput(f"images: a {kind} is fitted to images; connect some, or choose another prior.")
+        model = generator.model.generator
+        images = fitted(images, model.descriptor, resize)
+        return in_batches(
+            generator,
+            len(images),
+            scale_of_images(model.descriptor, images),
+            lambda size, on_step: fit_prior(model, images, kind, components, size, on_step),
+        )
+
+
+class AutoregressiveOptions(FamilyOptions):
+    FAMILY = "autoregressive"
+    TOOLTIPS = {
+        "temperature": "Divides the logits: below 1 likely codes become likelier, above 1 images vary more.",
+        "top_k": "Only the k likeliest codes are drawn from; 0 takes all.",
+        "top_p": "Only the likeliest codes that together reach this probability are drawn from (nucleus sampling); "
+        "1 takes all.",
+    }
+    DISPLAY_NAME = "Autoregressive Options"
+    DESCRIPTION = "Sets how an autoregressive model draws its codes: temperature, top-k and top-p."
+    SEARCH_ALIASES = ["top-k", "top-p", "nucleus sampling", "temperature", "vqgan", "pixelcnn"]
+
+
+class DiffusionOptions(FamilyOptions):
+    FAMILY = "diffusion"
+    TOOLTIPS = {
+        "sampler": "DDPM draws fresh noise at each step, DDIM as much as eta says, the others none.",
+        "steps": "More steps take longer; 0 takes as many as the model's own.",
+        "eta": "DDIM's share of fresh noise: 0 none, 1 as DDPM.",
+        "guidance_scale": "How closely to follow the condition; 0 takes the model's own.",
+    }
+    DISPLAY_NAME = "Diffusion Options"
+    DESCRIPTION = "Sets how a diffusion model is sampled: the sampler, its steps and guidance."
+    SEARCH_ALIASES = ["ddpm", "ddim", "dpm-solver++", "scheduler", "steps", "cfg", "classifier-free guidance"]
+
+
+NODES = {
+    "TrilemmaVAEOptions": VAEOptions,
+    "TrilemmaGANOptions": GANOptions,
+    "TrilemmaAutoregressiveOptions": AutoregressiveOptions,
+    "TrilemmaDiffusionOptions": DiffusionOptions,
+}
