@@ -17,7 +17,7 @@ def pick(
     """
     kept = keep(logits.cpu().double(), temperature, top_k, top_p)
     cumulative = kept.cumsum(dim=1)
-    total = cumulative[:, -1:]
+    total = cumulative[:, -1:].contiguous()
     found = torch.searchsorted(cumulative, uniform[:, None] * total, right=True)
     # A number next to 1 may be rounded up to the total; it belongs to the last code that is kept.
     last = torch.searchsorted(cumulative, total)
