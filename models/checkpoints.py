@@ -1,73 +1,104 @@
-"""Bytes on disk to a plain state dict, never running code from the file."""
+"""Bytes on disk to a plain state dict, never running code from the file (see `unpickling` for why that is certain)."""
 
 from __future__ import annotations
 
 import json
-import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import torch
 
-from .errors import BadCheckpoint
+from .errors import BadCheckpoint, CannotDo, MissingFile
+from .file_kinds import kind_of
+from .unpickling import contents
+from .unwrapping import Network, unwrap, without_prefix
 
-WRAPPERS = ("state_dict", "model")
-"""Keys under which training frameworks keep the weights, tried in this order."""
+__all__ = ["Checkpoint", "described", "read", "without_prefix"]
+
+VALUES_KEY: Final = "trilemma_values"
+NOTES_KEY: Final = "trilemma_notes"
+"""Where a converted file's safetensors metadata keeps values and notes, as JSON."""
 
 
 class Checkpoint(NamedTuple):
-    """A flat state dict, and the text metadata of a safetensors file (empty for other formats)."""
+    """What a file holds.
+
+    tensors: a flat state dict, on the CPU, in the file's dtypes. metadata: the text metadata of a safetensors file
+    (empty for other formats). notes: what the reader chose, as sentences ("took the EMA weights (g_ema) of ...").
+    path: the file. values: plain values that stood beside the weights, such as hyper-parameters, as JSON knows them.
+    """
 
     tensors: dict[str, torch.Tensor]
     metadata: dict[str, str]
+    notes: tuple[str, ...] = ()
+    path: Path | None = None
+    values: Mapping[str, Any] = MappingProxyType({})
 
 
 def read(path: Path) -> Checkpoint:
-    """Read a `.safetensors` or PyTorch file: wrappers such as {'model': ...} and 'module.' prefixes are taken off.
+    """Read a `.safetensors` file, a PyTorch archive or older stream, or a pickled snapshot of networks.
+
+    Wrappers ('state_dict', 'model', 'g_ema', ...) and 'module.' prefixes are taken off. Of several networks in a
+    file the averaged one (EMA) is taken, else the generator, and `notes` says so.
 
     Raises:
-        BadCheckpoint: the file is truncated, is no checkpoint, or names Python objects other than tensors.
+        MissingFile: there is no such file.
+        BadCheckpoint: it is truncated, no checkpoint, holds no weights, or names what no checkpoint has a use for.
+        CannotDo: its weights are larger than the free memory.
     """
-    if path.suffix == ".safetensors":
+    if not path.is_file():
+        raise MissingFile(f"{path.name}: there is no such file in {path.parent}.")
+    try:
+        return _read(path)
+    except (BadCheckpoint, CannotDo) as error:
+        raise type(error)(f"{path.name}: {error}") from error
+
+
+def _read(path: Path) -> Checkpoint:
+    kind = kind_of(path)
+    if kind == "safetensors":
         return _read_safetensors(path)
-    return Checkpoint(_unwrap(_read_torch(path), path), {})
+    if kind == "pickle":
+        # Archives are mapped; of them, only what is taken in the end counts.
+        _check_memory(path.stat().st_size)
+    tensors, values, notes = unwrap(contents(path))
+    _check_memory(sum(tensor.numel() * tensor.itemsize for tensor in tensors.values()))
+    return Checkpoint(tensors, {}, notes, path, values)
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
     from safetensors import SafetensorError, safe_open
 
+    _check_memory(path.stat().st_size)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-            return Checkpoint(tensors, file.metadata() or {})
+            metadata = file.metadata() or {}
     except SafetensorError as error:
         raise BadCheckpoint(
-            f"{path.name}: not a whole safetensors file ({error}); its size is {path.stat().st_size} bytes. "
+            f"not a whole safetensors file ({error}); its size is {path.stat().st_size} bytes. "
             "It may be cut short: download it again."
         ) from error
+    network: Network = unwrap(tensors)
+    notes = (*json.loads(metadata.get(NOTES_KEY, "[]")), *network.notes)
+    return Checkpoint(network.tensors, metadata, notes, path, json.loads(metadata.get(VALUES_KEY, "{}")))
 
 
-def _read_torch(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadCheckpoint(
-            f"{path.name}: cannot be read as weights ({reason}); its size is {path.stat().st_size} bytes. "
-            "It may be cut short, or be no PyTorch checkpoint: download it again, or use its safetensors version."
-        ) from error
+def _check_memory(needed: int) -> None:
+    import psutil
+
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise CannotDo(
+            f"its weights take {_megabytes(needed)}, but only {_megabytes(free)} of memory are free. Close other "
+            "programs, or choose a smaller file, such as a half-precision version."
+        )
 
 
-def _unwrap(content: Any, path: Path) -> dict[str, torch.Tensor]:
-    for wrapper in WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    tensors = {k: v for k, v in content.items() if torch.is_tensor(v)} if isinstance(content, Mapping) else {}
-    if not tensors:
-        raise BadCheckpoint(f"{path.name}: holds no weights (found {type(content).__name__}); choose another file.")
-    return {key.removeprefix("module."): value for key, value in tensors.items()}
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
 
 
 def described(metadata: Mapping[str, str]) -> dict[str, Any]:

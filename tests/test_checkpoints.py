@@ -56,10 +56,10 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path):
     Evil.target = tmp_path / "ran"
     path = tmp_path / "x.pth"
     path.write_bytes(pickle.dumps({"state_dict": Evil()}))
-    with pytest.raises(BadCheckpoint, match="cannot be read as weights"):
+    with pytest.raises(BadCheckpoint, match=r"names (posix|nt)\.mkdir"):
         checkpoints.read(path)
     torch.save({"state_dict": Evil()}, path)
-    with pytest.raises(BadCheckpoint, match="cannot be read as weights"):
+    with pytest.raises(BadCheckpoint, match=r"names (posix|nt)\.mkdir"):
         checkpoints.read(path)
     assert not Evil.target.exists()
 

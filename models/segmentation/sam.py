@@ -71,7 +71,8 @@ def load_segmenter(path: Path, dtype_for: Callable[[int], torch.dtype] = lambda 
         BadCheckpoint: the file is broken, of another architecture, or its tensors do not fit a SAM network exactly.
     """
     file = path / "model.safetensors" if path.is_dir() else path
-    tensors, metadata = read(file)
+    checkpoint = read(file)
+    tensors, metadata = checkpoint.tensors, checkpoint.metadata
     found = identify(tensors)
     if found != FAMILY:
         raise BadCheckpoint(f"model: {file.name} is {found}, expected {FAMILY}; choose another file.")
