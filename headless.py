@@ -1,9 +1,11 @@
-"""Runs a saved workflow without a page.
+"""Runs a saved workflow without a page, and converts checkpoints.
 
     python headless.py WORKFLOW.json [--set "Node title.input=value"]... [--output DIR]
+    python headless.py convert FILE [--output FILE] [--overwrite]
 
 Progress goes to stderr, and one JSON object to stdout: {"outputs": {node id: {"title", "images", "text", ...}},
-"seconds"} or {"error": {...}}. Exit code 0: done; 1: a node failed; 2: the call or the graph is invalid; 130: stopped.
+"seconds"}, for convert {"converted": {"file", "tensors", "bytes", "notes"}, "seconds"}, or {"error": {...}}.
+Exit code 0: done; 1: a node, or the conversion, failed; 2: the call or the graph is invalid; 130: stopped.
 """
 
 from __future__ import annotations
@@ -28,11 +30,17 @@ DONE, NODE_FAILED, INVALID, STOPPED = 0, 1, 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; the exit code."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] == ["convert"]:
+        parser, run = _convert_parser(), _convert
+        arguments = arguments[1:]
+    else:
+        parser, run = _parser(), _run
+    options = parser.parse_args(arguments)
     started = time.perf_counter()
     # Whatever nodes and libraries print must not mix with the result.
     with contextlib.redirect_stdout(sys.stderr):
-        code, result = _run(options)
+        code, result = run(options)
     result["seconds"] = round(time.perf_counter() - started, 3)
     print(json.dumps(result, ensure_ascii=False))
     return code
@@ -54,6 +62,32 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--models", type=Path, metavar="DIR", help="folder of model folders (sams, checkpoints, ...)")
     parser.add_argument("--comfyui", type=Path, metavar="PATH", help="run by the ComfyUI checkout at this path")
     return parser
+
+
+def _convert_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="headless.py convert",
+        description="Write the weights of a checkpoint as safetensors; none of its code runs.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help=".pt, .pth, .ckpt, .pkl or .bin")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="a .safetensors file; by default beside FILE")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
+    return parser
+
+
+def _convert(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
+    load_pack()
+    errors = _part("models.errors")
+    try:
+        done = _part("models.converting").convert(options.file, options.output, options.overwrite)
+    except (errors.MissingFile, errors.BadInput) as error:
+        return INVALID, _complain(str(error))
+    except errors.TrilemmaError as error:
+        return NODE_FAILED, _complain(str(error))
+    except KeyboardInterrupt:
+        return STOPPED, _complain("Stopped by the user.")
+    facts = {"file": str(done.path.resolve()), "tensors": done.tensors, "bytes": done.bytes, "notes": list(done.notes)}
+    return DONE, {"converted": facts}
 
 
 def _run(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:

@@ -1,11 +1,17 @@
-"""Nodes of the menu Trilemma/Files: pictures that come with the pack."""
+"""Nodes of the menu Trilemma/Files: pictures that come with the pack, and files made safe to pass on."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from .. import host
 from ..models import examples
+from ..models.converting import convert
+from ..models.files import fingerprint
+from .loading import Source
 
 
 class ExampleScene:
@@ -31,4 +37,73 @@ class ExampleScene:
         return (host.intermediate(examples.scene(scene)),)
 
 
-NODES = {"TrilemmaExampleScene": ExampleScene}
+PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".bin")
+MODEL_FOLDERS = tuple(
+    Source(key, PICKLED) for key in ("grounding-dino", "sams", "generators", "metrics", "checkpoints")
+)
+
+
+class ConvertToSafetensors:
+    """Writes a pickled model file anew in the format that cannot hold code."""
+
+    DISPLAY_NAME = "Convert to Safetensors"
+    CATEGORY = "Trilemma/Files"
+    DESCRIPTION = (
+        "Writes the weights of a .pt, .pth, .ckpt or .pkl file as .safetensors beside it. Nothing in the file is "
+        "executed. Of several networks in it, the averaged one (EMA) is taken; the report says so."
+    )
+    SEARCH_ALIASES = ["pickle to safetensors", "ckpt to safetensors", "pkl", "pth", "safe checkpoint"]
+    RETURN_TYPES = ("STRING",)
+    RETURN_NAMES = ("name",)
+    OUTPUT_TOOLTIPS = ("The new file, as folder key and name below it.",)
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        names = [f"{source.key}/{name}" for source in MODEL_FOLDERS for name in source.names()]
+        return {
+            "required": {"file": (names, {"tooltip": "A model file that is no safetensors file yet."})},
+            "optional": {
+                "overwrite": (
+                    "BOOLEAN",
+                    {"default": False, "tooltip": "Replace a safetensors file of this name that is there already."},
+                )
+            },
+        }
+
+    @classmethod
+    def IS_CHANGED(cls, file: str, overwrite: bool = False) -> str:
+        return fingerprint(cls.path(file))
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, file: str) -> bool | str:
+        try:
+            cls.path(file)
+        except FileNotFoundError as error:
+            return f"file: {error}"
+        return True
+
+    @classmethod
+    def path(cls, file: str) -> Path:
+        """The file behind an entry of the list: the key of a model folder, a slash, and a name in that folder.
+
+        Raises:
+            FileNotFoundError: there is none; names the folder.
+        """
+        key, _, name = file.partition("/")
+        source = next((source for source in MODEL_FOLDERS if source.key == key), None)
+        if source is None or not name.lower().endswith(source.extensions):
+            raise FileNotFoundError(
+                f"{file!r} is no {', '.join(PICKLED)} file in a model folder; choose one of the list."
+            )
+        return host.model_path(key, name)
+
+    def run(self, file: str, overwrite: bool = False) -> dict[str, Any]:
+        done = convert(self.path(file), overwrite=overwrite)
+        name = f"{file.rpartition('.')[0]}.safetensors"
+        report = "\n".join([f"{name}: {done.tensors} tensors, {done.bytes:,} bytes", *done.notes])
+        return {"ui": {"text": [report]}, "result": (name,)}
+
+
+NODES = {"TrilemmaExampleScene": ExampleScene, "TrilemmaConvertToSafetensors": ConvertToSafetensors}
