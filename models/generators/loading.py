@@ -5,7 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from .. import checkpoints
-from . import autoencoder_kl, autoencoder_tiny, conv_vae, mnist_vae, sigma_vae, stylegan2, taef2
+from . import (
+    autoencoder_kl,
+    autoencoder_tiny,
+    conv_vae,
+    mnist_vae,
+    pixelcnn_prior,
+    sigma_vae,
+    stylegan2,
+    taef2,
+    transformer_prior,
+    vq_model,
+    vqvae,
+)
 from .base import Generator
 from .registry import Registry
 
@@ -14,9 +26,13 @@ ARCHITECTURES.register(autoencoder_kl.ARCHITECTURE)
 ARCHITECTURES.register(autoencoder_tiny.ARCHITECTURE)
 ARCHITECTURES.register(conv_vae.ARCHITECTURE)
 ARCHITECTURES.register(mnist_vae.ARCHITECTURE)
+ARCHITECTURES.register(pixelcnn_prior.ARCHITECTURE)
 ARCHITECTURES.register(sigma_vae.ARCHITECTURE)
 ARCHITECTURES.register(stylegan2.ARCHITECTURE)
 ARCHITECTURES.register(taef2.ARCHITECTURE)
+ARCHITECTURES.register(transformer_prior.ARCHITECTURE)
+ARCHITECTURES.register(vq_model.ARCHITECTURE)
+ARCHITECTURES.register(vqvae.ARCHITECTURE)
 
 
 def load_generator(path: Path) -> Generator:
