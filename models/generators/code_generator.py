@@ -41,8 +41,9 @@ class CodeGenerator(Autoencoder):
         return self._codes.places
 
     def memory_bytes(self, batch_size: int) -> int:
-        prior = int(4 * batch_size * self._codes.floats())
-        return max(prior, super().memory_bytes(batch_size))
+        """Either the prior's, with one picture that is decoded as a preview, or that of decoding the batch."""
+        drawing = int(4 * batch_size * self._codes.floats()) + super().memory_bytes(1)
+        return max(drawing, super().memory_bytes(batch_size))
 
     def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
         """The vectors of the codes that the prior draws."""

@@ -43,11 +43,11 @@ class PixelCNN(CodePrior):
 
     def from_embedding(self, embedded: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Logits [N, codes, h, w] of embedded codes [N, width, h, w]."""
-        condition = self._condition(labels)
-        return self._across(embedded, self._above(embedded, condition), condition)
+        condition = self.condition(labels)
+        return self.across(embedded, self.above(embedded, condition), condition)
 
     def begin(self, labels: torch.Tensor) -> _State:
-        return _State(self._condition(labels), [])
+        return _State(self.condition(labels), [])
 
     def next_logits(self, state: _State, codes: torch.Tensor, place: int) -> torch.Tensor:
         """The vertical stack runs once for a row, over the rows down to it; the horizontal one for each code, in it."""
@@ -55,21 +55,21 @@ class PixelCNN(CodePrior):
         embedded = self.code(codes).reshape(len(codes), *self.grid, -1).permute(0, 3, 1, 2)
         condition = state.condition
         if column == 0:
-            found = self._above(embedded[:, :, : row + 1], condition[:, :, : row + 1])
+            found = self.above(embedded[:, :, : row + 1], condition[:, :, : row + 1])
             state.above[:] = [part[:, :, row : row + 1] for part in found]
         here = slice(row, row + 1)
-        return self._across(embedded[:, :, here], state.above, condition[:, :, here])[:, :, 0, column]
+        return self.across(embedded[:, :, here], state.above, condition[:, :, here])[:, :, 0, column]
 
     def floats(self) -> float:
         # What the vertical stack tells of all rows at each layer, and the gates of one layer.
         width = self.position.shape[0]
         return (2 * len(self.layers) + 6) * width * self.places
 
-    def _condition(self, labels: torch.Tensor) -> torch.Tensor:
+    def condition(self, labels: torch.Tensor) -> torch.Tensor:
         """[N, width, h, w]."""
         return self.label(labels)[:, :, None, None] + self.position
 
-    def _above(self, embedded: torch.Tensor, condition: torch.Tensor) -> list[torch.Tensor]:
+    def above(self, embedded: torch.Tensor, condition: torch.Tensor) -> list[torch.Tensor]:
         """What each layer of the vertical stack tells the horizontal one, [N, 2 * width, h, w] each."""
         x = F.pad(embedded, (0, 0, 1, 0))[:, :, :-1]
         found = []
@@ -78,7 +78,7 @@ class PixelCNN(CodePrior):
             found.append(told)
         return found
 
-    def _across(self, embedded: torch.Tensor, above: list[torch.Tensor], condition: torch.Tensor) -> torch.Tensor:
+    def across(self, embedded: torch.Tensor, above: list[torch.Tensor], condition: torch.Tensor) -> torch.Tensor:
         """Logits [N, codes, h, w]."""
         x = F.pad(embedded, (1, 0))[..., :-1]
         for layer, told in zip(self.layers, above, strict=True):

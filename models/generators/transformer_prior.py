@@ -48,7 +48,11 @@ class CodeTransformer(CodePrior):
 
     def forward(self, codes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Logits of each code given those before it: int64 [N, h, w], int64 [N] -> [N, h * w, codes]."""
-        tokens = torch.cat([self.label(labels)[:, None], self.code(codes.flatten(1)[:, :-1])], dim=1)
+        return self.from_embedding(self.code(codes).flatten(1, 2), labels)
+
+    def from_embedding(self, embedded: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Logits [N, h * w, codes] of embedded codes [N, h * w, width]."""
+        tokens = torch.cat([self.label(labels)[:, None], embedded[:, :-1]], dim=1)
         x = tokens + self.position.flatten(0, 1)
         for layer in self.layers:
             x = layer(x)
