@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ..checkpoints import Checkpoint, described
+from ..errors import BadCheckpoint
 from ..inpainting.networks import todays_attention
 from ..inpainting.single_file import flat_attention, vae_name
 from . import noise
@@ -57,12 +58,21 @@ def detect(tensors: Tensors) -> bool:
 
 def load(checkpoint: Checkpoint) -> Autoencoder:
     """Sizes are read from names and shapes. The groups of its norms cannot be detected: metadata tells them, else they
-    are the 32 of all published files."""
+    are the 32 of all published files.
+
+    Raises:
+        BadCheckpoint: a tensor too many or too few, or widths that 32 does not divide.
+    """
     from diffusers import AutoencoderKL
 
     tensors = renamed(checkpoint.tensors)
     groups = described(checkpoint.metadata).get("norm_num_groups", NORM_GROUPS)
     config = {**configuration(tensors), "norm_num_groups": groups}
+    if any(width % groups for width in config["block_out_channels"]):
+        raise BadCheckpoint(
+            f"generator: the file looks like {NAME}, but its widths {config['block_out_channels']} do not divide into "
+            f"{groups} groups, and it does not tell how many its norms have; choose another file."
+        )
     network = AutoencoderKL(**config)
     load_strictly(network, tensors, NAME)
     widths, latent = config["block_out_channels"], config["latent_channels"]

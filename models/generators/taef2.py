@@ -157,7 +157,8 @@ def assemble(halves: Mapping[Half, Tensors]) -> Autoencoder:
     latent, scale = kinds.pop()
     width = max(part.width for part in parts.values())
     network = TinyAutoencoder({half: part.module for half, part in parts.items()})
-    abilities: dict[Half, Ability] = {"encoder": "encode", "decoder": "decode"}
+    able: dict[Half, Ability] = {"encoder": "encode", "decoder": "decode"}
+    abilities = [able[half] for half in HALVES if half in parts]
     descriptor = Descriptor(
         family="vae",
         architecture=NAME,
@@ -168,7 +169,7 @@ def assemble(halves: Mapping[Half, Tensors]) -> Autoencoder:
         latent_shape=(latent, SIDE // scale, SIDE // scale),
         size_multiple=scale,
         options=OPTIONS,
-        abilities=(*(abilities[half] for half in parts), *(("interpolate",) if len(parts) == 2 else ())),
+        abilities=(*abilities, "interpolate") if len(parts) == 2 else tuple(abilities),
     )
     named = {f"{half}.{name}": value for half, tensors in halves.items() for name, value in tensors.items()}
     per_channel = DEEP_ENCODER if scale == 32 and "decoder" not in parts else FLOATS
