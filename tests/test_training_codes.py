@@ -1,0 +1,82 @@
+"""The recipes of the starter VQ-VAE and of the priors over its codes, at the smallest size."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from trilemma.models.generators.loading import load_generator
+
+from training import code_prior, pixelcnn_prior, transformer_prior, vqvae
+from training.loop import Schedule
+from training.pictures import NAMES, SIZE, Pictures
+
+SCHEDULE = Schedule(steps=2, rate=1e-3, warmup=1)
+
+
+@pytest.fixture
+def pictures() -> Pictures:
+    images = torch.randint(256, (6, 3, SIZE, SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return Pictures(images, torch.arange(6))
+
+
+def test_codes_follow_the_means_of_their_vectors():
+    model = vqvae.Trainee()
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randn(400, vqvae.CODE_SIZE, generator=generator)
+    model.revive(first, generator)
+    assert (model.book[:, None] == first).all(-1).any(1).all()
+    vectors = torch.randn(100, vqvae.CODE_SIZE, generator=generator)
+    codes = torch.arange(100) % 2
+    before = model.book.clone()
+    model.follow(vectors, codes)
+    expected = (0.98 * before[1] + 0.02 * vectors[1::2].sum(0)) / (0.98 + 0.02 * 50)
+    assert torch.allclose(model.book[1], expected, atol=1e-6)
+    assert torch.allclose(model.book[2:], before[2:], atol=1e-6)
+    for _ in range(300):
+        model.follow(vectors, codes)
+    assert torch.allclose(model.book[0], vectors[::2].mean(0), atol=0.01)
+    model.revive(vectors, generator)
+    assert (model.book[2:, None] == vectors).all(-1).any(1).all()
+
+
+def test_gradients_reach_the_encoder_but_not_the_book(pictures: Pictures):
+    model = vqvae.Trainee()
+    losses = vqvae.quantised_losses(model, pictures.images.float() / 127.5 - 1, torch.Generator().manual_seed(0))
+    (losses["l1"] + losses["square"]).backward()
+    assert model.network.encoder.conv_in.weight.grad.abs().sum() > 0
+    assert model.book.grad is None
+
+
+def test_an_interrupted_training_is_the_same_training(pictures: Pictures, tmp_path: Path):
+    whole = vqvae.fit(pictures, tmp_path / "whole", SCHEDULE)
+    vqvae.fit(pictures, tmp_path / "parts", SCHEDULE._replace(steps=1, horizon=2))
+    resumed = vqvae.fit(pictures, tmp_path / "parts", SCHEDULE)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize(
+    ("recipe", "architecture", "unseen"),
+    [
+        (transformer_prior, "VQModel with transformer prior", {"heads": transformer_prior.HEADS}),
+        (pixelcnn_prior, "VQModel with PixelCNN prior", {}),
+    ],
+)
+@torch.no_grad()
+def test_what_is_exported_loads(recipe, architecture: str, unseen: dict, pictures: Pictures, tmp_path: Path):
+    network = vqvae.Trainee().network.half().float().eval()
+    network.quantize.embedding.weight.normal_()
+    codes = vqvae.to_codes(network, pictures.images)
+    prior = recipe.build_prior()
+    with torch.enable_grad():
+        code_prior.fit(prior, codes, pictures.labels, tmp_path / "prior.pt", SCHEDULE)
+    prior.half().float().eval()
+    code_prior.export(network, prior, unseen, tmp_path)
+    generator = load_generator(tmp_path)
+    assert generator.descriptor.architecture == architecture
+    assert generator.descriptor.class_names == NAMES
+    assert (generator.descriptor.height, generator.descriptor.width) == (SIZE, SIZE)
+    images = pictures.images.permute(0, 2, 3, 1).float() / 255
+    coder, loaded = generator.modules
+    assert torch.equal(coder.codes(generator.encode(images).values), codes)
+    assert torch.allclose(loaded(codes, pictures.labels), prior(codes, pictures.labels), atol=1e-6)
