@@ -15,6 +15,7 @@ else:
     from . import standalone as _host
 
 check_interrupted = _host.check_interrupted
+checkpoint_sampler = _host.checkpoint_sampler
 compute_device = _host.compute_device
 compute_dtype = _host.compute_dtype
 halving = _host.halving
@@ -29,6 +30,8 @@ model_path = _host.model_path
 output_folder = _host.output_folder
 placed = _host.placed
 progress = _host.progress
+sampler_names = _host.sampler_names
+scheduler_names = _host.scheduler_names
 temp_folder = _host.temp_folder
 without_inference_mode = _host.without_inference_mode
 
@@ -36,6 +39,7 @@ __all__ = [
     "Handle",
     "Slot",
     "check_interrupted",
+    "checkpoint_sampler",
     "compute_device",
     "compute_dtype",
     "halving",
@@ -50,6 +54,8 @@ __all__ = [
     "output_folder",
     "placed",
     "progress",
+    "sampler_names",
+    "scheduler_names",
     "temp_folder",
     "without_inference_mode",
 ]

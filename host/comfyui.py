@@ -14,7 +14,7 @@ from comfy.model_patcher import ModelPatcher
 from PIL import Image
 from torch import nn
 
-from . import listing
+from . import listing, sampling
 from .batches import halve
 from .slots import Handle, OnStep, Slot
 
@@ -112,6 +112,11 @@ def _is_out_of_memory(error: Exception) -> bool:
 def without_inference_mode() -> torch.inference_mode:
     """For building networks: made under the inference mode of a prompt, they could never serve a gradient."""
     return torch.inference_mode(False)
+
+
+checkpoint_sampler = sampling.checkpoint_sampler
+sampler_names = sampling.sampler_names
+scheduler_names = sampling.scheduler_names
 
 
 def model_files(key: str, extensions: Collection[str], folders: bool = False) -> list[str]:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from torch import nn
@@ -116,6 +116,21 @@ def _is_out_of_memory(error: Exception) -> bool:
 def without_inference_mode() -> torch.inference_mode:
     """For building networks: made under the inference mode of a graph, they could never serve a gradient."""
     return torch.inference_mode(False)
+
+
+def sampler_names() -> list[str]:
+    """Names that every ComfyUI has, so that the node can be read here."""
+    return ["euler", "euler_ancestral", "heun", "dpm_2", "dpmpp_2m", "dpmpp_2m_sde", "ddpm", "ddim", "uni_pc"]
+
+
+def scheduler_names() -> list[str]:
+    """Names that every ComfyUI has."""
+    return ["simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal"]
+
+
+def checkpoint_sampler(*arguments: Any) -> NoReturn:
+    """Raises NotImplementedError: only ComfyUI loads a MODEL."""
+    raise NotImplementedError("only ComfyUI can sample its models; run this graph there, or by headless.py --comfyui.")
 
 
 def model_files(key: str, extensions: Collection[str], folders: bool = False) -> list[str]:

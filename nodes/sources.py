@@ -1,0 +1,202 @@
+"""Nodes of the menu Trilemma/Generate that make generators of what is there already: pictures, the host's models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .. import host
+from ..models.errors import BadInput, CannotDo
+from ..models.files import fingerprint
+from ..models.generators import images as image_source
+from ..models.generators.base import Descriptor, Generator
+from ..models.generators.binding import Bound
+from ..models.generators.host_model import HostModel
+from ..models.image_files import folder_inside
+
+MAX_SIDE = 16384
+"""Side in pixels of the largest image that ComfyUI makes."""
+
+
+class ImagesAsGenerator:
+    DISPLAY_NAME = "Images as Generator"
+    CATEGORY = "Trilemma/Generate"
+    DESCRIPTION = (
+        "Makes a folder of pictures, or a batch of images, a generator: the real set to compare with, or what another "
+        "tool has made. Files are read one at a time, sorted by name and turned as their EXIF says."
+    )
+    SEARCH_ALIASES = ["load images from folder", "image folder", "dataset", "real images", "image directory"]
+    RETURN_TYPES = ("TRILEMMA_GENERATOR", "INT")
+    RETURN_NAMES = ("generator", "num_images")
+    OUTPUT_TOOLTIPS = (
+        "Seed s draws picture s, counted from 0.",
+        "The number of pictures; after these they come again.",
+    )
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        side = {"default": 0, "min": 0, "max": MAX_SIDE}
+        return {
+            "required": {
+                "location": (["input", "output"], {"tooltip": "Which of the host's folders `folder` is in."}),
+                "folder": (
+                    "STRING",
+                    {
+                        "default": "",
+                        "tooltip": "Folder of pictures, relative to the location; a dot is the location itself. Leave "
+                        "it empty where images are connected.",
+                    },
+                ),
+                "resize": (
+                    list(image_source.RESIZES),
+                    {
+                        "tooltip": "How pictures of other sizes are brought to one. none: all must have the size of "
+                        "the first. crop: cut off what stands out. resize: change the aspect ratio. pad: add black.",
+                    },
+                ),
+                "width": ("INT", {**side, "tooltip": "Of every picture, in pixels; 0 is the first picture's own."}),
+                "height": ("INT", {**side, "tooltip": "Of every picture, in pixels; 0 is the first picture's own."}),
+                "order": (
+                    list(image_source.ORDERS),
+                    {"tooltip": "sequential: seed s draws picture s. shuffled: after a fixed permutation."},
+                ),
+            },
+            "optional": {
+                "images": ("IMAGE", {"tooltip": "A batch instead of a folder; an alpha channel is ignored."}),
+                "subfolders": ("BOOLEAN", {"default": False, "tooltip": "Take the pictures of subfolders too."}),
+                "shuffle_seed": (
+                    "INT",
+                    {"default": 0, "min": 0, "max": 2**64 - 1, "tooltip": "Which permutation, when shuffled."},
+                ),
+            },
+        }
+
+    @classmethod
+    def IS_CHANGED(cls, location: str, folder: str, **settings: Any) -> str:
+        try:
+            return fingerprint(_folder(location, folder)) if folder else ""
+        except (BadInput, FileNotFoundError):
+            return ""
+
+    def run(
+        self,
+        location: str,
+        folder: str,
+        resize: image_source.Resize,
+        width: int,
+        height: int,
+        order: image_source.Order,
+        images: torch.Tensor | None = None,
+        subfolders: bool = False,
+        shuffle_seed: int = 0,
+    ) -> tuple[host.Handle, int]:
+        if (images is None) != bool(folder):
+            found = "neither is there" if images is None else f"{folder!r} and {len(images)} images are there"
+            raise BadInput(f"folder: give the name of a folder or connect images, one of them; {found}.")
+        if images is None:
+            pictures = image_source.from_folder(_folder(location, folder), subfolders)
+        else:
+            pictures = image_source.from_batch(images)
+        generator = image_source.Images(pictures, resize, height, width, order, shuffle_seed)
+        return (_held(generator), len(pictures.names))
+
+
+class GeneratorFromCheckpoint:
+    DISPLAY_NAME = "Generator from Checkpoint"
+    CATEGORY = "Trilemma/Generate"
+    DESCRIPTION = (
+        "Makes a model that ComfyUI has loaded (Stable Diffusion 1.x, SDXL, Flux, ...) a generator, so that it is "
+        "sampled, saved and scored like any other. Sample i is what KSampler makes of seed + i in a batch of one."
+    )
+    SEARCH_ALIASES = ["ksampler", "checkpoint to generator", "stable diffusion", "sdxl", "flux", "model to generator"]
+    RETURN_TYPES = ("TRILEMMA_GENERATOR",)
+    RETURN_NAMES = ("generator",)
+    OUTPUT_TOOLTIPS = ("For Sample Images and whatever else takes a generator; Diffusion Options fit on it.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        side = {"default": 512, "min": 16, "max": MAX_SIDE, "step": 8}
+        return {
+            "required": {
+                "model": ("MODEL", {"tooltip": "From Load Checkpoint or Load Diffusion Model, LoRAs included."}),
+                "positive": ("CONDITIONING", {"tooltip": "What to include in every image."}),
+                "negative": ("CONDITIONING", {"tooltip": "What to keep out of every image."}),
+                "vae": ("VAE", {"tooltip": "The VAE that belongs to the model."}),
+                "width": ("INT", {**side, "tooltip": "Of the images, in pixels."}),
+                "height": ("INT", {**side, "tooltip": "Of the images, in pixels."}),
+                "sampler_name": (
+                    host.sampler_names(),
+                    {
+                        "default": "euler",
+                        "tooltip": "ComfyUI's own samplers. Those that draw noise at every step, such as ancestral "
+                        "and SDE samplers, run one sample at a time.",
+                    },
+                ),
+                "scheduler": (host.scheduler_names(), {"default": "normal", "tooltip": "ComfyUI's own schedules."}),
+                "steps": ("INT", {"default": 20, "min": 1, "max": 1000, "tooltip": "Steps of the sampler."}),
+                "cfg": (
+                    "FLOAT",
+                    {
+                        "default": 8.0,
+                        "min": 0.0,
+                        "max": 100.0,
+                        "step": 0.1,
+                        "round": 0.01,
+                        "tooltip": "Classifier-free guidance; 1 leaves the negative conditioning out.",
+                    },
+                ),
+            },
+        }
+
+    def run(
+        self,
+        model: Any,
+        positive: Any,
+        negative: Any,
+        vae: Any,
+        width: int,
+        height: int,
+        sampler_name: str,
+        scheduler: str,
+        steps: int,
+        cfg: float,
+    ) -> tuple[host.Handle]:
+        try:
+            sampler = host.checkpoint_sampler(model, positive, negative, vae, width, height, sampler_name, scheduler)
+        except NotImplementedError as error:
+            raise CannotDo(f"model: {error}") from error
+        if (sampler.height, sampler.width) != (height, width):
+            raise BadInput(
+                f"width, height: {width} x {height} are no multiples of what this VAE makes of one latent; take "
+                f"{sampler.width} x {sampler.height}."
+            )
+        descriptor = Descriptor(
+            family="diffusion",
+            architecture=sampler.architecture,
+            height=height,
+            width=width,
+            channels=3,
+            parameters=sampler.parameters,
+            latent_shape=sampler.latent_shape,
+            options={"steps": steps, "guidance_scale": cfg},
+            abilities=("sample", "decode", "interpolate"),
+        )
+        return (_held(HostModel(descriptor, sampler.denoise, sampler.decode, sampler.memory_bytes, sampler.identity)),)
+
+
+def _folder(location: str, name: str) -> Any:
+    return folder_inside(host.input_folder() if location == "input" else host.output_folder(), name)
+
+
+def _held(generator: Generator) -> host.Handle:
+    """For `host.placed`, with nothing to place: pictures have no networks, and the host places its own models."""
+    return host.Handle(Bound(generator), ())
+
+
+NODES = {
+    "TrilemmaImagesAsGenerator": ImagesAsGenerator,
+    "TrilemmaGeneratorFromCheckpoint": GeneratorFromCheckpoint,
+}
