@@ -90,6 +90,10 @@ def check_key(key: Any) -> Any:
     return key
 
 
+class _EndedError(Exception):
+    """The stream wants more bytes than there are."""
+
+
 class Machine:
     """Runs one stream of `data` after the other, each from its own offset."""
 
@@ -110,28 +114,25 @@ class Machine:
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
         try:
-            while (instruction := self.data[self.position]) != STOP:
-                self.position += 1
+            while (instruction := self.take(1)[0]) != STOP:
                 self.budget.steps -= 1
                 if self.budget.steps < 0:
                     raise BadCheckpoint(f"it has more than {MAX_STEPS:,} pickle instructions, as no checkpoint has.")
                 INSTRUCTIONS[instruction](self)
-            self.position += 1
             return self.stack.pop(), self.position
-        except UNREADABLE as error:
+        except _EndedError:
             size = len(self.data)
-            if self.position >= size:
-                raise BadCheckpoint(f"it ends early, at {size} bytes: it is cut short. Download it again.") from None
+            raise BadCheckpoint(f"it ends early, at {size} bytes: it is cut short. Download it again.") from None
+        except UNREADABLE as error:
             raise BadCheckpoint(
-                f"it cannot be read as weights (no pickle instruction that makes sense at byte {self.position} of "
-                f"{size}). It is damaged, or no checkpoint: download it again."
+                f"it cannot be read as weights (no pickle instruction that makes sense before byte {self.position} of "
+                f"{len(self.data)}). It is damaged, or no checkpoint: download it again."
             ) from error
 
     def take(self, count: int) -> memoryview:
         end = self.position + count
         if end > len(self.data):
-            self.position = len(self.data)
-            raise IndexError
+            raise _EndedError
         start, self.position = self.position, end
         return self.data[start:end]
 
