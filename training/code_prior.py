@@ -13,7 +13,7 @@ from torch import Tensor
 
 from . import _pack, scenes, vqvae  # noqa: F401
 from .loop import Schedule, train
-from .pictures import HELD_OUT, NAMES, SIZE, draw_pictures, load_sprites
+from .pictures import HELD_OUT, NAMES, draw_pictures, load_sprites
 
 from trilemma.models.generators.code_prior import CodePrior  # isort: skip
 
@@ -47,7 +47,6 @@ def export(network: "VQModel", prior: CodePrior, unseen: Mapping[str, Any], fold
 
     told = {
         **unseen,
-        "sample_size": SIZE,
         "norm_num_groups": vqvae.NORM_GROUPS,
         "class_names": NAMES,
     }
