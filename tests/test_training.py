@@ -236,7 +236,14 @@ def test_the_detector_learns(sprites, vocabulary):
 def test_the_pack_reads_a_trained_detector(sprites, vocabulary, tmp_path):
     model = detector.build_model()
     brief = Schedule(steps=1, rate=1e-3, warmup=1)
-    detector.fit(model, sprites, vocabulary, tmp_path / "runs", align=brief, detect=brief)
+    detector.fit(
+        model,
+        sprites,
+        vocabulary,
+        tmp_path / "runs",
+        align=brief,
+        stages=[detector.Stage(brief, copies, 0.2, 0.5) for copies in (None, 4)],
+    )
     detector.export(model, vocabulary, tmp_path / "model")
     loaded = grounding_dino.load_detector(tmp_path / "model")
     found = grounding_dino.detect(loaded, torch.rand(1, 128, 128, 3), "dog . top hat", 1, lambda done, preview: None)

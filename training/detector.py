@@ -1,12 +1,14 @@
 """The starter detector: a Grounding DINO of 2 million parameters that knows 60 emoji by name.
 
-`python -m training.detector` trains in two stages (the backbone alone, aligned cell by cell with the names; then the
-whole network with the set loss), resumes what was interrupted, and writes models/starter/emoji_detector.
+`python -m training.detector` trains in three stages (the backbone alone, aligned cell by cell with the names; the whole
+network, one query answering for each sprite; the same with several queries for each), resumes what was interrupted, and
+writes models/starter/emoji_detector.
 """
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,7 +37,6 @@ STD = (0.229, 0.224, 0.225)
 STRIDES = (8, 16, 32)
 ALIGN = Schedule(steps=2400, rate=1.5e-3, warmup=100)
 ALIGN_BATCH = 8
-DETECT = Schedule(steps=5200, rate=8e-4)
 DETECT_BATCH = 8
 PROPOSALS_PER_TARGET = 4
 TEXT_SCALE = 0.3
@@ -51,6 +52,22 @@ class Kind(NamedTuple):
     scale: tuple[float, float]
 
 
+class Stage(NamedTuple):
+    """A stage of training with the set loss.
+
+    copies: how many queries answer for one target; None: one. With one, those that see the same sprite share its
+    score; with several, as many as see it, each may be sure, and overlap removal picks the best.
+    alone, present: see `choose_names`.
+    """
+
+    schedule: Schedule
+    copies: int | None
+    alone: float
+    present: float
+
+
+DETECT = Stage(Schedule(steps=5200, rate=8e-4), copies=None, alone=0.2, present=0.5)
+REFINE = Stage(Schedule(steps=3000, rate=6e-4, warmup=50), copies=4, alone=0.35, present=0.25)
 KINDS = (
     Kind(share=0.7, rendered=128, count=(1, 4), scale=(0.18, 0.6)),
     Kind(share=0.12, rendered=128, count=(1, 2), scale=(0.45, 0.9)),
@@ -194,9 +211,12 @@ def alignment_losses(aligner: Aligner, batch: list[Scene]) -> Mapping[str, Tenso
 
 
 def detection_losses(
-    detector: "GroundingDinoForObjectDetection", batch: list[Scene], prompts: Prompts
+    detector: "GroundingDinoForObjectDetection", batch: list[Scene], prompts: Prompts, copies: int | None = None
 ) -> Mapping[str, Tensor]:
-    """The set loss of every decoder layer, and of the encoder's proposals with several proposals per target."""
+    """The set loss of every decoder layer, and of the encoder's proposals with several proposals per target.
+
+    copies: queries per target of the decoder, see `Stage`.
+    """
     pixels = to_pixels(np.stack([scene.image for scene in batch]))
     output = detector.model(pixels, prompts.ids, attention_mask=prompts.mask.long())
     length = prompts.ids.shape[1]
@@ -212,7 +232,7 @@ def detection_losses(
         hidden = output.intermediate_hidden_states[:, index]
         logits = detector.class_embed[index](hidden, output.encoder_last_hidden_state_text, prompts.mask)
         boxes = (detector.bbox_embed[index](hidden) + torch.special.logit(reference, eps=1e-5)).sigmoid()
-        losses[f"layer{index}"] = set_loss(logits[..., :length], boxes, prompts.mask, targets, copies=None)
+        losses[f"layer{index}"] = set_loss(logits[..., :length], boxes, prompts.mask, targets, copies)
         reference = output.intermediate_reference_points[:, index]
     return losses
 
@@ -232,9 +252,9 @@ def fit(
     vocabulary: list[str],
     runs: Path,
     align: Schedule = ALIGN,
-    detect: Schedule = DETECT,
+    stages: Sequence[Stage] = (DETECT, REFINE),
 ) -> None:
-    """Train `detector` in place through both stages; checkpoints in `runs` are resumed."""
+    """Train `detector` in place through all stages; checkpoints in `runs` are resumed."""
     aligner = Aligner(detector, encode([NAMES], vocabulary))
     train(
         aligner,
@@ -243,13 +263,19 @@ def fit(
         runs / "detector_align.pt",
     )
 
-    def losses_at(step: int) -> Mapping[str, Tensor]:
-        batch = draw_batch(sprites, DETECT_BATCH, 2, step)
-        rng = np.random.default_rng([3, step])
-        prompts = encode([choose_names(rng, scene.names) for scene in batch], vocabulary, rng)
-        return detection_losses(detector, batch, prompts)
+    def losses_at(step: int, stage: Stage, stream: int) -> Mapping[str, Tensor]:
+        batch = draw_batch(sprites, DETECT_BATCH, stream, step)
+        rng = np.random.default_rng([stream + 1, step])
+        names = [choose_names(rng, scene.names, alone=stage.alone, present=stage.present) for scene in batch]
+        return detection_losses(detector, batch, encode(names, vocabulary, rng), stage.copies)
 
-    train(detector, losses_at, detect, runs / "detector_detect.pt")
+    for index, stage in enumerate(stages):
+        train(
+            detector,
+            partial(losses_at, stage=stage, stream=2 + 2 * index),
+            stage.schedule,
+            runs / f"detector_stage{index}.pt",
+        )
 
 
 def export(detector: "GroundingDinoForObjectDetection", vocabulary: list[str], folder: Path) -> None:

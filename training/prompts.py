@@ -43,15 +43,21 @@ def read_vocabulary(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
 
 
-def choose_names(rng: np.random.Generator, present: Sequence[str], names: Sequence[str] = NAMES) -> list[str]:
-    """A shuffled prompt: each present name with probability 0.85, and 1 to 12 absent ones; or a single name.
+def choose_names(
+    rng: np.random.Generator,
+    shown: Sequence[str],
+    names: Sequence[str] = NAMES,
+    alone: float = 0.2,
+    present: float = 0.5,
+) -> list[str]:
+    """A shuffled prompt: each name that is shown with probability 0.85, and 1 to 12 absent ones; or a single name.
 
-    A fifth of the prompts asks for one name alone, present or absent, as users do.
+    alone: share of the prompts that ask for one name alone, as users do. present: how many of those names are shown.
     """
-    unique = sorted(set(present))
+    unique = sorted(set(shown))
     absent = [name for name in names if name not in unique]
-    if rng.random() < 0.2:
-        return [str(rng.choice(unique if rng.random() < 0.5 else absent))]
+    if rng.random() < alone:
+        return [str(rng.choice(unique if rng.random() < present else absent))]
     kept = [name for name in unique if rng.random() < 0.85]
     chosen = kept + list(rng.choice(absent, rng.integers(1, 13), replace=False))
     return [str(chosen[index]) for index in rng.permutation(len(chosen))]
