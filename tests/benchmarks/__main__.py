@@ -17,7 +17,8 @@ def main() -> int:
     print("| what | reference, ms | ours, ms | times faster | promised |")
     print("|---|---|---|---|---|")
     for what, times, promised in rows:
-        print(f"| {what} | {1000 * times.reference:.0f} | {1000 * times.ours:.1f} | {times.ratio:.3g} | {promised:.3g} |")
+        milliseconds = f"{1000 * times.reference:.0f} | {1000 * times.ours:.1f}"
+        print(f"| {what} | {milliseconds} | {times.ratio:.3g} | {promised:.3g} |")
     return int(any(times.ratio < promised for _, times, promised in rows))
 
 
