@@ -1,6 +1,7 @@
 """What ComfyUI's samplers do with its MODEL, CONDITIONING and VAE, as plain functions of noise and seeds."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -71,14 +72,21 @@ def checkpoint_sampler(
     """A MODEL (patched as it is), CONDITIONING and VAE as functions. The size is rounded down to whole latents.
 
     Raises:
-        NotImplementedError: the model makes no pictures.
+        NotImplementedError: the model makes no pictures, or the conditioning differs from image to image of a batch.
     """
+    for what, conditioning in (("positive", positive), ("negative", negative)):
+        most = max((len(embedding) for embedding, _ in conditioning), default=1)
+        if most > 1:
+            raise NotImplementedError(f"{what}: it is for batches of {most} images; connect one for single images.")
     ratio = vae.spacial_compression_decode()
     shape = _latent_shape(model, height // ratio, width // ratio)
     networks = (model.model, vae.first_stage_model)
     # A loaded model's weights may have patches in them; the backup has what was there before.
     original = {name: kept.weight for name, kept in model.backup.items()}
-    weights = ({**model.model.state_dict(), **original}, model.patches, vae.first_stage_model.state_dict())
+    # Quantized weights cannot be looked at under the inference mode of a prompt.
+    with torch.inference_mode(False), torch.no_grad():
+        weights = ({**model.model.state_dict(), **original}, model.patches, vae.first_stage_model.state_dict())
+        identity = _digest(_parts(weights, PREFIX), _parts((positive, negative, sampler_name, scheduler)))
     return CheckpointSampler(
         denoise=partial(_denoise, model, positive, negative, sampler_name, scheduler),
         decode=partial(_decode, vae),
@@ -88,7 +96,7 @@ def checkpoint_sampler(
         width=shape[-1] * ratio,
         architecture=type(model.model.model_config).__name__,
         parameters=sum(parameter.numel() for network in networks for parameter in network.parameters()),
-        identity=_digest(_parts(weights, PREFIX), _parts((positive, negative, sampler_name, scheduler))),
+        identity=identity,
     )
 
 
@@ -97,7 +105,7 @@ def _latent_shape(model: Any, height: int, width: int) -> tuple[int, ...]:
 
     form = model.get_model_object("latent_format")
     if form.latent_dimensions == 1:
-        raise NotImplementedError(f"{type(model.model).__name__} makes sound, no pictures; connect another model.")
+        raise NotImplementedError(f"model: {type(model.model).__name__} makes sound, no pictures; connect another.")
     empty = comfy.sample.fix_empty_latent_channels(model, torch.zeros(1, form.latent_channels, height, width))
     return tuple(empty.shape[1:])
 
@@ -116,19 +124,16 @@ def _denoise(
 ) -> torch.Tensor:
     import comfy.sample
 
-    count = len(noise)
     # Where samples share a run, ComfyUI's seed must not tell which ones they are.
     runs = [(noise, 0)] if sampler_name in BATCHED else list(zip(noise.split(1), seeds, strict=True))
     preview = _previewer(model)
-    done_before = 0
     latents = []
 
     def report(step: int, denoised: torch.Tensor, latent: torch.Tensor, total: int) -> None:
         # A schedule may have a few steps more or fewer than were asked for.
-        done = min(step + 1, steps)
-        share = count if sampler_name in BATCHED else 1
+        done = len(latents) * steps + min(step + 1, steps)
         shown = preview(denoised) if (step + 1) % max(1, steps // PREVIEWS) == 0 else None
-        on_step(-(-(done_before * steps + done * share) // count), shown)
+        on_step(math.ceil(done / len(runs)), shown)
 
     for start, seed in runs:
         latents.append(
@@ -137,7 +142,6 @@ def _denoise(
                 callback=report, disable_pbar=True, seed=seed % SEEDS,
             )
         )  # fmt: skip
-        done_before += len(start)
     return torch.cat(latents).float()
 
 

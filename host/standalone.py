@@ -130,7 +130,7 @@ def scheduler_names() -> list[str]:
 
 def checkpoint_sampler(*arguments: Any) -> NoReturn:
     """Raises NotImplementedError: only ComfyUI loads a MODEL."""
-    raise NotImplementedError("only ComfyUI can sample its models; run this graph there, or by headless.py --comfyui.")
+    raise NotImplementedError("model: only ComfyUI samples its models; run this there, or by headless.py --comfyui.")
 
 
 def model_files(key: str, extensions: Collection[str], folders: bool = False) -> list[str]:

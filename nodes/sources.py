@@ -167,7 +167,7 @@ class GeneratorFromCheckpoint:
         try:
             sampler = host.checkpoint_sampler(model, positive, negative, vae, width, height, sampler_name, scheduler)
         except NotImplementedError as error:
-            raise CannotDo(f"model: {error}") from error
+            raise CannotDo(str(error)) from error
         if (sampler.height, sampler.width) != (height, width):
             raise BadInput(
                 f"width, height: {width} x {height} are no multiples of what this VAE makes of one latent; take "

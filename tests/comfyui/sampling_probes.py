@@ -42,6 +42,7 @@ from trilemma import host  # noqa: E402
 from trilemma.host.sampling import BATCHED  # noqa: E402
 from trilemma.models.errors import BadInput, CannotDo  # noqa: E402
 from trilemma.models.generators import binding  # noqa: E402
+from trilemma.nodes.generate import SampleImages  # noqa: E402
 from trilemma.nodes.sources import GeneratorFromCheckpoint  # noqa: E402
 
 SIDE, STEPS, CFG, SEED = 32, 3, 3.0, 2**63 + 11
@@ -145,6 +146,14 @@ def schedulers():
         images = drawn(handle(scheduler=name), 1, 1, lambda done, preview, seen=seen: seen.append(done))
         answer[name] = [list(images.shape), bool(torch.isfinite(images).all()), max(seen)]
     return answer
+
+
+def sampled_by_the_node():
+    """Through Sample Images: the same pictures, and what their records say."""
+    images, records = SampleImages().run(handle("euler_ancestral"), 2, SEED, batch_size=2)
+    (first, second) = json.loads(records)
+    same = (images - drawn(handle("euler_ancestral"), 2, 2)).abs().max().item()
+    return [same, first["architecture"], first["settings"], second["seed"] - first["seed"]]
 
 
 def largest_seed():
@@ -275,6 +284,7 @@ def refusals():
     for kind, arguments in (
         (CannotDo, {"model": tiny_model(comfy.latent_formats.StableAudio1())}),
         (BadInput, {"side": 100}),
+        (CannotDo, {"positive": [[torch.randn(2, 7, 16), {}]]}),
     ):
         try:
             handle(**arguments)
@@ -300,7 +310,8 @@ def answer(probe):
 
 
 PROBES = (
-    batches, batched_latents, step_noise_follows_the_seed, parity, schedulers, largest_seed, first_samples_are_skipped,
-    options, latents, progress, interrupts, nothing_is_evicted, identities, descriptor, video_latents, refusals, lists,
+    batches, batched_latents, step_noise_follows_the_seed, parity, schedulers, sampled_by_the_node, largest_seed,
+    first_samples_are_skipped, options, latents, progress, interrupts, nothing_is_evicted, identities, descriptor,
+    video_latents, refusals, lists,
 )  # fmt: skip
 print(json.dumps({probe.__name__: answer(probe) for probe in PROBES}))

@@ -56,6 +56,10 @@ def test_every_schedule_runs(sampled):
         assert steps <= 3, name
 
 
+def test_sample_images_draws_from_it(sampled):
+    assert sampled["sampled_by_the_node"] == [0, "SD15", {"steps": 3, "guidance_scale": 3.0}, 1]
+
+
 def test_the_largest_seed_serves_ancestral_samplers_too(sampled):
     assert sampled["largest_seed"] == [1, 32, 32, 3]
 
@@ -111,9 +115,10 @@ def test_descriptor(sampled):
 
 
 def test_refusals_say_what_to_do(sampled):
-    sound, size = sampled["refusals"]
+    sound, size, batch = sampled["refusals"]
     assert "makes sound" in sound
     assert "take 96 x 96" in size
+    assert "positive: it is for batches of 2 images" in batch
 
 
 def test_the_node_lists_the_hosts_samplers(sampled):
