@@ -24,15 +24,15 @@ RESIZE_INPUT = (
 )
 
 
-def in_batches(generator: host.Handle, count: int, scale: float, run: Callable[[int, OnStep], T]) -> T:
+def in_batches(generator: host.Handle, count: int, scale: float, run: Callable[[int, OnStep], T], steps: int = 1) -> T:
     """`run(batch_size, on_step)` on the device, with a batch size that fits it.
 
-    count: items that `on_step` counts. scale: pixels of one relative to the descriptor's.
+    count: number of items. scale: pixels of one relative to the descriptor's. steps: that `on_step` counts for each.
     """
     model = generator.model.generator
     batch_size = fitting_batch(model, count, scale)
     memory = int(model.memory_bytes(batch_size) * scale)
-    with host.placed(generator, memory=memory), host.progress(count) as on_step:
+    with host.placed(generator, memory=memory), host.progress(count * steps) as on_step:
         return host.halving(lambda size: run(size, on_step), batch_size)
 
 
@@ -46,8 +46,12 @@ def encoded(generator: host.Handle, images: torch.Tensor) -> Latents:
 
 def decoded(generator: host.Handle, latents: Latents, requests: Sequence[SampleRequest]) -> torch.Tensor:
     """The pictures of latents, one request to each, where the host keeps values between nodes."""
-    scale = scale_of_latents(generator.model.generator.descriptor, latents)
+    bound = generator.model
     images = in_batches(
-        generator, len(requests), scale, lambda size, on_step: decode(generator.model, latents, requests, size, on_step)
+        generator,
+        len(requests),
+        scale_of_latents(bound.generator.descriptor, latents),
+        lambda size, on_step: decode(bound, latents, requests, size, on_step),
+        bound.generator.evaluations(bound.settings),
     )
     return host.intermediate(images)

@@ -10,7 +10,7 @@ from torch import nn
 
 from ..errors import BadInput, CannotDo
 from . import noise
-from .base import Descriptor, Generator, Latents, OnStep, SampleRequest
+from .base import Descriptor, Generator, Latents, OnStep, SampleRequest, quiet
 from .interpolation import spherical, straight
 from .options import OWN
 from .priors import STANDARD, Prior, standard_normal
@@ -75,7 +75,13 @@ class Autoencoder(Generator):
         shown = images if self.descriptor.channels == 3 else grey(images)[..., :1]
         return self._latents(self._network.means(self._placed(shown.permute(0, 3, 1, 2))).float().cpu())
 
-    def decode(self, latents: Latents, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> torch.Tensor:
+    def decode(
+        self,
+        latents: Latents,
+        requests: Sequence[SampleRequest],
+        options: Mapping[str, Any],
+        on_step: OnStep = quiet,
+    ) -> torch.Tensor:
         if "decode" not in self.descriptor.abilities:
             raise self._cannot("decode")
         pixels = self._network.pictures(self._placed(latents.values)).float().clamp(0, 1).cpu()

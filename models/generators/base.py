@@ -127,8 +127,17 @@ class Generator(ABC):
         """The latents of images, float32 [N, H, W, 3], 0..1, of any size that the model takes."""
         raise self._cannot("encode")
 
-    def decode(self, latents: Latents, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> torch.Tensor:
-        """The pictures of latents, float32 [N, H, W, 3], 0..1. The requests give conditions and further noise."""
+    def decode(
+        self,
+        latents: Latents,
+        requests: Sequence[SampleRequest],
+        options: Mapping[str, Any],
+        on_step: OnStep = quiet,
+    ) -> torch.Tensor:
+        """The pictures of latents, float32 [N, H, W, 3], 0..1. The requests give conditions and further noise.
+
+        on_step: as in `draw`, for models that take several steps.
+        """
         raise self._cannot("decode")
 
     def mean_latent(self) -> Latents:

@@ -64,8 +64,14 @@ class HostModel(Generator):
         start = noise.normal(noise.generators(requests), self.descriptor.latent_shape)
         return Latents(start, "z", self.identity)
 
-    def decode(self, latents: Latents, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> torch.Tensor:
-        return self._pictures(latents.values, requests, options, quiet)
+    def decode(
+        self,
+        latents: Latents,
+        requests: Sequence[SampleRequest],
+        options: Mapping[str, Any],
+        on_step: OnStep = quiet,
+    ) -> torch.Tensor:
+        return self._pictures(latents.values, requests, options, on_step)
 
     def interpolate(self, start: Latents, end: Latents, shares: Sequence[float]) -> Latents:
         return Latents(spherical(start.values, end.values, shares), "z", self.identity)

@@ -68,7 +68,9 @@ def encode(bound: Bound, images: torch.Tensor, batch_size: int, on_step: OnStep 
 def decode(
     bound: Bound, latents: Latents, requests: Sequence[SampleRequest], batch_size: int, on_step: OnStep = quiet
 ) -> torch.Tensor:
-    """The pictures of latents, one request to each: float32 [N, H, W, 3], 0..1; `on_step` counts them.
+    """The pictures of latents, one request to each: float32 [N, H, W, 3], 0..1.
+
+    on_step: as in `binding.sample`.
 
     Raises:
         BadInput: the latents belong to another model.
@@ -80,12 +82,18 @@ def decode(
             "generator that encoded it."
         )
     count, pictures = len(latents.values), None
-    with torch.no_grad():
-        for start in range(0, count, batch_size):
-            part = slice(start, start + batch_size)
-            images = generator.decode(latents._replace(values=latents.values[part]), requests[part], settings)
-            if pictures is None:
-                pictures = torch.empty(count, *images.shape[1:])
-            pictures[part] = images
-            on_step(min(start + batch_size, count), images[-1])
+    evaluations = generator.evaluations(settings)
+    for start in range(0, count, batch_size):
+        end = min(start + batch_size, count)
+
+        def report(step: int, preview: torch.Tensor | None = None, start: int = start, end: int = end) -> None:
+            on_step(start * evaluations + (end - start) * min(step, evaluations), preview)
+
+        part = latents._replace(values=latents.values[start:end])
+        with torch.no_grad():
+            images = generator.decode(part, requests[start:end], settings, report)
+        if pictures is None:
+            pictures = torch.empty(count, *images.shape[1:])
+        pictures[start:end] = images
+        on_step(end * evaluations, images[-1])
     return pictures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 from trilemma.models.generators import noise
-from trilemma.models.generators.base import Descriptor, Generator, Latents
+from trilemma.models.generators.base import Descriptor, Generator, Latents, quiet
 from trilemma.models.generators.interpolation import spherical
 
 HEIGHT, WIDTH, LATENT = 3, 4, 5
@@ -67,9 +67,10 @@ class Toy(Generator):
         values = pixels @ torch.linalg.pinv(self.modules[0].weight.double()).T
         return Latents(values.float(), "z", self.identity)
 
-    def decode(self, latents, requests, options):
+    def decode(self, latents, requests, options, on_step=quiet):
         self._check_room(len(requests))
         labels = noise.labels(self.descriptor, requests, noise.generators(requests))
+        on_step(1, None)
         light = torch.sigmoid(self.modules[0](latents.values)).unflatten(1, (HEIGHT, WIDTH, 3))
         return light * torch.tensor([1.0, 0.5])[labels][:, None, None, None]
 

@@ -76,9 +76,9 @@ def test_frames_stay_on_the_sphere(plain):
     seen = []
     decode = toy.decode
 
-    def spy(latents, requests, options):
+    def spy(latents, requests, *settings):
         seen.append((latents.values, requests))
-        return decode(latents, requests, options)
+        return decode(latents, requests, *settings)
 
     toy.decode = spy
     Interpolate().run(plain, 4, "1, 2")
@@ -211,8 +211,13 @@ def test_a_model_of_any_size_takes_the_nearest_that_its_step_divides(size, taken
     assert torch.equal(result, images) == (size == taken)
 
 
-def test_an_interrupt_stops_between_batches(plain):
+def test_an_interrupt_stops_between_batches_and_within_one_step(plain):
     images = samples(plain, 1, 2)
     standalone.interrupt()
     with pytest.raises(standalone.Interrupted):
         Encode().run(plain, images)
+    latent = Encode().run(plain, images)[0]
+    standalone.interrupt()
+    plain.model.generator.modules[0].register_forward_pre_hook(lambda *_: pytest.fail("a step too many"))
+    with pytest.raises(standalone.Interrupted):
+        Decode().run(plain, latent)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...errors import BadInput
 from .. import noise
-from ..base import Descriptor, Generator, Latents, OnStep, SampleRequest
+from ..base import Descriptor, Generator, Latents, OnStep, SampleRequest, quiet
 from ..interpolation import straight
 from .network import StyleGAN2
 
@@ -52,7 +52,13 @@ class StyleGAN2Generator(Generator):
         z, labels, _ = self._start(requests)
         return Latents(self._styles(z, labels).cpu(), "w", self.identity)
 
-    def decode(self, latents: Latents, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Tensor:
+    def decode(
+        self,
+        latents: Latents,
+        requests: Sequence[SampleRequest],
+        options: Mapping[str, Any],
+        on_step: OnStep = quiet,
+    ) -> Tensor:
         self._check(latents, ("w", "z"))
         _, labels, generators = self._start(requests)
         ws = self._styles(latents.values, labels) if latents.space == "z" else latents.values
