@@ -82,8 +82,11 @@ def _read_safetensors(path: Path) -> Checkpoint:
             "It may be cut short: download it again."
         ) from error
     network: Network = unwrap(tensors)
-    notes = (*json.loads(metadata.get(NOTES_KEY, "[]")), *network.notes)
-    return Checkpoint(network.tensors, metadata, notes, path, json.loads(metadata.get(VALUES_KEY, "{}")))
+    try:
+        notes, values = json.loads(metadata.get(NOTES_KEY, "[]")), json.loads(metadata.get(VALUES_KEY, "{}"))
+    except ValueError as error:
+        raise BadCheckpoint(f"its metadata is no JSON ({error}); convert the original file again.") from error
+    return Checkpoint(network.tensors, metadata, (*notes, *network.notes), path, values)
 
 
 def _check_memory(needed: int) -> None:

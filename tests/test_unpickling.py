@@ -267,6 +267,19 @@ def test_archives_that_claim_more_than_the_file(tmp_path):
         checkpoints.read(path)
 
 
+@pytest.mark.parametrize(("offset", "value"), [(46, b"\xff"), (6, b"\xc8\x00")], ids=["name", "version"])
+def test_damaged_lists_of_an_archive(offset, value, tmp_path):
+    path = tmp_path / "x.pth"
+    torch.save({"w": torch.ones(1)}, path)
+    raw = bytearray(path.read_bytes())
+    entry = raw.index(b"PK\x01\x02")
+    raw[entry + 9] |= 8
+    raw[entry + offset : entry + offset + len(value)] = value
+    path.write_bytes(raw)
+    with pytest.raises(BadCheckpoint, match="no whole list of its contents"):
+        checkpoints.read(path)
+
+
 def forged(path, **records):
     """A zip archive of other records than a checkpoint's."""
     with zipfile.ZipFile(path, "w") as archive:

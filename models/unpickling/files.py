@@ -102,10 +102,10 @@ def _archive(path: Path, data: np.ndarray, budget: Budget) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise BadCheckpoint(
-            f"it begins as a zip archive, but has no whole list of its contents ({len(data)} bytes): it is cut short. "
-            "Download it again."
+            f"it begins as a zip archive, but has no whole list of its contents ({len(data)} bytes): it is cut short "
+            "or damaged, download it again."
         ) from error
     _check_entries(entries.values(), len(data))
     pickles = [name for name in entries if name.rpartition("/")[2] == "data.pkl"]
@@ -206,7 +206,7 @@ def _stream(data: memoryview, offset: int, budget: Budget) -> Any:
         storage = storages[key]
         end = offset + 8 + storage.numel() * storage.itemsize
         if end > len(data):
-            raise BadCheckpoint(f"it ends early, at {len(data)} bytes of at least {end}: cut short. Download it again.")
+            raise BadCheckpoint(f"it ends early, at {len(data)} bytes of at least {end}: cut short, download it again.")
         if int.from_bytes(data[offset : offset + 8], "little") != storage.numel():
             raise BadCheckpoint(f"its storage {key} has another length than its tensors; it is damaged.")
         storage.view(torch.uint8).numpy()[:] = data[offset + 8 : end]

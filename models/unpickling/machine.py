@@ -122,7 +122,7 @@ class Machine:
             return self.stack.pop(), self.position
         except _EndedError:
             size = len(self.data)
-            raise BadCheckpoint(f"it ends early, at {size} bytes: it is cut short. Download it again.") from None
+            raise BadCheckpoint(f"it ends early, at {size} bytes: it is cut short, download it again.") from None
         except UNREADABLE as error:
             raise BadCheckpoint(
                 f"it cannot be read as weights (no pickle instruction that makes sense before byte {self.position} of "
