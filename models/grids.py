@@ -113,6 +113,8 @@ def _text(text: str, font: ImageFont.FreeTypeFont, width: int, theme: Theme) -> 
 
     A single longer word stays whole, so that nothing is cut off.
     """
+    if not text:
+        return torch.empty(0, 0, 3)
     pen = ImageDraw.Draw(Image.new("L", (1, 1)))
     lines = [""]
     for word in text.split():
@@ -122,11 +124,13 @@ def _text(text: str, font: ImageFont.FreeTypeFont, width: int, theme: Theme) -> 
         else:
             lines.append(word)
     broken = "\n".join(lines)
-    left, top, right, bottom = pen.multiline_textbbox((0, 0), broken, font, align="center")
-    margin = round(font.size / 3) if broken else 0
+    left, _, right, _ = pen.multiline_textbbox((0, 0), broken, font, align="center")
+    # As high as the highest and deepest letters, so that labels side by side stand on one line.
+    _, top, _, bottom = pen.multiline_textbbox((0, 0), "\n".join("|g" for _ in lines), font)
+    margin = round(font.size / 3)
     layer = Image.new("L", (math.ceil(right - left) + 2 * margin, math.ceil(bottom - top)))
     ImageDraw.Draw(layer).multiline_text((margin - left, -top), broken, 255, font, align="center")
-    share = torch.from_numpy(np.asarray(layer, dtype=np.float32).reshape(layer.height, layer.width, 1) / 255)
+    share = torch.from_numpy(np.asarray(layer, dtype=np.float32)[..., None] / 255)
     background, ink = THEMES[theme]
     return torch.lerp(torch.tensor(background), torch.tensor(ink), share).expand(-1, -1, 3)
 
