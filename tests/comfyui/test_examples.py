@@ -12,6 +12,7 @@ from trilemma.tests.comfyui.server import PACK
 
 pytestmark = pytest.mark.host
 
+SAVERS = ("SaveImage", "PreviewImage", "TrilemmaSaveSamples")
 EXAMPLES = sorted((PACK / "example_workflows" / "api").glob("*.json"))
 
 
@@ -46,7 +47,7 @@ def test_it_runs_shows_previews_and_runs_again_after_its_models_were_freed(live,
 
     assert "execution_success" in run.kinds
     shown = pictures(live, run)
-    savers = {node_id for node_id, entry in graph.items() if entry["class_type"] in ("SaveImage", "PreviewImage")}
+    savers = {node_id for node_id, entry in graph.items() if entry["class_type"] in SAVERS}
     assert set(shown) == savers and all(shown.values())
     if inpainting(graph):
         assert len(run.previews) >= 3
