@@ -30,7 +30,7 @@ class CodeGenerator(Autoencoder):
         """floats: see Autoencoder."""
         super().__init__(descriptor, coder, None, identity, floats)
         self.modules = (coder, prior)
-        self._codes = prior
+        self._code_prior = prior
 
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> torch.Tensor:
         codes = self.codes(requests, options, on_step)
@@ -38,11 +38,11 @@ class CodeGenerator(Autoencoder):
 
     def evaluations(self, options: Mapping[str, Any]) -> int:
         """One for each code."""
-        return self._codes.places
+        return self._code_prior.places
 
     def memory_bytes(self, batch_size: int) -> int:
         """Either the prior's, with one picture that is decoded as a preview, or that of decoding the batch."""
-        drawing = int(4 * batch_size * self._codes.floats()) + super().memory_bytes(1)
+        drawing = int(4 * batch_size * self._code_prior.floats()) + super().memory_bytes(1)
         return max(drawing, super().memory_bytes(batch_size))
 
     def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
@@ -54,15 +54,15 @@ class CodeGenerator(Autoencoder):
     ) -> torch.Tensor:
         """The prior's codes, int64 [N, h, w], CPU. Each takes one number that the sample's generator drew before."""
         generators = noise.generators(requests)
-        device = self._codes.code.weight.device
+        device = self._code_prior.code.weight.device
         labels = noise.labels(self.descriptor, requests, generators).to(device)
-        uniforms = noise.uniform(generators, (self._codes.places,))
-        rows, columns = self._codes.grid
+        uniforms = noise.uniform(generators, (self._code_prior.places,))
+        rows, columns = self._code_prior.grid
         codes = torch.zeros(len(requests), rows * columns, dtype=torch.int64)
         known = codes.to(device)
-        state = self._codes.begin(labels)
-        for place in range(self._codes.places):
-            logits = self._codes.next_logits(state, known, place)
+        state = self._code_prior.begin(labels)
+        for place in range(self._code_prior.places):
+            logits = self._code_prior.next_logits(state, known, place)
             codes[:, place] = pick(logits, uniforms[:, place], **options)
             known[:, place] = codes[:, place].to(device)
             row, column = divmod(place + 1, columns)
