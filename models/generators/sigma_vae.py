@@ -1,7 +1,8 @@
 """The starter VAE: convolutional, with a deviation of the pixels that balances its loss, and a prior per class.
 
-Decoder variance as in "sigma-VAE" (Rybkin 2021). The prior is a mixture of unit Gaussians, one about each class's mean
-(a VampPrior or VaDE whose components are given), so that one class can be drawn and no sample lies between two.
+Decoder variance as in "sigma-VAE" (Rybkin 2021). The prior has a Gaussian for each class: one class can be drawn, and
+no sample lies between two. In training they are unit Gaussians about learned means; a file may hold the covariances
+that the latents of its training set had in the end (Ghosh 2020).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from ..checkpoints import Checkpoint, described
+from ..errors import BadCheckpoint
 from . import noise
 from .autoencoder import OPTIONS, Autoencoder
 from .base import Descriptor
@@ -25,6 +27,8 @@ LOWEST: Final = 4
 NORM_GROUPS: Final = 8
 """Cannot be detected; the recipe's."""
 MEANS: Final = "prior.means"
+FACTORS: Final = "prior.factors"
+"""Lower Cholesky factors of the covariances."""
 CLASSES: Final = "one Gaussian per class"
 SIGNS: Final = ("encoder.0.0.weight", "posterior.weight", "expansion.weight", "decoder.0.3.weight", "to_rgb.weight")
 
@@ -91,13 +95,23 @@ def detect(tensors: Tensors) -> bool:
 
 def load(checkpoint: Checkpoint) -> Autoencoder:
     """Sizes are read from the shapes, the names of classes from the metadata. Without means of classes the prior is
-    standard normal."""
+    standard normal, without their covariances these are one.
+
+    Raises:
+        BadCheckpoint: a tensor too many or too few, or of another shape.
+    """
     weights = dict(checkpoint.tensors)
     identity = noise.weights_identity(weights)
-    means = weights.pop(MEANS, None)
+    means, factors = weights.pop(MEANS, None), weights.pop(FACTORS, None)
     first = "encoder.{}.0.weight".format
     widths = [len(weights[first(level)]) for level in takewhile(lambda level: first(level) in weights, count())]
     latent = weights["expansion.weight"].shape[1]
+    expected = None if means is None else (len(means), latent, latent)
+    if (means is not None and means.shape[1:] != (latent,)) or (factors is not None and factors.shape != expected):
+        raise BadCheckpoint(
+            f"generator: the file looks like {NAME}, but its prior is not over {latent} numbers; "
+            "download it again, or choose another file."
+        )
     network = SigmaVAE(latent, widths)
     load_strictly(network, weights, NAME)
     classes = 0 if means is None else len(means)
@@ -117,18 +131,19 @@ def load(checkpoint: Checkpoint) -> Autoencoder:
     )
     # The finest level: a convolution's input and output, and a quarter of it from the level below.
     floats = 2.25 * widths[0]
-    return Autoencoder(descriptor, network, _prior(means, latent, identity), identity, floats)
+    return Autoencoder(descriptor, network, _prior(means, factors, latent, identity), identity, floats)
 
 
-def _prior(means: torch.Tensor | None, latent: int, identity: str) -> Prior:
+def _prior(means: torch.Tensor | None, factors: torch.Tensor | None, latent: int, identity: str) -> Prior:
     if means is None:
         return standard_normal((latent,), identity)
-    return diagonal(CLASSES, (latent,), means, torch.ones(means.shape), identity)
+    unit = diagonal(CLASSES, (latent,), means, torch.ones(means.shape), identity)
+    return unit if factors is None else unit._replace(factors=factors.double())
 
 
 def _typical() -> frozenset[str]:
     with torch.device("meta"):
-        return frozenset({*SigmaVAE(64, (32, 64, 128)).state_dict(), MEANS})
+        return frozenset({*SigmaVAE(64, (32, 64, 128)).state_dict(), MEANS, FACTORS})
 
 
 ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)
