@@ -9,6 +9,8 @@ from . import (
     autoencoder_kl,
     autoencoder_tiny,
     conv_vae,
+    dcgan,
+    mlp_gan,
     mnist_vae,
     pixelcnn_prior,
     sigma_vae,
@@ -25,6 +27,8 @@ ARCHITECTURES = Registry()
 ARCHITECTURES.register(autoencoder_kl.ARCHITECTURE)
 ARCHITECTURES.register(autoencoder_tiny.ARCHITECTURE)
 ARCHITECTURES.register(conv_vae.ARCHITECTURE)
+ARCHITECTURES.register(dcgan.ARCHITECTURE)
+ARCHITECTURES.register(mlp_gan.ARCHITECTURE)
 ARCHITECTURES.register(mnist_vae.ARCHITECTURE)
 ARCHITECTURES.register(pixelcnn_prior.ARCHITECTURE)
 ARCHITECTURES.register(sigma_vae.ARCHITECTURE)
