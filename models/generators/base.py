@@ -107,7 +107,7 @@ class Generator(ABC):
         """Activation memory of one batch, within 0.7 to 1.5 times of what is measured."""
 
     def evaluations(self, options: Mapping[str, Any]) -> int:
-        """Network steps that one batch takes; the cost of a sample."""
+        """Calls of the network that one batch takes, the cost of a sample; guidance makes two calls of a step."""
         return 1
 
     def check_condition(self, condition: Condition) -> None:

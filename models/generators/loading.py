@@ -10,6 +10,7 @@ from . import (
     autoencoder_tiny,
     conv_vae,
     dcgan,
+    ddpm,
     mlp_gan,
     mnist_vae,
     pixelcnn_prior,
@@ -28,6 +29,7 @@ ARCHITECTURES.register(autoencoder_kl.ARCHITECTURE)
 ARCHITECTURES.register(autoencoder_tiny.ARCHITECTURE)
 ARCHITECTURES.register(conv_vae.ARCHITECTURE)
 ARCHITECTURES.register(dcgan.ARCHITECTURE)
+ARCHITECTURES.register(ddpm.ARCHITECTURE)
 ARCHITECTURES.register(mlp_gan.ARCHITECTURE)
 ARCHITECTURES.register(mnist_vae.ARCHITECTURE)
 ARCHITECTURES.register(pixelcnn_prior.ARCHITECTURE)

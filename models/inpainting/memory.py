@@ -10,6 +10,8 @@ PICTURE_FLOATS: Final = 14
 """Floats per pixel of a batch outside of the networks: the pictures before, padded, masked and after, and masks."""
 FEED_FORWARD: Final = 16
 """Widths of a gated feed-forward layer at its peak: both halves of 4 widths projected, the gate, and the product."""
+ATTENTION: Final = 7
+"""Widths of an attention layer on its own: input, normalised, queries, keys, values, output, and the input again."""
 BLOCK: Final = 4
 """Widths that a transformer block holds meanwhile: its input, the residual stream twice, and the normalised one."""
 
@@ -29,9 +31,10 @@ def memory_bytes(inpainter: Inpainter, batch: int, height: int, width: int) -> i
 
 
 def unet_floats(config: Any) -> float:
-    """Peak floats per latent cell: on the way up each level holds all outputs on the way down that are still to join.
+    """Peak floats per latent cell of a U-Net of diffusers with this configuration, with text or without.
 
-    A level either joins its input with one of them and normalises and activates both, or feeds it forward.
+    On the way up each level holds all outputs on the way down that are still to join. A level either joins its input
+    with one of them and normalises and activates both, or feeds it forward.
     """
     widths = list(config.block_out_channels)
     layers = config.layers_per_block
@@ -42,6 +45,8 @@ def unet_floats(config: Any) -> float:
         needs = below + 3 * (width + below)
         if config.up_block_types[-1 - level].startswith("CrossAttn"):
             needs = max(needs, below + (FEED_FORWARD + BLOCK) * width)
+        elif config.up_block_types[-1 - level].startswith("Attn"):
+            needs = max(needs, ATTENTION * width)
         peak = max(peak, joined + needs * share)
     return peak
 
