@@ -17,7 +17,7 @@ from .interpolation import spherical
 class GaussianGAN(Generator):
     """A network of z, [N, *latent_shape], to pictures, [N, C, H, W] in -1..1. Latents "z" are that Gaussian.
 
-    floats: activation memory of one picture, in numbers.
+    floats: the most numbers that the network holds at a time for one picture.
     """
 
     def __init__(
@@ -33,7 +33,8 @@ class GaussianGAN(Generator):
         self.network = network
         self.modules = (network,)
         self.identity = identity
-        self._floats = floats
+        # Afterwards a picture is there as drawn, shifted and scaled, or scaled and with three equal planes.
+        self._floats = max(floats, max(3 * channels, channels + 3) * height * width)
         self.descriptor = Descriptor(
             family="gan",
             architecture=architecture,

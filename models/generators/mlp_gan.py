@@ -73,7 +73,6 @@ def load(checkpoint: Checkpoint) -> GaussianGAN:
     network = MLP(widths)
     load_strictly(network, checkpoint.tensors, NAME)
     floats = max(one + next_one for one, next_one in pairwise(widths))
-    floats = max(floats, 2 * widths[-1])
     return GaussianGAN(NAME, network, (widths[0],), network.picture, floats, weights_identity(checkpoint.tensors))
 
 

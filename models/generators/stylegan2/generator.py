@@ -14,6 +14,10 @@ from ..base import Descriptor, Generator, Latents, OnStep, SampleRequest, quiet
 from ..interpolation import straight
 from .network import StyleGAN2
 
+LAYERS_HELD = 5.2
+"""Activations of the widest layer that are there at a time: its input before and after its style, its output before
+and after its noise; less with constant noise."""
+
 
 class StyleGAN2Generator(Generator):
     """Latents: "w", [N, num_ws, w_dim], one w per layer (what `latents` gives), or "z", [N, z_dim], the Gaussian.
@@ -82,10 +86,9 @@ class StyleGAN2Generator(Generator):
         return coarse._replace(values=torch.cat([pair[0][:, :crossover], pair[1][:, crossover:]], dim=1))
 
     def memory_bytes(self, batch_size: int) -> int:
-        widest = max(
-            c * side**2 for c, side in zip(self.network.sizes.channels, self.network.synthesis.sides, strict=True)
-        )
-        return 4 * 3 * batch_size * widest
+        blocks = zip(self.network.sizes.channels, self.network.synthesis.sides, strict=True)
+        widest = max(channels * side**2 for channels, side in blocks)
+        return int(4 * batch_size * LAYERS_HELD * widest)
 
     @property
     def _device(self) -> torch.device:
