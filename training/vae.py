@@ -17,8 +17,7 @@ from . import _pack, scenes  # noqa: F401
 from .loop import Schedule, train
 from .pictures import NAMES, Pictures, draw_pictures, load_sprites
 
-from trilemma.models.generators.prior_fitting import fit_mixture  # isort: skip
-from trilemma.models.generators.sigma_vae import FACTORS, MEANS, SigmaVAE  # isort: skip
+from trilemma.models.generators.sigma_vae import MEANS, SigmaVAE  # isort: skip
 
 RUNS = Path(__file__).parent / "runs"
 STARTER = Path(__file__).parents[1] / "models" / "starter" / "emoji_vae"
@@ -76,24 +75,12 @@ def fit(model: Trainee, pictures: Pictures, runs: Path, schedule: Schedule = SCH
     train(model, losses_at, schedule, runs / "vae.pt", log_every=100)
 
 
-@torch.no_grad()
-def class_gaussians(model: Trainee, pictures: Pictures) -> tuple[Tensor, Tensor]:
-    """Mean [C, D] and lower Cholesky factor of the covariance [C, D, D] of the averaged encoder's latents per class.
-
-    The unit Gaussians of training leave room between the latents; samples from there are smeared.
-    """
-    codes = torch.cat([model.average.encode(part.float() / 127.5 - 1)[0] for part in pictures.images.split(256)])
-    fits = [fit_mixture(codes[pictures.labels == label].double(), 1, full=True) for label in range(len(NAMES))]
-    return torch.cat([means for _, means, _ in fits]), torch.cat([factors for _, _, factors in fits])
-
-
-def export(model: Trainee, pictures: Pictures, folder: Path) -> None:
-    """Write the moving average and the Gaussians of its classes in half precision; metadata names the classes."""
+def export(model: Trainee, folder: Path) -> None:
+    """Write the moving average and the means of its classes in half precision; metadata names the classes."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    means, factors = class_gaussians(model, pictures)
-    tensors = {**model.average.state_dict(), MEANS: means, FACTORS: factors}
+    tensors = {**model.average.state_dict(), MEANS: model.average_means}
     weights = {key: value.half().contiguous() for key, value in tensors.items()}
     unseen = {"architecture": "sigma_vae", "class_names": NAMES}
     path = folder / "model.safetensors"
@@ -110,9 +97,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     model = Trainee()
-    pictures = draw_pictures(load_sprites(arguments.data), PICTURES)
-    fit(model, pictures, arguments.runs)
-    export(model, pictures, arguments.output)
+    fit(model, draw_pictures(load_sprites(arguments.data), PICTURES), arguments.runs)
+    export(model, arguments.output)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """The starter VAE: convolutional, with a deviation of the pixels that balances its loss, and a prior per class.
 
-Decoder variance as in "sigma-VAE" (Rybkin 2021). The prior has a Gaussian for each class: one class can be drawn, and
-no sample lies between two. In training they are unit Gaussians about learned means; a file may hold the covariances
-that the latents of its training set had in the end (Ghosh 2020).
+Decoder variance as in "sigma-VAE" (Rybkin 2021). The prior has a unit Gaussian for each class, about a learned mean:
+one class can be drawn, and no sample lies between two.
 """
 
 from __future__ import annotations
@@ -27,8 +26,6 @@ LOWEST: Final = 4
 NORM_GROUPS: Final = 8
 """Cannot be detected; the recipe's."""
 MEANS: Final = "prior.means"
-FACTORS: Final = "prior.factors"
-"""Lower Cholesky factors of the covariances."""
 CLASSES: Final = "one Gaussian per class"
 SIGNS: Final = ("encoder.0.0.weight", "posterior.weight", "expansion.weight", "decoder.0.3.weight", "to_rgb.weight")
 
@@ -95,19 +92,18 @@ def detect(tensors: Tensors) -> bool:
 
 def load(checkpoint: Checkpoint) -> Autoencoder:
     """Sizes are read from the shapes, the names of classes from the metadata. Without means of classes the prior is
-    standard normal, without their covariances these are one.
+    standard normal.
 
     Raises:
         BadCheckpoint: a tensor too many or too few, or of another shape.
     """
     weights = dict(checkpoint.tensors)
     identity = noise.weights_identity(weights)
-    means, factors = weights.pop(MEANS, None), weights.pop(FACTORS, None)
+    means = weights.pop(MEANS, None)
     first = "encoder.{}.0.weight".format
     widths = [len(weights[first(level)]) for level in takewhile(lambda level: first(level) in weights, count())]
     latent = weights["expansion.weight"].shape[1]
-    expected = None if means is None else (len(means), latent, latent)
-    if (means is not None and means.shape[1:] != (latent,)) or (factors is not None and factors.shape != expected):
+    if means is not None and means.shape[1:] != (latent,):
         raise BadCheckpoint(
             f"generator: the file looks like {NAME}, but its prior is not over {latent} numbers; "
             "download it again, or choose another file."
@@ -131,19 +127,18 @@ def load(checkpoint: Checkpoint) -> Autoencoder:
     )
     # The finest level: a convolution's input and output, and a quarter of it from the level below.
     floats = 2.25 * widths[0]
-    return Autoencoder(descriptor, network, _prior(means, factors, latent, identity), identity, floats)
+    return Autoencoder(descriptor, network, _prior(means, latent, identity), identity, floats)
 
 
-def _prior(means: torch.Tensor | None, factors: torch.Tensor | None, latent: int, identity: str) -> Prior:
+def _prior(means: torch.Tensor | None, latent: int, identity: str) -> Prior:
     if means is None:
         return standard_normal((latent,), identity)
-    unit = diagonal(CLASSES, (latent,), means, torch.ones(means.shape), identity)
-    return unit if factors is None else unit._replace(factors=factors.double())
+    return diagonal(CLASSES, (latent,), means, torch.ones(means.shape), identity)
 
 
 def _typical() -> frozenset[str]:
     with torch.device("meta"):
-        return frozenset({*SigmaVAE(64, (32, 64, 128)).state_dict(), MEANS, FACTORS})
+        return frozenset({*SigmaVAE(64, (32, 64, 128)).state_dict(), MEANS})
 
 
 ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)
