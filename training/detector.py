@@ -1,8 +1,8 @@
 """The starter detector: a Grounding DINO of 2 million parameters that knows 60 emoji by name.
 
 `python -m training.detector` trains in three stages (the backbone alone, aligned cell by cell with the names; the whole
-network, one query answering for each sprite; the same with several queries for each, in two cosines), resumes what was interrupted, and
-writes models/starter/emoji_detector.
+network, one query answering for each sprite; the same with several queries for each, in two cosines), resumes what was
+interrupted, and writes models/starter/emoji_detector.
 """
 
 import argparse
