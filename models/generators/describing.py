@@ -25,10 +25,11 @@ def describe(descriptor: Descriptor) -> str:
 
 
 def _classes(descriptor: Descriptor) -> list[str]:
-    if not descriptor.num_classes:
-        return []
     names = descriptor.class_names
+    if not descriptor.num_classes and not names:
+        return []
     if not names:
         return [f"classes: {descriptor.num_classes}, by number from 0"]
     rest = f", and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return [f"classes: {', '.join(names[:MAX_NAMES])}{rest}"]
+    title = "classes" if descriptor.num_classes else "names to write in prompts"
+    return [f"{title}: {', '.join(names[:MAX_NAMES])}{rest}"]

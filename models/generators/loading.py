@@ -11,10 +11,12 @@ from . import (
     conv_vae,
     dcgan,
     ddpm,
+    diffusers_pipelines,
     mlp_gan,
     mnist_vae,
     pixelcnn_prior,
     sigma_vae,
+    stable_diffusion_v1,
     stylegan2,
     taef2,
     transformer_prior,
@@ -34,6 +36,7 @@ ARCHITECTURES.register(mlp_gan.ARCHITECTURE)
 ARCHITECTURES.register(mnist_vae.ARCHITECTURE)
 ARCHITECTURES.register(pixelcnn_prior.ARCHITECTURE)
 ARCHITECTURES.register(sigma_vae.ARCHITECTURE)
+ARCHITECTURES.register(stable_diffusion_v1.ARCHITECTURE)
 ARCHITECTURES.register(stylegan2.ARCHITECTURE)
 ARCHITECTURES.register(taef2.ARCHITECTURE)
 ARCHITECTURES.register(transformer_prior.ARCHITECTURE)
@@ -42,10 +45,14 @@ ARCHITECTURES.register(vqvae.ARCHITECTURE)
 
 
 def load_generator(path: Path) -> Generator:
-    """Read a checkpoint file, or a folder that holds `model.safetensors`; weights are float32 on the CPU.
+    """Read a checkpoint file, a folder that holds `model.safetensors`, or a diffusers folder.
+
+    Weights are float32 on the CPU.
 
     Raises:
         BadCheckpoint: the file is broken, or of no architecture that the pack knows.
     """
+    if diffusers_pipelines.is_pipeline(path):
+        return diffusers_pipelines.load_pipeline(path)
     file = path / "model.safetensors" if path.is_dir() else path
     return ARCHITECTURES.load(checkpoints.read(file), path.name)

@@ -90,7 +90,7 @@ def fill(network: nn.Module, tensors: Mapping[str, torch.Tensor], dtype: torch.d
         if names
     ]
     if found:
-        raise BadCheckpoint(f"{source}: {'; '.join(found)}; the file does not fit a Stable Diffusion model.")
+        raise BadCheckpoint(f"{source}: {'; '.join(found)}; the weights do not fit the model's configuration.")
     # Copies: a file that is replaced on disk must not change a network that is in use.
     copies = {name: value.to(dtype, copy=True) for name, value in tensors.items()}
     network.load_state_dict(copies, strict=True, assign=True)

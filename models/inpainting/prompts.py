@@ -22,6 +22,23 @@ def encode(text_encoder: Any, tokenizer: Any, prompt: str, negative_prompt: str)
     return positive, negative
 
 
+def encode_one(text_encoder: Any, tokenizer: Any, prompt: str) -> torch.Tensor:
+    """Hidden states [N * T, D] of one prompt in N pieces, as in `encode`."""
+    return text_encoder(_rows(text_encoder, tokenizer, prompt))[0].flatten(0, 1)
+
+
+def penultimate(text_encoder: Any, tokenizer: Any, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """The last hidden states but one [N * T, D] of a prompt in N pieces as in `encode`, and the encoder's first output
+    for the first piece: of an encoder with projection, the pooled embedding [P]."""
+    output = text_encoder(_rows(text_encoder, tokenizer, prompt), output_hidden_states=True)
+    return output.hidden_states[-2].flatten(0, 1), output[0][0]
+
+
+def _rows(text_encoder: Any, tokenizer: Any, prompt: str) -> torch.Tensor:
+    device = next(text_encoder.parameters()).device
+    return torch.tensor(pieces(prompt, tokenizer, text_encoder.config.max_position_embeddings), device=device)
+
+
 def pieces(text: str, tokenizer: Any, positions: int) -> list[list[int]]:
     """Rows of `positions` token ids: start, up to `positions` - 2 tokens of the text, end, padding."""
     tokens = tokenizer(text, add_special_tokens=False, verbose=False).input_ids

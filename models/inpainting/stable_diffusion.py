@@ -178,10 +178,10 @@ def _repaint(
     canvas = _canvas(inpainter, run, pixels, hole, generators)
 
     def show(step: int, foreseen: torch.Tensor | None) -> None:
-        report(step, None if foreseen is None else _preview(inpainter, foreseen, height / tall, width / wide))
+        report(step, None if foreseen is None else preview(inpainter.vae, foreseen, height / tall, width / wide))
 
     latents = _denoise(inpainter, run, canvas, generators, show)
-    return _decode(inpainter, latents)[:, :height, :width]
+    return decode(inpainter.vae, latents)[:, :height, :width]
 
 
 def _canvas(
@@ -190,32 +190,35 @@ def _canvas(
     """Random numbers are drawn in the order of StableDiffusionInpaintPipeline: original, noise, masked picture."""
     scale = latent_scale(inpainter)
     blends = inpainter.unet.config.in_channels == inpainter.vae.config.latent_channels
-    original = _encode(inpainter, pixels, generators) if blends or run.strength < 1 else None
+    original = encode(inpainter.vae, pixels, generators) if blends or run.strength < 1 else None
     shape = (inpainter.vae.config.latent_channels, pixels.shape[2] // scale, pixels.shape[3] // scale)
     noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(pixels.device)
-    masked = None if blends else _encode(inpainter, pixels * (1 - hole), generators)
+    masked = None if blends else encode(inpainter.vae, pixels * (1 - hole), generators)
     # Every cell that the hole touches; the nearest pixel alone would miss thin masks.
     return Canvas(noise, original, F.max_pool2d(hole, scale), masked)
 
 
-def _encode(inpainter: Inpainter, pixels: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
-    """Scaled latents, one picture at a time: a VAE at full resolution needs more memory than the whole UNet."""
+def encode(vae: Any, pixels: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
+    """Scaled latents, float32 [n, C, h, w], of pictures [n, 3, H, W] in -1..1; a KL autoencoder's posterior is sampled.
+
+    One picture at a time: a VAE at full resolution needs more memory than the whole UNet.
+    """
     encoded = []
     for picture, generator in zip(pixels, generators, strict=True):
-        output = inpainter.vae.encode(picture[None].to(inpainter.vae.dtype))
+        output = vae.encode(picture[None].to(vae.dtype))
         if hasattr(output, "latents"):
             latents = output.latents.float()
         else:
             mean, std = output.latent_dist.mean.float(), output.latent_dist.std.float()
             latents = mean + std * torch.randn(mean.shape, generator=generator).to(mean.device)
-        encoded.append(latents * inpainter.vae.config.scaling_factor)
+        encoded.append(latents * vae.config.scaling_factor)
     return torch.cat(encoded)
 
 
-def _decode(inpainter: Inpainter, latents: torch.Tensor) -> torch.Tensor:
-    """Pictures [n, H, W, 3], 0..1, one at a time like `_encode`."""
-    scaled = (latents / inpainter.vae.config.scaling_factor).to(inpainter.vae.dtype)
-    pictures = [inpainter.vae.decode(one[None]).sample.float() for one in scaled]
+def decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """Pictures [n, H, W, 3], 0..1, of scaled latents, one at a time like `encode`."""
+    scaled = (latents / vae.config.scaling_factor).to(vae.dtype)
+    pictures = [vae.decode(one[None]).sample.float() for one in scaled]
     return (torch.cat(pictures) / 2 + 0.5).clamp(0, 1).movedim(1, -1)
 
 
@@ -259,11 +262,11 @@ def _denoise(
     return latents
 
 
-def _preview(inpainter: Inpainter, latents: torch.Tensor, tall: float, wide: float) -> torch.Tensor:
+def preview(vae: Any, latents: torch.Tensor, tall: float = 1.0, wide: float = 1.0) -> torch.Tensor:
     """Reduced picture [h, w, 3] of latents [1, C, h, w]; `tall` and `wide` are the shares that are no padding."""
     ratio = PREVIEW_CELLS / max(latents.shape[2:])
     if ratio < 1:
         height, width = (max(1, round(side * ratio)) for side in latents.shape[2:])
         latents = F.interpolate(latents, size=(height, width), mode="area")
-    picture = _decode(inpainter, latents)[0]
+    picture = decode(vae, latents)[0]
     return picture[: max(1, round(len(picture) * tall)), : max(1, round(picture.shape[1] * wide))]
