@@ -121,7 +121,7 @@ class SelectDetections:
             },
             "optional": {
                 "nms_threshold": share(
-                    0.7, "Of boxes with the same label that overlap by more than this IoU, the best stays; 1 keeps all."
+                    0.6, "Of boxes with the same label that overlap by more than this IoU, the best stays; 1 keeps all."
                 ),
                 "top_k": (
                     "INT",
@@ -142,7 +142,7 @@ class SelectDetections:
         detections: Detections,
         box_threshold: float,
         text_threshold: float,
-        nms_threshold: float = 0.7,
+        nms_threshold: float = 0.6,
         top_k: int = 0,
         sort_by: SortBy = "score",
         labels: str = "",

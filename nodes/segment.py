@@ -181,13 +181,13 @@ class SegmentEverything:
                 ),
                 "predicted_iou_threshold": (
                     "FLOAT",
-                    {**fraction, "default": 0.7, "tooltip": "Masks that SAM itself rates lower are dropped."},
+                    {**fraction, "default": 0.6, "tooltip": "Masks that SAM itself rates lower are dropped."},
                 ),
                 "stability_threshold": (
                     "FLOAT",
                     {
                         **fraction,
-                        "default": 0.7,
+                        "default": 0.6,
                         "tooltip": "Masks that change more when SAM's cut-off moves are dropped.",
                     },
                 ),
@@ -203,8 +203,8 @@ class SegmentEverything:
         segmenter: host.Handle,
         embedding: Embedding,
         points_per_side: int = 16,
-        predicted_iou_threshold: float = 0.7,
-        stability_threshold: float = 0.7,
+        predicted_iou_threshold: float = 0.6,
+        stability_threshold: float = 0.6,
         nms_threshold: float = 0.7,
     ) -> tuple[Objects, torch.Tensor]:
         config = segmenter.model.config

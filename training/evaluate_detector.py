@@ -16,7 +16,7 @@ from trilemma.models.detection.grounding_dino import Detector, detect, load_dete
 from trilemma.models.detection.selection import select  # isort: skip
 
 BOX_THRESHOLD = 0.35
-NMS = 0.7
+NMS = 0.6
 LOWEST = 0.02
 STREAM = 20271
 

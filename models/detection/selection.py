@@ -56,7 +56,7 @@ def select(
     *,
     box_threshold: float = 0.35,
     text_threshold: float = 0.25,
-    nms_threshold: float = 0.7,
+    nms_threshold: float = 0.6,
     top_k: int = 0,
     sort_by: SortBy = "score",
     labels: str = "",
