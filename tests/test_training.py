@@ -304,7 +304,11 @@ def test_the_pack_reads_a_trained_segmenter(sprites, tmp_path):
 @torch.no_grad()
 def expected_logits(model: nn.Module, image: np.ndarray, box: tuple[float, ...]) -> torch.Tensor:
     """Mask logits by the package that the network was built with."""
-    pixels = torch.tensor(image).permute(2, 0, 1).float()
-    batched = [{"image": pixels, "original_size": (128, 128), "boxes": torch.tensor([box])}]
+    from segment_anything.utils.transforms import ResizeLongestSide
+
+    resize = ResizeLongestSide(segmenter.SIZE)
+    pixels = torch.tensor(resize.apply_image(image)).permute(2, 0, 1).float()
+    boxes = torch.from_numpy(resize.apply_boxes(np.array([box]), image.shape[:2])).float()
+    batched = [{"image": pixels, "original_size": (128, 128), "boxes": boxes}]
     (output,) = model(batched, multimask_output=False)
     return output["low_res_logits"]
