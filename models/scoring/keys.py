@@ -1,0 +1,47 @@
+"""Names of samples as 64-bit numbers: what tells whether a sample was counted already, and which rows are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+
+
+def hash_keys(names: Iterable[str]) -> torch.Tensor:
+    """int64 [N]: the first 8 bytes of BLAKE2b of each sample's name."""
+    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
+    return torch.from_numpy(np.frombuffer(digests, "<i8").astype(np.int64))
+
+
+def name_by_content(images: torch.Tensor) -> list[str]:
+    """Names of images [N, H, W, C] that come without any: a hash of the pixels, and which of its like each one is.
+
+    So two equal images of a batch are two samples, and the same batch counted twice is a repeat.
+    """
+    seen: Counter[str] = Counter()
+    names = []
+    for image in images:
+        shape = "x".join(str(side) for side in image.shape)
+        digest = hashlib.blake2b(image.contiguous().numpy().tobytes(), digest_size=16).hexdigest()
+        names.append(f"image {shape} {digest} {seen[digest]}")
+        seen[digest] += 1
+    return names
+
+
+def name_by_seed(identity: str, seeds: Sequence[int], conditions: Sequence[str]) -> list[str]:
+    """Names of samples of a generator: its identity (settings included), the seed and the condition."""
+    return [f"sample {identity} {seed} {text}" for seed, text in zip(seeds, conditions, strict=True)]
+
+
+def ranks(keys: torch.Tensor, seed: int) -> torch.Tensor:
+    """int64 [N]: pseudo-random numbers of (seed, key), by the finaliser of SplitMix64 (Steele et al. 2014).
+
+    keys: int64 [N]. seed: 0 to 2^64 - 1.
+    """
+    mixed = keys.numpy().view(np.uint64) + np.uint64((seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return torch.from_numpy((mixed ^ (mixed >> np.uint64(31))).view(np.int64))

@@ -1,0 +1,130 @@
+"""Scores of one model: numbers with their uncertainty, what they cost, and where they come from."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal
+
+from ..errors import BadInput
+
+Better = Literal["lower", "higher"]
+
+METRICS: Final[Mapping[str, tuple[str, Better]]] = {
+    "fid": ("FID", "lower"),
+    "fid_infinity": ("FID at infinity", "lower"),
+    "kid": ("KID", "lower"),
+    "inception_score": ("IS", "higher"),
+    "sfid": ("sFID", "lower"),
+    "compound_fid": ("Compound FID", "lower"),
+    "precision": ("precision", "higher"),
+    "recall": ("recall", "higher"),
+    "density": ("density", "higher"),
+    "coverage": ("coverage", "higher"),
+    "psnr": ("PSNR, dB", "higher"),
+    "ssim": ("SSIM", "higher"),
+    "ms_ssim": ("MS-SSIM", "higher"),
+    "lpips": ("LPIPS", "lower"),
+    "clip_score": ("CLIP score", "higher"),
+    "edit_done": ("edit done", "higher"),
+    "old_object_gone": ("old object gone", "higher"),
+    "untouched_psnr": ("PSNR outside the mask, dB", "higher"),
+    "untouched_difference": ("greatest difference outside the mask", "lower"),
+    "seam": ("seam", "lower"),
+}
+"""Key of every metric -> how tables call it, and which way is better."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number.
+
+    metric: a key of METRICS. value: NaN where it could not be taken; `note` says why.
+    spread: standard deviation over subsets or splits, where the metric has one.
+    low, high: ends of its interval, where it has one; `note` says of which kind.
+    """
+
+    metric: str
+    value: float
+    spread: float | None = None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What is known of one model.
+
+    name: of the model, as tables show it.
+    scores: at most one of each metric.
+    cost: such as parameters, weight_bytes, seconds_per_image, peak_bytes, evaluations; empty where none was measured.
+    provenance: what the numbers came from, in values that JSON knows: extractor, resize, hashes, counts, seeds, ...
+    """
+
+    name: str
+    scores: tuple[Score, ...]
+    cost: Mapping[str, float] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def score(self, metric: str) -> Score:
+        """The score of a metric.
+
+        Raises:
+            BadInput: there is none of it; the message names those that there are.
+        """
+        for score in self.scores:
+            if score.metric == metric:
+                return score
+        known = ", ".join(score.metric for score in self.scores) or "nothing"
+        raise BadInput(f"metric: {self.name} has no {metric!r}; it has {known}.")
+
+    def value(self, metric: str) -> float:
+        """The number of a metric, NaN where there is none."""
+        return next((score.value for score in self.scores if score.metric == metric), math.nan)
+
+
+def to_json(scores: Scores) -> str:
+    """The scores as JSON that every parser reads: numbers that are not finite become null."""
+    return json.dumps(_plain(asdict(scores)), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def from_json(text: str) -> Scores:
+    """What `to_json` has written.
+
+    Raises:
+        BadInput: it is something else.
+    """
+    try:
+        value = json.loads(text)
+        scores = tuple(
+            Score(**{**score, "value": math.nan if score["value"] is None else score["value"]})
+            for score in value["scores"]
+        )
+        return Scores(value["name"], scores, value["cost"], value["provenance"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"scores: not a report of this pack ({error}); give the JSON of a scoring node.") from error
+
+
+def describe(scores: Scores) -> str:
+    """The scores as lines to read."""
+    lines = [scores.name]
+    for score in scores.scores:
+        label, better = METRICS[score.metric]
+        number = "-" if math.isnan(score.value) else f"{score.value:.6g}"
+        spread = "" if score.spread is None else f" ± {score.spread:.3g}"
+        interval = "" if score.low is None or score.high is None else f" [{score.low:.6g}, {score.high:.6g}]"
+        note = f" ({score.note})" if score.note else ""
+        lines.append(f"  {label}: {number}{spread}{interval}, {better} is better{note}")
+    lines += [f"  {name.replace('_', ' ')}: {value:.6g}" for name, value in scores.cost.items()]
+    return "\n".join(lines)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
