@@ -8,7 +8,7 @@ from typing import Literal
 
 from .errors import MissingFile
 
-Kind = Literal["detector", "segmenter", "inpainter", "generator"]
+Kind = Literal["detector", "segmenter", "inpainter", "generator", "extractor"]
 
 STARTER_ROOT = Path(__file__).parent / "starter"
 
@@ -24,6 +24,7 @@ STARTERS: dict[Kind, dict[str, str]] = {
         "starter emoji ddpm": "emoji_ddpm",
         "starter emoji latent diffusion": "emoji_inpainter",
     },
+    "extractor": {"starter emoji classifier": "emoji_classifier"},
 }
 """Public names, for ever, of the models in `models/starter/`, and their folders."""
 
@@ -104,6 +105,20 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
         ),
     ),
     "generator": (),
+    "extractor": (
+        PublishedFile(
+            name="pt_inception-2015-12-05-6726825d.pth",
+            source="https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights",
+            bytes=95_628_359,
+            sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        ),
+        PublishedFile(
+            name="weights-inception-2015-12-05-6726825d.pth",
+            source="https://github.com/toshas/torch-fidelity/releases/tag/v0.2.0",
+            bytes=95_628_359,
+            sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        ),
+    ),
 }
 
 

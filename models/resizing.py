@@ -41,11 +41,11 @@ def centred(picture: torch.Tensor, height: int, width: int, background: float = 
     return canvas
 
 
-def resize(picture: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """A picture [H, W, 3] stretched to [height, width, 3], float32, 0..1."""
+def resize(picture: torch.Tensor, height: int, width: int, highest: float = 1.0) -> torch.Tensor:
+    """A picture [H, W, 3], 0..highest, stretched to [height, width, 3], float32, in the same range."""
     channels = [Image.fromarray(channel) for channel in picture.float().movedim(-1, 0).contiguous().cpu().numpy()]
     resized = [np.asarray(channel.resize((width, height), Image.Resampling.BICUBIC)) for channel in channels]
-    return torch.from_numpy(np.stack(resized, axis=-1)).clamp(0, 1)
+    return torch.from_numpy(np.stack(resized, axis=-1)).clamp(0, highest)
 
 
 def enlarge(picture: torch.Tensor, factor: int) -> torch.Tensor:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import torch
 from torch import nn
 
-from ..checkpoints import described, read
+from ..checkpoints import Checkpoint, described, read
 from ..errors import BadCheckpoint
+from .weights import check_fit
 
 WIDTHS: Final = (32, 64, 64, 128, 128)
 STRIDES: Final = (1, 2, 1, 2, 1)
@@ -52,15 +52,23 @@ def load_classifier(path: Path) -> Classifier:
     """
     file = path / "model.safetensors" if path.is_dir() else path
     checkpoint = read(file)
-    unseen = described(checkpoint.metadata)
-    if unseen.get("architecture") != "classifier":
+    if not is_classifier(checkpoint):
         raise BadCheckpoint(f"model: {file.name} is no classifier of the pack; choose another file.")
-    network = Classifier(tuple(unseen["class_names"]))
-    _check_fit(network.state_dict(), checkpoint.tensors, file.name)
-    network.load_state_dict({name: value.float() for name, value in checkpoint.tensors.items()})
+    return classifier_of(checkpoint, file.name)
+
+
+def is_classifier(checkpoint: Checkpoint) -> bool:
+    """Whether a file says of itself that it is one."""
+    return described(checkpoint.metadata).get("architecture") == "classifier"
+
+
+def classifier_of(checkpoint: Checkpoint, name: str) -> Classifier:
+    """The network of a file that is one. `name` is the file's, for messages.
+
+    Raises:
+        BadCheckpoint: its tensors are not those of the network.
+    """
+    network = Classifier(tuple(described(checkpoint.metadata)["class_names"]))
+    check_fit(network.state_dict(), checkpoint.tensors, name, "the classifier")
+    network.load_state_dict({key: value.float() for key, value in checkpoint.tensors.items()})
     return network.eval().requires_grad_(False)
-
-
-def _check_fit(expected: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], name: str) -> None:
-    if {key: value.shape for key, value in expected.items()} != {key: value.shape for key, value in found.items()}:
-        raise BadCheckpoint(f"model: the tensors of {name} do not fit the classifier; download it again.")

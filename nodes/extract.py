@@ -1,0 +1,71 @@
+"""Nodes of the menu Trilemma/Score that give feature extractors: from files, and from the host's models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import host
+from ..models import catalog
+from ..models.scoring.describing import describe
+from ..models.scoring.loading import load_extractor
+from ..models.scoring.resizes import RESIZES
+from .loading import ModelLoader, Source
+
+CATEGORY = "Trilemma/Score"
+RESIZE_TOOLTIP = (
+    "How pictures reach the network's size; part of every result. TF1: as FID was published (torch-fidelity). clean: "
+    "antialiased bicubic (clean-fid). torchmetrics: its default, antialiased bilinear. pytorch-fid: bilinear, and its "
+    "own scaling of values."
+)
+
+
+class LoadFeatureExtractor(ModelLoader):
+    KIND = "extractor"
+    SOURCES = (Source("metrics", (".safetensors", ".pt", ".pth")),)
+    DISPLAY_NAME = "Load Feature Extractor"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Loads the network whose features FID, KID and other scores compare: Inception-v3 of the literature from "
+        "models/metrics, or the pack's small classifier, whose scores compare starter models among each other only."
+    )
+    SEARCH_ALIASES = [
+        "inception",
+        "inception v3",
+        "fid",
+        "fid inception",
+        "feature extractor",
+        "kid",
+        "inception score",
+    ]
+    RETURN_TYPES = ("TRILEMMA_EXTRACTOR", "STRING")
+    RETURN_NAMES = ("extractor", "info")
+    OUTPUT_TOOLTIPS = (
+        "For Image Features, Folder Features and Benchmark Generator.",
+        "Which network it is, and what it gives.",
+    )
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        inputs = super().INPUT_TYPES()
+        names, options = inputs["required"]["model"]
+        # The published file is in the list before it is on disk: the error then says where to get it.
+        listed = [*catalog.starter_names(cls.KIND), catalog.PUBLISHED[cls.KIND][0].name, *names]
+        tooltip = "The starter comes with the pack and knows 32 emoji; Inception-v3 and other files are yours."
+        inputs["required"]["model"] = (list(dict.fromkeys(listed)), {**options, "tooltip": tooltip})
+        inputs["required"]["resize"] = (list(RESIZES), {"tooltip": RESIZE_TOOLTIP})
+        return inputs
+
+    @classmethod
+    def IS_CHANGED(cls, model: str, resize: str) -> str:
+        return super().IS_CHANGED(model)
+
+    def run(self, model: str, resize: str) -> dict[str, Any]:
+        with host.without_inference_mode():
+            extractor = load_extractor(self.path(model), resize)
+        info = describe(extractor)
+        return {"ui": {"text": [info]}, "result": (host.hold(extractor, extractor.modules), info)}
+
+
+NODES = {
+    "TrilemmaLoadFeatureExtractor": LoadFeatureExtractor,
+}
