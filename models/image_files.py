@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from .errors import BadInput, MissingFile
 
-EXTENSIONS: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+EXTENSIONS: Final = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def folder_inside(root: Path, name: str) -> Path:
@@ -52,13 +52,31 @@ def read_picture(path: Path) -> torch.Tensor:
     Raises:
         BadInput: the file is broken, or no picture; names it.
     """
+    pixels = _decode(path)
+    return torch.from_numpy(pixels).float() / 255 if pixels.dtype == np.uint8 else _grey(pixels)
+
+
+def read_eight_bit(path: Path) -> torch.Tensor:
+    """The same with values of 0 to 255, 16 bits rounded: uint8 [H, W, 3].
+
+    Raises:
+        BadInput: see `read_picture`.
+    """
+    pixels = _decode(path)
+    return torch.from_numpy(pixels) if pixels.dtype == np.uint8 else _grey(pixels).mul(255).round().byte()
+
+
+def _decode(path: Path) -> np.ndarray:
+    """uint8 [H, W, 3], or float32 [H, W] where a picture has 16 bits for each pixel, which Pillow would clip at 255."""
     try:
         with Image.open(path) as file:
             upright = ImageOps.exif_transpose(file)
-            # 16 bits for each pixel: Pillow would clip them at 255.
-            deep = upright.mode.startswith("I")
-            pixels = np.asarray(upright if deep else upright.convert("RGB"), dtype=np.float32)
+            if upright.mode.startswith("I"):
+                return np.array(upright, dtype=np.float32)
+            return np.array(upright.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadInput(f"folder: {path} cannot be read as a picture ({error}); repair it, or take it away.") from error
-    picture = torch.from_numpy(pixels / (65535 if deep else 255))
-    return picture[..., None].expand(-1, -1, 3).clamp(0, 1).contiguous() if deep else picture
+
+
+def _grey(pixels: np.ndarray) -> torch.Tensor:
+    return (torch.from_numpy(pixels) / 65535)[..., None].expand(-1, -1, 3).clamp(0, 1).contiguous()
