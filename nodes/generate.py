@@ -52,7 +52,7 @@ class LoadGenerator(ModelLoader):
 
     def run(self, model: str) -> dict[str, Any]:
         with host.without_inference_mode():
-            generator = load_generator(self.path(model))
+            generator = load_generator(self.path(model), host.compute_dtype)
         info = describe(generator.descriptor)
         return {"ui": {"text": [info]}, "result": (host.hold(Bound(generator), generator.modules), info)}
 

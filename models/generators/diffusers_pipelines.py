@@ -10,7 +10,7 @@ import torch
 
 from ..errors import BadCheckpoint
 from ..inpainting import loading, networks, schedulers
-from ..inpainting.networks import Networks, accepted
+from ..inpainting.networks import DtypeFor, Networks, accepted
 from ..inpainting.stable_diffusion import Inpainter
 from .base import Generator
 from .ddpm import PixelDiffusion, check_channels
@@ -35,17 +35,17 @@ def is_pipeline(path: Path) -> bool:
     return (path / "model_index.json").is_file()
 
 
-def load_pipeline(folder: Path) -> Generator:
-    """Read a diffusers folder; weights become float32 on the CPU.
+def load_pipeline(folder: Path, dtype_for: DtypeFor) -> Generator:
+    """Read a diffusers folder, onto the CPU; `dtype_for` is for Stable Diffusion, others become float32.
 
     Raises:
         BadCheckpoint: another pipeline, a folder with code, parts of other classes, or weights that do not fit exactly.
     """
     index = loading.read_index(folder, tuple(PIPELINES))
-    return PIPELINES[index["_class_name"]](folder, index)
+    return PIPELINES[index["_class_name"]](folder, index, dtype_for)
 
 
-def _pixels(folder: Path, index: Mapping[str, Any]) -> Generator:
+def _pixels(folder: Path, index: Mapping[str, Any], dtype_for: DtypeFor) -> Generator:
     loading.check_parts(folder, index, UNCONDITIONAL_CLASSES)
     unet = _network(folder, index, "unet")
     check_channels(unet, folder.name)
@@ -56,7 +56,7 @@ def _pixels(folder: Path, index: Mapping[str, Any]) -> Generator:
     return PixelDiffusion(unet, scheduler, scheduler.get("num_train_timesteps", 1000) if ancestral else STEPS)
 
 
-def _latents(folder: Path, index: Mapping[str, Any]) -> Generator:
+def _latents(folder: Path, index: Mapping[str, Any], dtype_for: DtypeFor) -> Generator:
     loading.check_parts(folder, index, LATENT_CLASSES)
     unet, vae = _network(folder, index, "unet"), _network(folder, index, "vqvae")
     given, wanted = unet.config.in_channels, vae.config.latent_channels
@@ -67,18 +67,18 @@ def _latents(folder: Path, index: Mapping[str, Any]) -> Generator:
     return UnconditionalLatentDiffusion(unet, vae, _scheduler(folder, index))
 
 
-def _text_to_image(folder: Path, index: Mapping[str, Any]) -> Generator:
+def _text_to_image(folder: Path, index: Mapping[str, Any], dtype_for: DtypeFor) -> Generator:
     path = folder / DESCRIPTION
     described = loading.read_json(path, folder) if path.is_file() else {}
     return TextToImage(
-        loading.load_inpainter(folder, _full_precision),
+        loading.load_inpainter(folder, dtype_for),
         described.get("steps", STEPS),
         described.get("guidance_scale", GUIDANCE_SCALE),
         described.get("class_names", ()),
     )
 
 
-def _xl(folder: Path, index: Mapping[str, Any]) -> Generator:
+def _xl(folder: Path, index: Mapping[str, Any], dtype_for: DtypeFor) -> Generator:
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizerFast
 
     loading.check_parts(folder, index, XL_CLASSES)
@@ -100,15 +100,13 @@ def _xl(folder: Path, index: Mapping[str, Any]) -> Generator:
         for part in ("tokenizer", "tokenizer_2")
     )
     tensors = Networks(*(loading.read_weights(folder / part, folder) for part in Networks._fields))
-    networks.fill_all(built, tensors, _full_precision, folder.name)
+    networks.fill_all(built, tensors, dtype_for, folder.name)
+    if built.vae.config.get("force_upcast"):
+        built.vae.float()  # its values leave the range of half precision
     weights = loading.read_weights(folder / "text_encoder_2", folder)
-    networks.fill_text_encoder(second, weights, torch.float32, f"{folder.name}, second text encoder")
+    networks.fill_text_encoder(second, weights, built.unet.dtype, f"{folder.name}, second text encoder")
     zero_negative = index.get("force_zeros_for_empty_prompt", True)
     return StableDiffusionXL(Inpainter(*built, words, _scheduler(folder, index)), second, second_words, zero_negative)
-
-
-def _full_precision(parameters: int) -> torch.dtype:
-    return torch.float32
 
 
 def _part(folder: Path, name: str) -> Path:
@@ -136,7 +134,7 @@ def _network(folder: Path, index: Mapping[str, Any], part: str) -> Any:
     return network
 
 
-PIPELINES: Final[Mapping[str, Callable[[Path, Mapping[str, Any]], Generator]]] = {
+PIPELINES: Final[Mapping[str, Callable[[Path, Mapping[str, Any], DtypeFor], Generator]]] = {
     "DDPMPipeline": _pixels,
     "DDIMPipeline": _pixels,
     "LDMPipeline": _latents,

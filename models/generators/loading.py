@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from .. import checkpoints
+from ..inpainting.networks import DtypeFor
 from . import (
     autoencoder_kl,
     autoencoder_tiny,
@@ -44,15 +47,21 @@ ARCHITECTURES.register(vq_model.ARCHITECTURE)
 ARCHITECTURES.register(vqvae.ARCHITECTURE)
 
 
-def load_generator(path: Path) -> Generator:
+def full_precision(parameters: int) -> torch.dtype:
+    """float32, whatever the number of parameters."""
+    return torch.float32
+
+
+def load_generator(path: Path, dtype_for: DtypeFor = full_precision) -> Generator:
     """Read a checkpoint file, a folder that holds `model.safetensors`, or a diffusers folder.
 
-    Weights are float32 on the CPU.
+    dtype_for: chooses the dtype of Stable Diffusion's networks, given the number of parameters; all others are float32.
+    Weights are on the CPU.
 
     Raises:
         BadCheckpoint: the file is broken, or of no architecture that the pack knows.
     """
     if diffusers_pipelines.is_pipeline(path):
-        return diffusers_pipelines.load_pipeline(path)
+        return diffusers_pipelines.load_pipeline(path, dtype_for)
     file = path / "model.safetensors" if path.is_dir() else path
-    return ARCHITECTURES.load(checkpoints.read(file), path.name)
+    return ARCHITECTURES.load(checkpoints.read(file), path.name, dtype_for)

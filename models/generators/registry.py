@@ -9,6 +9,7 @@ import torch
 
 from ..checkpoints import Checkpoint
 from ..errors import BadCheckpoint
+from ..inpainting.networks import DtypeFor
 from .base import Generator
 
 Tensors = Mapping[str, torch.Tensor]
@@ -19,12 +20,14 @@ class Architecture(NamedTuple):
 
     name: as messages show it. detect: whether a state dict is of it, told by names and shapes. load: builds it,
     strictly. typical: names of the tensors of a file of usual size, to say how far another file is from it.
+    large: `load` also takes a DtypeFor, for networks that are worth half precision; all others are float32.
     """
 
     name: str
     detect: Callable[[Tensors], bool]
-    load: Callable[[Checkpoint], Generator]
+    load: Callable[..., Generator]
     typical: Callable[[], frozenset[str]]
+    large: bool = False
 
 
 class Registry:
@@ -49,7 +52,7 @@ class Registry:
         """All registered architectures."""
         return list(self._architectures)
 
-    def load(self, checkpoint: Checkpoint, name: str) -> Generator:
+    def load(self, checkpoint: Checkpoint, name: str, dtype_for: DtypeFor) -> Generator:
         """The generator that a checkpoint holds. `name` is the file's, for messages.
 
         Raises:
@@ -58,7 +61,7 @@ class Registry:
         tensors = checkpoint.tensors
         claims = [architecture for architecture in self._architectures.values() if architecture.detect(tensors)]
         if len(claims) == 1:
-            return claims[0].load(checkpoint)
+            return claims[0].load(checkpoint, dtype_for) if claims[0].large else claims[0].load(checkpoint)
         if claims:
             names = ", ".join(architecture.name for architecture in claims)
             raise BadCheckpoint(f"{name}: it could be any of {names}; report this file to the authors of the pack.")

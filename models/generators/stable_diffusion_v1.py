@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-import torch
-
 from ..checkpoints import Checkpoint
 from ..inpainting import single_file
 from ..inpainting.loading import assemble
+from ..inpainting.networks import DtypeFor
 from ..inpainting.single_file import TEXT_ENCODER, UNET, VAE
 from .latent_diffusion import TextToImage
 from .registry import Architecture
@@ -16,10 +15,10 @@ from .registry import Architecture
 NAME: Final = "Stable Diffusion 1.x"
 
 
-def load(checkpoint: Checkpoint) -> TextToImage:
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor) -> TextToImage:
     """The generator of a single file; what shapes cannot tell is that of Stable Diffusion 1.x."""
     parts, tensors = single_file.convert(checkpoint.tensors, NAME)
-    networks = assemble(NAME, parts, tensors, single_file.TOKENIZER, lambda parameters: torch.float32)
+    networks = assemble(NAME, parts, tensors, single_file.TOKENIZER, dtype_for)
     return TextToImage(networks, architecture=NAME)
 
 
@@ -34,4 +33,4 @@ def typical() -> frozenset[str]:
     return frozenset(f"{layer}.{kind}" for layer in (*layers, *text) for kind in ("weight", "bias"))
 
 
-ARCHITECTURE: Final = Architecture(NAME, single_file.detect, load, typical)
+ARCHITECTURE: Final = Architecture(NAME, single_file.detect, load, typical, large=True)

@@ -7,6 +7,7 @@ from trilemma.models.errors import BadCheckpoint, BadInput, CannotDo
 from trilemma.models.generators import noise
 from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound, sample, total_steps
+from trilemma.models.generators.loading import full_precision
 from trilemma.models.generators.registry import Architecture, Registry, load_strictly
 from trilemma.tests.generators.toy import Toy
 from trilemma.tests.peak_memory import peak_bytes
@@ -93,6 +94,14 @@ def architecture(name, prefix):
     )
 
 
+def test_large_networks_alone_are_told_the_dtype():
+    registry = Registry()
+    told = architecture("large", "a")._replace(load=lambda checkpoint, dtype_for: dtype_for(7), large=True)
+    registry.register(told, architecture("small", "b"))
+    assert registry.load(Checkpoint({"a": torch.zeros(1)}, {}), "file.pt", full_precision) is torch.float32
+    assert registry.load(Checkpoint({"b": torch.zeros(1)}, {}), "file.pt", full_precision) == "small"
+
+
 def test_the_registry_stays_as_it_was_after_a_failed_registration():
     registry = Registry()
     registry.register(architecture("one", "a"))
@@ -106,15 +115,15 @@ def test_files_of_no_architecture_or_of_several():
     registry = Registry()
     registry.register(architecture("one", "a"), architecture("two", "ab"))
     tensors = {"a.weight": torch.zeros(1)}
-    assert registry.load(Checkpoint(tensors, {}), "file.pt") == "one"
+    assert registry.load(Checkpoint(tensors, {}), "file.pt", full_precision) == "one"
     with pytest.raises(BadCheckpoint, match=r"file.pt: it could be any of one, two"):
-        registry.load(Checkpoint({"ab.weight": torch.zeros(1)}, {}), "file.pt")
+        registry.load(Checkpoint({"ab.weight": torch.zeros(1)}, {}), "file.pt", full_precision)
     with pytest.raises(BadCheckpoint, match=r"its first tensors are x.weight\).*shares no tensor with any"):
-        registry.load(Checkpoint({"x.weight": torch.zeros(1)}, {}), "file.pt")
+        registry.load(Checkpoint({"x.weight": torch.zeros(1)}, {}), "file.pt", full_precision)
     registry = Registry()
     registry.register(architecture("one", "a")._replace(detect=lambda tensors: False))
     with pytest.raises(BadCheckpoint, match=r"Nearest is one: 1 of its tensors are missing \(a.bias\) and 1 are unexp"):
-        registry.load(Checkpoint({**tensors, "x.weight": torch.zeros(1)}, {}), "file.pt")
+        registry.load(Checkpoint({**tensors, "x.weight": torch.zeros(1)}, {}), "file.pt", full_precision)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from trilemma.models.checkpoints import Checkpoint
 from trilemma.models.errors import BadCheckpoint, BadInput, CannotDo
 from trilemma.models.generators import ddpm
-from trilemma.models.generators.loading import ARCHITECTURES, load_generator
+from trilemma.models.generators.loading import ARCHITECTURES, full_precision, load_generator
 from trilemma.tests.generators import tiny_diffusion as tiny
 from trilemma.tests.peak_memory import peak_bytes
 
@@ -61,7 +61,7 @@ def test_a_file_is_read_as_it_was_made(tmp_path):
 
 
 def test_a_file_without_metadata_is_read_by_its_shapes():
-    found = ARCHITECTURES.load(Checkpoint(tiny.unet(channels=1).state_dict(), {}), "file")
+    found = ARCHITECTURES.load(Checkpoint(tiny.unet(channels=1).state_dict(), {}), "file", full_precision)
     assert found.modules[0].config.block_out_channels == (8, 16)
     assert found.descriptor.conditions == ("none",)
     assert "guidance_scale" not in found.descriptor.options
@@ -82,12 +82,12 @@ def test_weights_must_fit_exactly(change, words):
     tensors = tiny.unet().state_dict()
     change(tensors)
     with pytest.raises(BadCheckpoint, match=words):
-        ARCHITECTURES.load(Checkpoint(tensors, {}), "file")
+        ARCHITECTURES.load(Checkpoint(tensors, {}), "file", full_precision)
 
 
 def test_a_unet_of_latents_is_refused():
     with pytest.raises(BadCheckpoint, match="takes 4 channels"):
-        ARCHITECTURES.load(Checkpoint(tiny.unet(channels=4).state_dict(), {}), "file")
+        ARCHITECTURES.load(Checkpoint(tiny.unet(channels=4).state_dict(), {}), "file", full_precision)
 
 
 @pytest.mark.parametrize(("sampler", "eta"), [("DDPM", 0.0), ("DDIM", 0.0), ("DDIM", 0.7)])

@@ -121,6 +121,15 @@ def test_pictures_of_prompts_agree_with_the_pipeline(saved, kind, negative):
     assert torch.allclose(found, torch.from_numpy(expected), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("kind", KINDS[3:])
+def test_large_networks_take_the_advised_precision(saved, kind):
+    generator = load_generator(saved[kind][1], lambda parameters: torch.bfloat16)
+    upcast = {type(network).__name__ for network in generator.modules if network.dtype == torch.float32}
+    assert upcast == ({"AutoencoderKL"} if kind == "StableDiffusionXL" else set())
+    full = draw(load_generator(saved[kind][1]), texts=["red cat"])
+    assert torch.allclose(draw(generator, texts=["red cat"]), full, atol=0.1)
+
+
 @pytest.mark.parametrize("kind", ["LDM", "StableDiffusionXL"])
 def test_does_not_depend_on_the_batch_size(saved, kind):
     generator = load_generator(saved[kind][1])

@@ -6,7 +6,7 @@ from trilemma.models.catalog import starter_folder
 from trilemma.models.checkpoints import Checkpoint
 from trilemma.models.errors import BadCheckpoint
 from trilemma.models.generators.latent_diffusion import TextToImage
-from trilemma.models.generators.loading import ARCHITECTURES, load_generator
+from trilemma.models.generators.loading import ARCHITECTURES, full_precision, load_generator
 from trilemma.models.inpainting.stable_diffusion import inpaint
 from trilemma.tests.generators import tiny_diffusion as tiny
 from trilemma.tests.inpainting import published_layout as layout
@@ -119,7 +119,7 @@ def test_single_files_are_claimed_and_fit_strictly(channels):
     first = "model.diffusion_model.input_blocks.0.0.weight"
     tensors[first] = torch.zeros(1, channels, 1, 1)
     with pytest.raises(BadCheckpoint, match=r"Stable Diffusion 1\.x, U-Net: 686 tensors of another shape"):
-        ARCHITECTURES.load(Checkpoint(tensors, {}), "file")
+        ARCHITECTURES.load(Checkpoint(tensors, {}), "file", full_precision)
     tensors["control_model.weight"] = torch.zeros(1)
     with pytest.raises(BadCheckpoint, match="belong to no part"):
-        ARCHITECTURES.load(Checkpoint(tensors, {}), "file")
+        ARCHITECTURES.load(Checkpoint(tensors, {}), "file", full_precision)

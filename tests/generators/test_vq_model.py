@@ -9,7 +9,7 @@ from trilemma.models.checkpoints import Checkpoint
 from trilemma.models.errors import BadCheckpoint, CannotDo
 from trilemma.models.generators import noise, vq_model
 from trilemma.models.generators.base import Condition
-from trilemma.models.generators.loading import ARCHITECTURES
+from trilemma.models.generators.loading import ARCHITECTURES, full_precision
 from trilemma.models.inpainting.networks import OLD_ATTENTION
 from trilemma.tests import peak_memory
 
@@ -57,7 +57,7 @@ def saved(network: VQModel, path: Path, **renaming: str) -> Checkpoint:
 def test_loads_what_was_saved(tmp_path: Path, config: dict):
     network = tiny(config)
     checkpoint = saved(network, tmp_path / "tiny.safetensors")
-    generator = ARCHITECTURES.load(checkpoint, "tiny")
+    generator = ARCHITECTURES.load(checkpoint, "tiny", full_precision)
     assert generator.descriptor.architecture == vq_model.NAME
     loaded = generator.modules[0].network
     for key, value in config.items():

@@ -1,7 +1,12 @@
 """Names and shapes of the tensors in a Stable Diffusion 1.x single file, written down from the original networks:
 openaimodel.UNetModel, the autoencoder's Encoder and Decoder, and CLIP's text transformer."""
 
+import json
+import math
 from collections.abc import Iterator
+from pathlib import Path
+
+import torch
 
 Shape = tuple[int, ...]
 
@@ -37,6 +42,25 @@ def buffers() -> dict[str, Shape]:
 def averages(channels: int = 9) -> dict[str, Shape]:
     """The U-Net's moving average, whose names have lost their dots."""
     return {f"model_ema.{('diffusion_model.' + name).replace('.', '')}": shape for name, shape in _unet(channels)}
+
+
+def write_random_half(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
+    """A safetensors file of float16 weights with the variance of a usual initialisation, repeated from one piece of
+    noise and written piece by piece: two gigabytes need not lie in memory."""
+    noise = torch.randn(2**20, generator=torch.Generator().manual_seed(0))
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        start, end = end, end + 2 * math.prod(shape)
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": (start, end)}
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name, shape in shapes.items():
+            matrix = len(shape) > 1
+            values = noise * math.prod(shape[1:]) ** -0.5 if matrix else noise * 0.02 + name.endswith("weight")
+            piece = values.half().numpy().tobytes()
+            for start in range(0, 2 * math.prod(shape), len(piece)):
+                file.write(piece[: 2 * math.prod(shape) - start])
 
 
 def _layer(name: str, *shape: int) -> Iterator[tuple[str, Shape]]:

@@ -1,6 +1,5 @@
 """Single files of Stable Diffusion 1.5 inpainting, at full size, with random weights."""
 
-import json
 import math
 from pathlib import Path
 
@@ -21,25 +20,6 @@ from trilemma.tests.peak_memory import peak_bytes
 def marked(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     """One-element tensors that carry the position of their name, with as many dimensions as the real ones."""
     return {name: torch.full([1] * len(shape), index) for index, (name, shape) in enumerate(shapes.items())}
-
-
-def write_random_half(path: Path, shapes: dict[str, tuple[int, ...]]) -> None:
-    """A safetensors file of float16 weights with the variance of a usual initialisation, repeated from one piece of
-    noise and written piece by piece: two gigabytes need not lie in memory."""
-    noise = torch.randn(2**20, generator=torch.Generator().manual_seed(0))
-    header, end = {}, 0
-    for name, shape in shapes.items():
-        start, end = end, end + 2 * math.prod(shape)
-        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": (start, end)}
-    text = json.dumps(header).encode()
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for name, shape in shapes.items():
-            matrix = len(shape) > 1
-            values = noise * math.prod(shape[1:]) ** -0.5 if matrix else noise * 0.02 + name.endswith("weight")
-            piece = values.half().numpy().tobytes()
-            for start in range(0, 2 * math.prod(shape), len(piece)):
-                file.write(piece[: 2 * math.prod(shape) - start])
 
 
 def test_layout_has_the_published_sizes():
@@ -78,7 +58,7 @@ def test_an_incomplete_average_is_refused():
 
 def test_full_size_file_loads_strictly_and_runs(tmp_path):
     path = tmp_path / "sd-v1-5-inpainting.safetensors"
-    write_random_half(path, layout.weights() | layout.buffers())
+    layout.write_random_half(path, layout.weights() | layout.buffers())
     sampled = (
         "model.diffusion_model.input_blocks.4.0.skip_connection.weight",
         "first_stage_model.decoder.up.1.upsample.conv.bias",
