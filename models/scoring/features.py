@@ -204,8 +204,36 @@ def check_comparable(a: Features, b: Features) -> None:
         )
 
 
+def check_source(features: Features, source: Source) -> None:
+    """
+    Raises:
+        BadInput: the features were taken by another extractor, other weights or another resize mode.
+    """
+    if features.source != source:
+        raise BadInput(
+            f"extractor: {features.name} was taken by {_told(features.source)}, connected is {_told(source)}; connect "
+            "the former, or none."
+        )
+
+
 def _told(source: Source) -> str:
     return f"{source.extractor} {source.identity[:8]}, resize {source.resize}"
+
+
+def summary(features: Features) -> str:
+    """Lines of text: what the set is, how it was taken, and what is kept of it."""
+    rows, classes = features.rows, features.classes
+    kept = f"{len(rows.keys)} of at most {rows.capacity}, seed {rows.seed}" if rows else "none"
+    taps = [f"{tap.name} ({len(tap.statistics[1])})" for tap in features.taps]
+    return "\n".join(
+        [
+            f"{features.name}: {f'{features.count} images' if features.count else 'an unknown number of images'}",
+            f"taken by: {_told(features.source)}",
+            f"statistics: {', '.join(taps)}",
+            f"rows for KID, precision and recall: {kept}",
+            f"Inception score: {f'{len(classes.counts)} splits' if classes else 'no classes'}",
+        ]
+    )
 
 
 def merge(parts: Sequence[Features], name: str | None = None) -> Features:
@@ -218,6 +246,8 @@ def merge(parts: Sequence[Features], name: str | None = None) -> Features:
             them, or one came from a file of mu and sigma, which cannot be added to.
     """
     first = parts[0]
+    if len(parts) == 1:
+        return first._replace(name=name or first.name)
     for part in parts[1:]:
         check_comparable(first, part)
         _check_alike(first, part)
@@ -236,11 +266,16 @@ def _check_alike(a: Features, b: Features) -> None:
             raise BadInput(f"features: {part.name} has mean and covariance only and cannot be merged; take it anew.")
     for what, one, other in (
         ("taps", [tap.name for tap in a.taps], [tap.name for tap in b.taps]),
+        ("splits", _splits(a), _splits(b)),
         ("kept rows", a.rows.capacity, b.rows.capacity),
         ("seeds of kept rows", a.rows.seed, b.rows.seed),
     ):
         if one != other:
             raise BadInput(f"features: {what} of {a.name} ({one}) and {b.name} ({other}) differ; take both alike.")
+
+
+def _splits(features: Features) -> int:
+    return len(features.classes.counts) if features.classes else 0
 
 
 def _add(sums: Sequence[Sums]) -> Sums:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +36,17 @@ def name_by_content(images: torch.Tensor) -> list[str]:
 def name_by_seed(identity: str, seeds: Sequence[int], conditions: Sequence[str]) -> list[str]:
     """Names of samples of a generator: its identity (settings included), the seed and the condition."""
     return [f"sample {identity} {seed} {text}" for seed, text in zip(seeds, conditions, strict=True)]
+
+
+def name_by_record(record: Mapping[str, Any]) -> str:
+    """Name of a sample by its record (see `generators/records.py`): model, settings, seed and condition, not its place
+    in the run."""
+    return "sample " + json.dumps({key: value for key, value in record.items() if key != "index"}, sort_keys=True)
+
+
+def name_by_file(name: str, content: bytes) -> str:
+    """Name of a picture in a folder: the file's relative path and a hash of its bytes."""
+    return f"file {name} {hashlib.blake2b(content, digest_size=16).hexdigest()}"
 
 
 def ranks(keys: torch.Tensor, seed: int) -> torch.Tensor:
