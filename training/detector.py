@@ -1,8 +1,8 @@
 """The starter detector: a Grounding DINO of 2 million parameters that knows 60 emoji by name.
 
 `python -m training.detector` trains in three stages (the backbone alone, aligned cell by cell with the names; the whole
-network, one query answering for each sprite; the same with several queries for each, in two cosines), resumes what was
-interrupted, and writes models/starter/emoji_detector.
+network, one query answering for each sprite; the same with several queries for each, in three cosines), resumes what
+was interrupted, and writes models/starter/emoji_detector.
 """
 
 import argparse
@@ -69,7 +69,7 @@ class Stage(NamedTuple):
 DETECT = Stage(Schedule(steps=5200, rate=8e-4), copies=None, alone=0.2, present=0.5)
 REFINE = tuple(
     Stage(Schedule(steps, rate, warmup=50), copies=4, alone=0.35, present=0.25)
-    for steps, rate in ((3000, 6e-4), (3400, 7e-4))
+    for steps, rate in ((3000, 6e-4), (3400, 7e-4), (4000, 6e-4))
 )
 KINDS = (
     Kind(share=0.7, rendered=128, count=(1, 4), scale=(0.18, 0.6)),
