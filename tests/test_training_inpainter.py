@@ -68,6 +68,16 @@ def inpaint(folder: Path, prompt: str, seed: int) -> np.ndarray:
     ).images[0]
 
 
+def test_the_schedule_ends_at_zero_and_the_folder_says_what_it_draws(trained: Path) -> None:
+    schedule = inpainter.SCHEDULE
+    rates = [schedule.rate_at(step) for step in range(schedule.steps)]
+    assert max(rates) <= schedule.rate
+    assert 0 < rates[-1] < 0.001 * schedule.rate
+    shipped = Path(__file__).parents[1] / "models" / "starter" / "emoji_inpainter"
+    for name in ("trilemma.json", "model_index.json"):
+        assert (trained / name).read_bytes() == (shipped / name).read_bytes(), name
+
+
 def test_holes_repeat_for_the_same_seed_and_hold_what_they_say(sprites: Sprites) -> None:
     first, again, other = draw(sprites, 1), draw(sprites, 1), draw(sprites, 2)
     assert np.array_equal(first.target, again.target)

@@ -3,8 +3,6 @@
 `python -m training.classifier` trains it, resumes what was interrupted, and writes models/starter/emoji_classifier.
 """
 
-import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,14 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import _pack, scenes  # noqa: F401
+from . import _pack  # noqa: F401
+from .command import read_arguments, save
 from .loop import Schedule, train
 from .pictures import NAMES, TRAINING, Pictures, draw_pictures, load_sprites
 
 from trilemma.models.scoring.classifier import Classifier  # isort: skip
 
-RUNS = Path(__file__).parent / "runs"
-STARTER = Path(__file__).parents[1] / "models" / "starter" / "emoji_classifier"
 PICTURES = 8192
 BATCH = 64
 SCHEDULE = Schedule(steps=600, rate=3e-3, warmup=50, betas=(0.9, 0.99))
@@ -39,24 +36,11 @@ def fit(network: Classifier, pictures: Pictures, runs: Path, schedule: Schedule 
 
 def export(network: Classifier, folder: Path) -> None:
     """Write the weights in half precision; their metadata names the classes."""
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    unseen = {"architecture": "classifier", "class_names": NAMES}
-    weights = {key: value.half().contiguous() for key, value in network.state_dict().items()}
-    path = folder / "model.safetensors"
-    save_file(weights, path, metadata={"format": "pt", "trilemma": json.dumps(unseen)})
-    path.chmod(0o644)
+    save(network.state_dict(), {"architecture": "classifier", "class_names": NAMES}, folder)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=scenes.DATA)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where checkpoints are kept")
-    parser.add_argument("--output", type=Path, default=STARTER)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = read_arguments(__doc__, "emoji_classifier")
     torch.manual_seed(0)
     network = Classifier(NAMES)
     fit(network, draw_pictures(load_sprites(arguments.data), PICTURES, TRAINING), arguments.runs)

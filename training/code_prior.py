@@ -1,7 +1,5 @@
 """What the starter priors over the VQ-VAE's codes share: their data, their loss, and the file that ships."""
 
-import argparse
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import _pack, scenes, vqvae  # noqa: F401
+from . import _pack, vqvae  # noqa: F401
+from .command import read_arguments, save
 from .loop import Schedule, train
 from .pictures import HELD_OUT, NAMES, draw_pictures, load_sprites
 
@@ -20,7 +19,6 @@ from trilemma.models.generators.code_prior import CodePrior  # isort: skip
 if TYPE_CHECKING:
     from diffusers import VQModel
 
-RUNS = Path(__file__).parent / "runs"
 STARTERS = Path(__file__).parents[1] / "models" / "starter"
 BATCH = 32
 HELD_OUT_PICTURES = 1024
@@ -43,32 +41,21 @@ def fit(prior: CodePrior, codes: Tensor, labels: Tensor, checkpoint: Path, sched
 
 def export(network: "VQModel", prior: CodePrior, unseen: Mapping[str, Any], folder: Path) -> None:
     """Write both networks into one file, in half precision; `unseen` is what the shapes of the prior cannot tell."""
-    from safetensors.torch import save_file
-
     told = {
         **unseen,
         "norm_num_groups": vqvae.NORM_GROUPS,
         "class_names": NAMES,
     }
     parts = {"vqvae": network.state_dict(), "prior": prior.state_dict()}
-    weights = {f"{part}.{key}": value.half().contiguous() for part in parts for key, value in parts[part].items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "model.safetensors"
-    save_file(weights, path, metadata={"format": "pt", "trilemma": json.dumps(told)})
-    path.chmod(0o644)
+    weights = {f"{part}.{key}": value for part in parts for key, value in parts[part].items()}
+    save(weights, told, folder)
 
 
 def main(
     description: str, name: str, build: Callable[[], CodePrior], schedule: Schedule, unseen: Mapping[str, Any]
 ) -> None:
     """Train and export the prior `name`, which `build` makes; the VQ-VAE comes first where it is still to do."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=scenes.DATA)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where checkpoints are kept")
-    parser.add_argument("--output", type=Path, default=STARTERS / f"emoji_vqvae_{name}")
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = read_arguments(description, f"emoji_vqvae_{name}")
     sprites = load_sprites(arguments.data)
     pictures = draw_pictures(sprites, vqvae.PICTURES)
     network = vqvae.fit(pictures, arguments.runs)

@@ -3,8 +3,6 @@
 `python -m training.ddpm` trains it, resumes what was interrupted, and writes models/starter/emoji_ddpm.
 """
 
-import argparse
-import json
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -15,15 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import scenes
+from .command import read_arguments, save
 from .loop import Schedule, train
 from .pictures import NAMES, SIZE, Pictures, draw_pictures, load_sprites
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
-RUNS = Path(__file__).parent / "runs"
-STARTER = Path(__file__).parents[1] / "models" / "starter" / "emoji_ddpm"
 PICTURES = 16384
 BATCH = 32
 SCHEDULE = Schedule(steps=8000, rate=1e-3, betas=(0.9, 0.99))
@@ -106,8 +102,6 @@ def fit(model: Diffusion, pictures: Pictures, runs: Path, schedule: Schedule = S
 
 def export(model: Diffusion, folder: Path) -> None:
     """Write the moving average in half precision; its metadata says what the shapes cannot tell."""
-    from safetensors.torch import save_file
-
     unseen = {
         "architecture": "ddpm",
         "sample_size": SIZE,
@@ -119,21 +113,11 @@ def export(model: Diffusion, folder: Path) -> None:
         "class_names": NAMES,
         "unconditional_label": len(NAMES),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {key: value.half().contiguous() for key, value in model.average.state_dict().items()}
-    path = folder / "model.safetensors"
-    save_file(weights, path, metadata={"format": "pt", "trilemma": json.dumps(unseen)})
-    path.chmod(0o644)
+    save(model.average.state_dict(), unseen, folder)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=scenes.DATA)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where checkpoints are kept")
-    parser.add_argument("--output", type=Path, default=STARTER)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = read_arguments(__doc__, "emoji_ddpm")
     model = Diffusion()
     fit(model, draw_pictures(load_sprites(arguments.data), PICTURES), arguments.runs)
     export(model, arguments.output)

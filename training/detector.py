@@ -5,7 +5,6 @@ network, one query answering for each sprite; the same with several queries for 
 was interrupted, and writes models/starter/emoji_detector.
 """
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import scenes
+from .command import read_arguments
 from .detection_loss import set_loss
 from .loop import Schedule, train
 from .prompts import VOCABULARY_SIZE, Prompts, build_vocabulary, choose_names, encode, read_vocabulary
@@ -26,9 +26,7 @@ from .scenes import NAMES, Scene, Sprites
 if TYPE_CHECKING:
     from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
 
-RUNS = Path(__file__).parent / "runs"
 MODELS = Path(__file__).parents[1] / "models"
-STARTER = MODELS / "starter" / "emoji_detector"
 BERT_VOCABULARY = MODELS / "detection" / "bert_base_uncased_vocab.txt"
 SIZE = 128
 WINDOW = 8
@@ -321,13 +319,7 @@ def _write_json(path: Path, value: Mapping[str, object]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=scenes.DATA)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where checkpoints are kept")
-    parser.add_argument("--output", type=Path, default=STARTER)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = read_arguments(__doc__, "emoji_detector")
     vocabulary = build_vocabulary(read_vocabulary(BERT_VOCABULARY))
     detector = build_model()
     fit(detector, scenes.load_sprites(arguments.data), vocabulary, arguments.runs)

@@ -13,7 +13,7 @@ from . import _pack  # noqa: F401
 from .average_precision import box_iou
 from .cards import Figures
 from .evaluate_detector import BOX_THRESHOLD, find
-from .inpainter import DRAWN, SIDE, STYLE
+from .inpainter import DRAWN, GUIDANCE_SCALE, PROMISED, SIDE, STEPS, STYLE
 from .scenes import Sprites, compose
 
 from trilemma.models.detection.grounding_dino import Detector, load_detector  # isort: skip
@@ -21,10 +21,6 @@ from trilemma.models.inpainting.loading import load_inpainter  # isort: skip
 from trilemma.models.inpainting.stable_diffusion import Inpainter, inpaint  # isort: skip
 from trilemma.models.regions import crop, holes_of_masks, stitch  # isort: skip
 
-# The crown is learned too, but comes out too roughly to be promised.
-MEASURED = tuple(name for name in DRAWN if name != "crown")
-STEPS = 20
-GUIDANCE_SCALE = 4.0
 CONTEXT_FACTOR = 1.6
 MARGIN = 0.05
 LEAST_SIDE = 32
@@ -65,7 +61,7 @@ def evaluate(folder: Path, sprites: Sprites, holes_per_name: int = 25) -> Figure
     verdicts: dict[str, list[Verdict]] = {}
     real: list[Verdict] = []
     rows: list[list[np.ndarray]] = []
-    for index, name in enumerate(MEASURED):
+    for index, name in enumerate(PROMISED):
         seeds = [[STREAM, index, hole] for hole in range(holes_per_name)]
         edits = [draw_edit(np.random.default_rng(seed), sprites, name) for seed in seeds]
         results = replace_objects(inpainter, edits, f"a {name}", seed=STREAM + index)

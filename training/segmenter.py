@@ -3,8 +3,6 @@
 `python -m training.segmenter` trains it, resumes what was interrupted, and writes models/starter/emoji_segmenter.
 """
 
-import argparse
-import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -17,14 +15,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from . import scenes
+from .command import read_arguments, save
 from .loop import Schedule, train
 from .scenes import Scene, Sprites
 
 if TYPE_CHECKING:
     from segment_anything.modeling import Sam
 
-RUNS = Path(__file__).parent / "runs"
-STARTER = Path(__file__).parents[1] / "models" / "starter" / "emoji_segmenter"
 SCENE = 128
 SIZE = 126
 """Of the network's input: a multiple of patches of 6 and of windows of 7. Patches of 8 blur outlines by a pixel."""
@@ -250,8 +247,6 @@ def fit(sam: "Sam", sprites: Sprites, runs: Path, schedule: Schedule = SCHEDULE)
 
 def export(sam: "Sam", folder: Path) -> None:
     """Write the state dict in half precision; its metadata says what the shapes cannot tell."""
-    from safetensors.torch import save_file
-
     unseen = {
         "architecture": "sam",
         "image_size": SIZE,
@@ -260,21 +255,11 @@ def export(sam: "Sam", folder: Path) -> None:
         "decoder_num_heads": DECODER_HEADS,
         "window_size": WINDOW,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {key: value.half().contiguous() for key, value in sam.state_dict().items()}
-    path = folder / "model.safetensors"
-    save_file(weights, path, metadata={"format": "pt", "trilemma": json.dumps(unseen)})
-    path.chmod(0o644)
+    save(sam.state_dict(), unseen, folder)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=scenes.DATA)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where checkpoints are kept")
-    parser.add_argument("--output", type=Path, default=STARTER)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = read_arguments(__doc__, "emoji_segmenter")
     sam = build_model()
     fit(sam, scenes.load_sprites(arguments.data), arguments.runs)
     export(sam, arguments.output)

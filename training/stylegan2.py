@@ -3,8 +3,6 @@
 `python -m training.stylegan2` trains it, resumes what was interrupted, and writes models/starter/emoji_stylegan2.
 """
 
-import argparse
-import json
 from copy import deepcopy
 from pathlib import Path
 
@@ -12,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import _pack, scenes  # noqa: F401
+from . import _pack  # noqa: F401
 from .adversarial import Discriminator, Game, Rules, play
+from .command import read_arguments, save
 from .pictures import NAMES, Pictures, draw_pictures, load_sprites
 
 from trilemma.models.generators.stylegan2.network import Sizes, StyleGAN2  # isort: skip
 
-RUNS = Path(__file__).parent / "runs"
-STARTER = Path(__file__).parents[1] / "models" / "starter" / "emoji_stylegan2"
 PICTURES = 16384
 SIZES = Sizes(z_dim=64, c_dim=len(NAMES), w_dim=64, num_layers=2, channels=(128, 96, 64, 32), img_channels=3)
 RULES = Rules(steps=5000, cooldown=4000)
@@ -78,25 +75,12 @@ def measure_mean(network: StyleGAN2, draws: int = AVERAGED) -> None:
 
 def export(game: Game, folder: Path) -> None:
     """Write the moving average in half precision; its metadata names the classes."""
-    from safetensors.torch import save_file
-
     measure_mean(game.average)
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {key: value.half().contiguous() for key, value in game.average.state_dict().items()}
-    path = folder / "model.safetensors"
-    unseen = {"architecture": "stylegan2", "class_names": NAMES}
-    save_file(weights, path, metadata={"format": "pt", "trilemma": json.dumps(unseen)})
-    path.chmod(0o644)
+    save(game.average.state_dict(), {"architecture": "stylegan2", "class_names": NAMES}, folder)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=scenes.DATA)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where checkpoints are kept")
-    parser.add_argument("--output", type=Path, default=STARTER)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = read_arguments(__doc__, "emoji_stylegan2")
     game = build_game()
     fit(game, draw_pictures(load_sprites(arguments.data), PICTURES), arguments.runs)
     export(game, arguments.output)

@@ -3,8 +3,6 @@
 `python -m training.vae` trains it, resumes what was interrupted, and writes models/starter/emoji_vae.
 """
 
-import argparse
-import json
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -13,14 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import _pack, scenes  # noqa: F401
+from . import _pack  # noqa: F401
+from .command import read_arguments, save
 from .loop import Schedule, train
 from .pictures import NAMES, Pictures, draw_pictures, load_sprites
 
 from trilemma.models.generators.sigma_vae import MEANS, SigmaVAE  # isort: skip
 
-RUNS = Path(__file__).parent / "runs"
-STARTER = Path(__file__).parents[1] / "models" / "starter" / "emoji_vae"
 PICTURES = 16384
 BATCH = 32
 SCHEDULE = Schedule(steps=2600, rate=2e-3, betas=(0.9, 0.99))
@@ -77,25 +74,12 @@ def fit(model: Trainee, pictures: Pictures, runs: Path, schedule: Schedule = SCH
 
 def export(model: Trainee, folder: Path) -> None:
     """Write the moving average and the means of its classes in half precision; metadata names the classes."""
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {**model.average.state_dict(), MEANS: model.average_means}
-    weights = {key: value.half().contiguous() for key, value in tensors.items()}
-    unseen = {"architecture": "sigma_vae", "class_names": NAMES}
-    path = folder / "model.safetensors"
-    save_file(weights, path, metadata={"format": "pt", "trilemma": json.dumps(unseen)})
-    path.chmod(0o644)
+    save(tensors, {"architecture": "sigma_vae", "class_names": NAMES}, folder)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=scenes.DATA)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where checkpoints are kept")
-    parser.add_argument("--output", type=Path, default=STARTER)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    arguments = read_arguments(__doc__, "emoji_vae")
     model = Trainee()
     fit(model, draw_pictures(load_sprites(arguments.data), PICTURES), arguments.runs)
     export(model, arguments.output)

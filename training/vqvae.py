@@ -1,10 +1,9 @@
 """The starter VQ-VAE: 32-pixel emoji to 8 x 8 codes of a book of 256, and back. The starter priors draw its codes.
 
-`python -m training.vqvae` trains it and resumes what was interrupted; `training.transformer_prior` and
-`training.pixelcnn_prior` train it first where that is still to do, and ship it with their own weights.
+`training.transformer_prior` and `training.pixelcnn_prior` train it first where that is still to do, and ship it with
+their own weights.
 """
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +15,13 @@ from torch import Tensor, nn
 
 from . import _pack, scenes  # noqa: F401
 from .loop import Schedule, train
-from .pictures import Pictures, draw_pictures, load_sprites
+from .pictures import Pictures
 
 from trilemma.models.generators.quantised import nearest  # isort: skip
 
 if TYPE_CHECKING:
     from diffusers import VQModel
 
-RUNS = Path(__file__).parent / "runs"
 PICTURES = 16384
 BATCH = 16
 SCHEDULE = Schedule(steps=1800, rate=2e-3, warmup=100, betas=(0.9, 0.99))
@@ -123,17 +121,3 @@ def to_codes(network: "VQModel", images: Tensor, batch: int = 128) -> Tensor:
         codes = nearest(grid.reshape(-1, grid.shape[-1]), network.quantize.embedding.weight)
         found.append(codes.reshape(grid.shape[:3]))
     return torch.cat(found)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=scenes.DATA)
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where checkpoints are kept")
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    fit(draw_pictures(load_sprites(arguments.data), PICTURES), arguments.runs)
-
-
-if __name__ == "__main__":
-    main()
