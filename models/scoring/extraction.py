@@ -76,8 +76,8 @@ def stream(
     """Features of images, in their order, `batch_size` at a time; the last batch may be smaller.
 
     One other thread reads `images`, which may differ in size, and makes them the network's input, up to AHEAD batches
-    before they are needed: what reads files belongs in the iterable, what computes on a device does not. The thread ends
-    before this does, however it ends; what it raises is raised here.
+    before they are needed: what reads files belongs in the iterable, what computes on a device does not. The thread
+    ends before this does, however it ends; what it raises is raised here.
 
     Args:
         on_step: called with the number of images done, after each batch was taken.

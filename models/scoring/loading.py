@@ -11,6 +11,7 @@ from ..registry import identify
 from .classifier import classifier_of, is_classifier
 from .classifier_extractor import ClassifierExtractor
 from .extractors import Extractor
+from .inception import FAMILY, InceptionExtractor, load_inception
 from .resizes import RESIZES
 
 
@@ -31,8 +32,11 @@ def load_extractor(path: Path, resize: str) -> Extractor:
     checkpoint = read(file)
     if is_classifier(checkpoint):
         return ClassifierExtractor(classifier_of(checkpoint, file.name), _name(path), resize)
+    found = identify(checkpoint.tensors)
+    if found == FAMILY:
+        return InceptionExtractor(load_inception(checkpoint.tensors, file.name), resize)
     raise BadCheckpoint(
-        f"model: {file.name} is {identify(checkpoint.tensors)}, expected a classifier of the pack; choose another file."
+        f"model: {file.name} is {found}, expected {FAMILY}, or a classifier of the pack; choose another file."
     )
 
 
