@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from PIL import Image, ImageOps
 
 from .errors import BadInput, MissingFile
+from .files import path_inside
 
 EXTENSIONS: Final = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -21,10 +22,7 @@ def folder_inside(root: Path, name: str) -> Path:
         BadInput: an absolute path, or one that leads out of `root`.
         MissingFile: there is no such folder.
     """
-    posix = name.replace("\\", "/")
-    if PureWindowsPath(name).anchor or ".." in PurePosixPath(posix).parts:
-        raise BadInput(f"folder: {name!r} leads out of {root}; give a path relative to that folder, without '..'.")
-    folder = root / posix
+    folder = path_inside(root, name, "folder")
     if not folder.is_dir():
         raise MissingFile(f"folder: there is no folder {name!r} in {root}; put the pictures there.")
     return folder

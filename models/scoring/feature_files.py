@@ -30,16 +30,15 @@ class Stored(NamedTuple):
 
 
 def save(path: Path, features: Features, notes: Mapping[str, Any] | None = None) -> None:
-    """Write the features, in place of what was there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path):
-        npz.write(path, _arrays(features, notes or {}))
+    """Write the features, in place of what was there; writers that may meet take a lock first, as `append` does."""
+    npz.write(path, _arrays(features, notes or {}))
 
 
-def append(path: Path, features: Features) -> Features:
+def append(path: Path, features: Features, overwrite: bool = False) -> Features:
     """Add the features to those of a file, or begin it; the sum is what comes back.
 
     The file is as before when this fails, whenever it does. Others who append at the same time wait.
+    overwrite: begin it anew where it is there.
 
     Raises:
         BadInput: the file has some of the samples already, or holds features that were taken in another way.
@@ -47,7 +46,7 @@ def append(path: Path, features: Features) -> Features:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path):
-        if path.exists():
+        if path.exists() and not overwrite:
             before = load(path)
             repeated = int(torch.isin(features.keys, before.keys).sum())
             if repeated:
@@ -56,7 +55,7 @@ def append(path: Path, features: Features) -> Features:
                     "already; add every sample once."
                 )
             features = merge([before, features])
-        npz.write(path, _arrays(features, {}))
+        save(path, features)
     return features
 
 

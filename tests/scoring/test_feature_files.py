@@ -71,6 +71,7 @@ def test_a_repeat_is_refused_and_leaves_the_bytes(tmp_path):
     assert path.read_bytes() == before
     append(path, features(10, 15))
     assert load(path).count == 15
+    assert append(path, features(7, 15), overwrite=True).count == load(path).count == 8
 
 
 @pytest.mark.parametrize(
