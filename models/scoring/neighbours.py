@@ -1,0 +1,216 @@
+"""Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020), by nearest neighbours.
+
+Every distance that decides is exact, in float64 and rounded to the features' type; float32 products, with a bound of
+their error, only tell which pairs are beyond doubt. So the values are those of package prdc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import torch
+
+from ..errors import BadInput
+from .checks import check_pair
+
+NEAREST: Final = 5
+_BLOCK: Final = 1024
+_SPARE: Final = 4
+"""Candidates for the k-th neighbour beyond k."""
+_PAIRS: Final = 4096
+"""Pairs whose exact distances are computed at once."""
+_DOUBTFUL: Final = 0.02
+"""Share of a block's pairs from which the whole block is computed exactly."""
+
+
+class Neighbours(NamedTuple):
+    """Of N generated and M reference samples.
+
+    k: which neighbour's distance is a sample's radius.
+    reference_radii [M], generated_radii [N]: to the k-th neighbour in the same set, the sample itself not counted.
+    memberships: int64 [N], within how many reference samples' radii (strictly) each generated one lies.
+    covered: bool [M], whether a generated sample lies within the radius of each reference one.
+    recalled: bool [M], whether each reference sample lies within the radius of a generated one.
+    nearest: int64 [N], the reference sample next to each generated one; distances [N]: to it.
+    """
+
+    k: int
+    reference_radii: torch.Tensor
+    generated_radii: torch.Tensor
+    memberships: torch.Tensor
+    covered: torch.Tensor
+    recalled: torch.Tensor
+    nearest: torch.Tensor
+    distances: torch.Tensor
+
+    @property
+    def precision(self) -> float:
+        """Share of the generated samples that lie among the reference."""
+        return float((self.memberships > 0).double().mean())
+
+    @property
+    def recall(self) -> float:
+        """Share of the reference samples that lie among the generated."""
+        return float(self.recalled.double().mean())
+
+    @property
+    def density(self) -> float:
+        """Mean number of reference neighbourhoods around a generated sample, over k; it can exceed 1."""
+        return float(self.memberships.double().mean()) / self.k
+
+    @property
+    def coverage(self) -> float:
+        """Share of the reference samples with a generated one in their neighbourhood."""
+        return float(self.covered.double().mean())
+
+
+def neighbours(generated: torch.Tensor, reference: torch.Tensor, k: int = NEAREST) -> Neighbours:
+    """Compare features [N, D] and [M, D], float32 or float64, in blocks of bounded memory.
+
+    Raises:
+        BadInput: fewer than k + 1 samples, or k below 1; NaN or infinite features; different dimensions.
+    """
+    if k < 1:
+        raise BadInput(f"k: {k}; give at least 1.")
+    check_pair(generated, reference, at_least=k + 1)
+    fake, real = _Rows.of(generated, reference), _Rows.of(reference, reference)
+    reference_radii, generated_radii = _radii(real, k), _radii(fake, k)
+    memberships = torch.zeros(len(generated), dtype=torch.int64)
+    covered = torch.zeros(len(reference), dtype=torch.bool)
+    recalled = torch.zeros(len(reference), dtype=torch.bool)
+    best = torch.full((len(generated),), torch.inf)
+    nearest = torch.zeros(len(generated), dtype=torch.int64)
+    for i in _blocks(len(reference)):
+        for j in _blocks(len(generated)):
+            block = _Block(real, fake, i, j)
+            inside = block.closer_than(reference_radii[i, None])
+            memberships[j] += inside.sum(dim=0)
+            covered[i] |= inside.any(dim=1)
+            recalled[i] |= block.closer_than(generated_radii[None, j]).any(dim=1)
+            least, row = block.squares.min(dim=0)
+            better = least < best[j]
+            best[j] = torch.where(better, least, best[j])
+            nearest[j] = torch.where(better, row + i.start, nearest[j])
+    distances = _exact(fake.rows, real.rows, torch.arange(len(generated)), nearest)
+    return Neighbours(k, reference_radii, generated_radii, memberships, covered, recalled, nearest, distances)
+
+
+class _Rows(NamedTuple):
+    """rows [N, D] as given. centred: float32, less the reference's mean. norms: float32 [N], squares of centred."""
+
+    rows: torch.Tensor
+    centred: torch.Tensor
+    norms: torch.Tensor
+
+    @classmethod
+    def of(cls, rows: torch.Tensor, reference: torch.Tensor) -> _Rows:
+        centred = (rows - reference.mean(dim=0)).float()
+        return cls(rows, centred, torch.linalg.vecdot(centred, centred))
+
+
+class _Block:
+    """Distances between rows i of one set and rows j of another.
+
+    squares: float32 [I, J], of the distances, wrong by at most `margin` [I, J].
+    """
+
+    def __init__(self, first: _Rows, second: _Rows, i: slice, j: slice) -> None:
+        self._first, self._second, self._i, self._j = first, second, i, j
+        self._sums = first.norms[i, None] + second.norms[None, j]
+        self.squares = torch.addmm(self._sums, first.centred[i], second.centred[j].T, alpha=-2)
+        self._relative = _relative_margin(first.rows.shape[1])
+
+    @property
+    def margin(self) -> torch.Tensor:
+        return self._sums * self._relative
+
+    def closer_than(self, radii: torch.Tensor) -> torch.Tensor:
+        """Bool [I, J]: distance < radius, for exact radii [I, 1] or [1, J]."""
+        bounds = radii.double().square().float()
+        margin = self.margin.add_(bounds * 4 * torch.finfo(torch.float32).eps)
+        surely = self.squares < bounds - margin
+        doubtful = (self.squares <= bounds + margin).logical_xor_(surely)
+        count = int(doubtful.sum())
+        if count > _DOUBTFUL * doubtful.numel():
+            return _exact_block(self._first.rows[self._i], self._second.rows[self._j]) < radii
+        if count:
+            rows, columns = doubtful.nonzero(as_tuple=True)
+            limits = radii.expand_as(surely)[rows, columns]
+            exact = _exact(self._first.rows, self._second.rows, rows + self._i.start, columns + self._j.start)
+            surely[rows, columns] = exact < limits
+        return surely
+
+
+def _relative_margin(size: int) -> float:
+    """Of |x|^2 + |y|^2: the bound of the rounding of |x|^2 + |y|^2 - 2 x y in float32, in any order of additions."""
+    return (2 * size + 16) * torch.finfo(torch.float32).eps / 2
+
+
+def _radii(rows: _Rows, k: int) -> torch.Tensor:
+    """Exact distance of every row to its k-th neighbour: [N]."""
+    count = len(rows.rows)
+    wanted = min(k + _SPARE, count - 1)
+    squares = torch.full((count, wanted), torch.inf)
+    found = torch.zeros(count, wanted, dtype=torch.int64)
+    blocks = list(_blocks(count))
+    for place, i in enumerate(blocks):
+        for j in blocks[place:]:
+            block = _Block(rows, rows, i, j).squares
+            if i == j:
+                block.fill_diagonal_(torch.inf)
+            else:
+                _merge(squares, found, j, block.T, i.start)
+            _merge(squares, found, i, block, j.start)
+    return _settle(rows, k, squares, found)
+
+
+def _merge(squares: torch.Tensor, found: torch.Tensor, rows: slice, block: torch.Tensor, start: int) -> None:
+    """Keep the smallest of what is known of `rows` and of a block whose columns begin at `start`."""
+    wanted = squares.shape[1]
+    least, columns = block.topk(min(wanted, block.shape[1]), dim=1, largest=False)
+    both = torch.cat([squares[rows], least], dim=1)
+    squares[rows], order = both.topk(wanted, dim=1, largest=False)
+    found[rows] = torch.cat([found[rows], columns + start], dim=1).gather(1, order)
+
+
+def _settle(rows: _Rows, k: int, squares: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+    """Exact k-th smallest distances, from candidates in ascending order whose squares are wrong by a margin."""
+    relative = _relative_margin(rows.rows.shape[1])
+    high = (squares + (rows.norms[:, None] + rows.norms[found]) * relative)[:, :k].amax(dim=1)
+    # Whatever lies within a square of `high` has a norm of at most 2 (norm + high), and so a margin of at most this.
+    margin = (3 * rows.norms + 2 * high) * relative
+    low = squares[:, k - 1] - margin
+    certain = squares + margin[:, None] < low[:, None]
+    doubtful = (squares - margin[:, None] <= high[:, None]) & ~certain
+    exact = torch.full(squares.shape, torch.inf, dtype=rows.rows.dtype)
+    exact[certain] = -1
+    line, column = doubtful.nonzero(as_tuple=True)
+    exact[line, column] = _exact(rows.rows, rows.rows, line, found[line, column])
+    radii = exact.sort(dim=1).values[:, k - 1].clone()
+    if squares.shape[1] < len(rows.rows) - 1:
+        # Nearer samples could be missing from the candidates where the last of them is not beyond doubt.
+        unsettled = (squares[:, -1] <= radii.float().square() + 2 * margin) & (radii > 0)
+        for part in unsettled.nonzero()[:, 0].split(_BLOCK // 8):
+            distances = _exact_block(rows.rows[part], rows.rows)
+            radii[part] = distances.kthvalue(k + 1, dim=1).values
+    return radii
+
+
+def _exact(first: torch.Tensor, second: torch.Tensor, i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
+    """Distances of the pairs (first[i], second[j]): [P], of the features' type."""
+    parts = [
+        torch.linalg.vector_norm(first[a].double() - second[b].double(), dim=1)
+        for a, b in zip(i.split(_PAIRS), j.split(_PAIRS), strict=True)
+    ]
+    return torch.cat(parts).to(first.dtype)
+
+
+def _exact_block(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    # Without matrix products, in which equal rows are not at distance 0.
+    exact = torch.cdist(first.double(), second.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    return exact.to(first.dtype)
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK))
