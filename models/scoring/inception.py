@@ -16,8 +16,10 @@ FAMILY: Final = "an Inception-v3 network"
 """As models/registry.py calls it."""
 NAME: Final = "Inception-v3 (FID)"
 SIDE: Final = 299
-VALUES_PER_IMAGE: Final = 64 * 147 * 147 * 2 + 3 * SIDE * SIDE
-"""float32 values alive at once, where they are most: the third convolution before and after its batch norm."""
+VALUES_PER_IMAGE: Final = (32 + 64 + 64) * 147 * 147 + 2 * 3 * SIDE * SIDE
+"""float32 values alive at once, where they are most: the third convolution's input and output, and its batch norm's."""
+LAYOUT: Final = torch.channels_last
+"""Of pixels in memory: the network takes 0.6 of the time on a CPU, and 8-bit images lie so already."""
 COUNTERS: Final = ".num_batches_tracked"
 """Ending of what training kept in batch norms; some copies of the file have them, some have not."""
 
@@ -41,7 +43,7 @@ class InceptionExtractor(Extractor):
 
     def extract(self, prepared: torch.Tensor, taps: Sequence[str]) -> Answers:
         (network,) = self.modules
-        pixels = prepared.to(network.fc.weight.device).to(torch.float32, memory_format=torch.contiguous_format)
+        pixels = prepared.to(network.fc.weight.device).to(torch.float32, memory_format=LAYOUT)
         found = network(scale(pixels, self.source.resize), taps)
         log_probabilities = found["logits"].log_softmax(dim=1)
         return Answers(tuple(found[tap].cpu() for tap in taps), log_probabilities.cpu())
@@ -67,7 +69,7 @@ def load_inception(tensors: Mapping[str, torch.Tensor], name: str) -> Inception:
     found = {**{key: torch.tensor(0) for key in expected if key.endswith(COUNTERS)}, **tensors}
     check_fit(expected, found, name, "the Inception-v3 of FID, as pytorch-fid publishes it")
     network.to_empty(device="cpu").load_state_dict(found)
-    return network.eval().requires_grad_(False)
+    return network.to(memory_format=LAYOUT).eval().requires_grad_(False)
 
 
 def _weights(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
