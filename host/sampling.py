@@ -1,15 +1,14 @@
 """What ComfyUI's samplers do with its MODEL, CONDITIONING and VAE, as plain functions of noise and seeds."""
 
-import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from .identity import PREFIX, digest, parts
 from .slots import OnStep
 
 BATCHED = frozenset(
@@ -25,8 +24,6 @@ at a time."""
 
 PREVIEWS = 10
 """Of one run of a sampler."""
-PREFIX = 16
-"""Values of each weight that tell it from another's: fine-tuning changes some of so many."""
 SEEDS = 2**64 - 1
 """Step noise takes seeds below this; on the CPU ComfyUI adds 1 to them."""
 
@@ -86,7 +83,7 @@ def checkpoint_sampler(
     # Quantized weights cannot be looked at under the inference mode of a prompt.
     with torch.inference_mode(False), torch.no_grad():
         weights = ({**model.model.state_dict(), **original}, model.patches, vae.first_stage_model.state_dict())
-        identity = _digest(_parts(weights, PREFIX), _parts((positive, negative, sampler_name, scheduler)))
+        identity = digest(parts(weights, PREFIX), parts((positive, negative, sampler_name, scheduler)))
     return CheckpointSampler(
         denoise=partial(_denoise, model, positive, negative, sampler_name, scheduler),
         decode=partial(_decode, vae),
@@ -171,30 +168,3 @@ def _memory_bytes(model: Any, vae: Any, shape: tuple[int, ...], batched: bool, b
     # Positive and negative conditioning may run together.
     sampling = model.memory_required([2 * (batch_size if batched else 1), *shape])
     return int(max(sampling, vae.memory_used_decode((batch_size, *shape), vae.vae_dtype)))
-
-
-def _digest(*values: Iterator[bytes]) -> str:
-    digest = hashlib.sha256()
-    for part in chain(*values):
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def _parts(value: Any, prefix: int | None = None) -> Iterator[bytes]:
-    """What tells a value from another: all texts and numbers in it, and of each tensor its shape and first values."""
-    if isinstance(value, torch.Tensor):
-        yield f"{tuple(value.shape)}".encode()
-        yield value.detach().flatten()[:prefix].to("cpu", torch.float32).numpy().tobytes()
-    elif isinstance(value, Mapping):
-        for key in sorted(value, key=str):
-            yield f"{key}=".encode()
-            yield from _parts(value[key], prefix)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _parts(item, prefix)
-    elif isinstance(value, (str, int, float)) or value is None:
-        yield f"{value!r};".encode()
-    else:
-        # Such as a low-rank adapter, or a control net.
-        yield type(value).__name__.encode()
-        yield from _parts(getattr(value, "weights", None), prefix)

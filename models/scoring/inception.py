@@ -25,11 +25,11 @@ COUNTERS: Final = ".num_batches_tracked"
 
 
 class InceptionExtractor(Extractor):
-    """FID's 2048 features and the logits without bias; on demand those of sFID and Compound FID."""
+    """FID's 2048 features and the logits without bias; on demand those of sFID and of more depths."""
 
     main = "2048"
     spatial = "spatial"
-    depths = ("64", "192", "768", "2048")
+    depths = ("64", "192", "2048")
     classes = CLASSES
 
     def __init__(self, network: Inception, resize: str) -> None:

@@ -43,7 +43,7 @@ def test_what_it_says_of_itself(extractor):
     assert extractor.source.resize == "TF1"
     assert extractor.classes == 1008
     assert chosen_taps(extractor) == ("2048",)
-    assert chosen_taps(extractor, sfid=True, compound_fid=True) == ("2048", "spatial", "64", "192", "768")
+    assert chosen_taps(extractor, sfid=True, compound_fid=True) == ("2048", "spatial", "64", "192")
     assert variant(extractor, "clean").source == replace(extractor.source, resize="clean")
 
 
