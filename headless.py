@@ -5,7 +5,8 @@
 
 Progress goes to stderr, and one JSON object to stdout: {"outputs": {node id: {"title", "images", "text", ...}},
 "seconds"}, for convert {"converted": {"file", "tensors", "bytes", "notes"}, "seconds"}, or {"error": {...}}.
-Exit code 0: done; 1: a node, or the conversion, failed; 2: the call or the graph is invalid; 130: stopped.
+Exit code 0: done; 1: a node, or the conversion, failed; 2: the call or the graph is invalid; 3: a score missed its
+threshold (Score Gate); 130: stopped.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent
-DONE, NODE_FAILED, INVALID, STOPPED = 0, 1, 2, 130
+DONE, NODE_FAILED, INVALID, SCORE_MISSED, STOPPED = 0, 1, 2, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="headless.py", description="Run a saved workflow without a page.")
+    parser = argparse.ArgumentParser(
+        prog="headless.py",
+        description="Run a saved workflow without a page.",
+        epilog="Exit code 0: done; 1: a node failed; 2: the call or the workflow is invalid; 3: a score missed the "
+        "threshold of a Score Gate; 130: stopped.",
+    )
     parser.add_argument("workflow", type=Path, metavar="WORKFLOW.json", help="saved by the page, or its API export")
     parser.add_argument(
         "--set",
@@ -132,10 +138,11 @@ def _run_workflow(
     except problems.InvalidGraph as error:
         return INVALID, _complain(str(error), problems=[vars(problem) for problem in error.problems])
     except problems.NodeFailed as error:
-        if error.__cause__:
+        missed = error.kind == _part("models.errors").ScoreMissed.__name__
+        if error.__cause__ and not missed:
             traceback.print_exception(error.__cause__)
         _complain(str(error))
-        return NODE_FAILED, {"error": {**vars(error.problem), "inputs": error.inputs}}
+        return SCORE_MISSED if missed else NODE_FAILED, {"error": {**vars(error.problem), "inputs": error.inputs}}
     except KeyboardInterrupt:
         return STOPPED, _complain("Stopped by the user.")
     return DONE, {"outputs": _outputs(graph, shown)}

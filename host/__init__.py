@@ -20,6 +20,7 @@ compute_device = _host.compute_device
 compute_dtype = _host.compute_dtype
 halving = _host.halving
 hold = _host.hold
+image_tower = _host.image_tower
 input_folder = _host.input_folder
 intermediate = _host.intermediate
 interrupt = _host.interrupt
@@ -33,6 +34,7 @@ progress = _host.progress
 sampler_names = _host.sampler_names
 scheduler_names = _host.scheduler_names
 temp_folder = _host.temp_folder
+text_tower = _host.text_tower
 without_inference_mode = _host.without_inference_mode
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "compute_dtype",
     "halving",
     "hold",
+    "image_tower",
     "input_folder",
     "intermediate",
     "interrupt",
@@ -57,5 +60,6 @@ __all__ = [
     "sampler_names",
     "scheduler_names",
     "temp_folder",
+    "text_tower",
     "without_inference_mode",
 ]

@@ -14,7 +14,7 @@ from comfy.model_patcher import ModelPatcher
 from PIL import Image
 from torch import nn
 
-from . import listing, sampling
+from . import clip, listing, sampling
 from .batches import halve
 from .slots import Handle, OnStep, Slot
 
@@ -117,6 +117,8 @@ def without_inference_mode() -> torch.inference_mode:
 checkpoint_sampler = sampling.checkpoint_sampler
 sampler_names = sampling.sampler_names
 scheduler_names = sampling.scheduler_names
+image_tower = clip.image_tower
+text_tower = clip.text_tower
 
 
 def model_files(key: str, extensions: Collection[str], folders: bool = False) -> list[str]:

@@ -61,7 +61,9 @@ async def _run(
         failure = events["execution_error"]
         print("".join(failure["traceback"]))
         inputs = {name: str(value)[:200] for name, value in failure["current_inputs"].items()}
-        raise NodeFailed(problem_at(graph, failure["node_id"], failure["exception_message"].strip()), inputs)
+        # The class with its module; for one of Python's own, the class alone.
+        kind = failure["exception_type"].rpartition(".")[2]
+        raise NodeFailed(problem_at(graph, failure["node_id"], failure["exception_message"].strip()), inputs, kind)
     return executor.history_result["outputs"]
 
 

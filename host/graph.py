@@ -91,7 +91,8 @@ class _Execution:
             raise
         except Exception as error:
             described = {name: _describe(inputs[name]) for name in (*node.values, *node.links)}
-            raise NodeFailed(node.problem(str(error) or type(error).__name__), described) from error
+            kind = type(error).__name__
+            raise NodeFailed(node.problem(str(error) or kind), described, kind) from error
         if shown:
             self.shown[node.id] = shown
         return outputs
@@ -101,7 +102,7 @@ class _Execution:
         outputs = self.outputs_of(source)
         if index >= len(outputs):
             message = f"returned {len(outputs)} outputs, but output {index} is wired."
-            raise NodeFailed(self.nodes[source].problem(message), {})
+            raise NodeFailed(self.nodes[source].problem(message), {}, "IndexError")
         return outputs[index]
 
     def _ask_for_lazy_inputs(self, node: CheckedNode, instance: Any, inputs: dict[str, Values]) -> None:

@@ -31,11 +31,12 @@ class InvalidGraph(Exception):
 
 
 class NodeFailed(Exception):
-    """A node raised an error while it ran; `inputs` tells, in words, what it was given."""
+    """A node raised an error while it ran; `inputs` tells, in words, what it was given, `kind` the error's class."""
 
-    def __init__(self, problem: Problem, inputs: Mapping[str, str]) -> None:
+    def __init__(self, problem: Problem, inputs: Mapping[str, str], kind: str) -> None:
         self.problem = problem
         self.inputs = dict(inputs)
+        self.kind = kind
         super().__init__(str(problem))
 
 

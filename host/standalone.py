@@ -133,6 +133,18 @@ def checkpoint_sampler(*arguments: Any) -> NoReturn:
     raise NotImplementedError("model: only ComfyUI samples its models; run this there, or by headless.py --comfyui.")
 
 
+def text_tower(*arguments: Any) -> NoReturn:
+    """Raises NotImplementedError: only ComfyUI loads a CLIP."""
+    raise NotImplementedError("clip: only ComfyUI runs its CLIP models; run this there, or by headless.py --comfyui.")
+
+
+def image_tower(*arguments: Any) -> NoReturn:
+    """Raises NotImplementedError: only ComfyUI loads a CLIP_VISION."""
+    raise NotImplementedError(
+        "clip_vision: only ComfyUI runs its CLIP models; run this there, or by headless.py --comfyui."
+    )
+
+
 def model_files(key: str, extensions: Collection[str], folders: bool = False) -> list[str]:
     """Entries of a model folder for a loader's list, with forward slashes; `folders` adds whole model folders."""
     roots = [model_folder(key)]

@@ -19,3 +19,7 @@ class MissingFile(TrilemmaError, FileNotFoundError):
 
 class CannotDo(TrilemmaError):
     """A request that is well formed but that this model or this host cannot serve."""
+
+
+class ScoreMissed(TrilemmaError):
+    """A score that misses the threshold set for it, or that could not be taken."""

@@ -141,6 +141,16 @@ def stitch(crops: Crops, pictures: torch.Tensor) -> Stitched:
     return Stitched(result, tuple(_seam(crops.images, result, region) for region in crops.regions))
 
 
+def pasted(crops: Crops) -> torch.Tensor:
+    """Share of repainted pictures in every pixel after a stitch: float32 [B, H, W], 0..1; 0 where nothing changes."""
+    kept = torch.ones(crops.images.shape[:3], device=crops.images.device)
+    for region in crops.regions:
+        tall, wide = region.mask.shape
+        place = kept[region.frame, region.mask_y : region.mask_y + tall, region.mask_x : region.mask_x + wide]
+        place *= 1 - region.mask.to(kept.device)
+    return 1 - kept
+
+
 def _hole_of(group: Sequence[SegmentedObject], hole: HoleShape) -> Hole:
     masks = [item.mask for item in group]
     left, top = min(mask.x for mask in masks), min(mask.y for mask in masks)

@@ -1,8 +1,22 @@
 """Gathers the node classes of every menu file into the mappings that ComfyUI reads."""
 
-from . import detect, extract, features, files, generate, grids, inpaint, latents, masks, options, segment, sources
+from . import (
+    compare,
+    detect,
+    extract,
+    features,
+    files,
+    generate,
+    grids,
+    inpaint,
+    latents,
+    masks,
+    options,
+    segment,
+    sources,
+)
 
-FILES = (files, detect, segment, masks, inpaint, generate, options, latents, grids, sources, extract, features)
+FILES = (files, detect, segment, masks, inpaint, generate, options, latents, grids, sources, extract, features, compare)
 
 NODE_CLASS_MAPPINGS = {name: node for file in FILES for name, node in file.NODES.items()}
 NODE_DISPLAY_NAME_MAPPINGS = {name: node.DISPLAY_NAME for name, node in NODE_CLASS_MAPPINGS.items()}

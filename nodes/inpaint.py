@@ -129,12 +129,13 @@ class StitchObjects:
         "masks, and an alpha channel, stays bit for bit as it was."
     )
     SEARCH_ALIASES = ["crop and stitch", "inpaint stitch", "paste back", "uncrop"]
-    RETURN_TYPES = ("IMAGE", "FLOAT", "STRING")
-    RETURN_NAMES = ("image", "seam_score", "report")
+    RETURN_TYPES = ("IMAGE", "FLOAT", "STRING", "MASK")
+    RETURN_NAMES = ("image", "seam_score", "report", "mask")
     OUTPUT_TOOLTIPS = (
         "The images with the repainted pictures in them.",
         "How visible the edges of the pastes are: mean step in colour, 0 none, 1 black to white.",
         "The seam score of each picture, for Preview as Text.",
+        "How much of each pixel is repainted; 0 where nothing has changed. For Score Edit.",
     )
     FUNCTION = "run"
 
@@ -147,7 +148,7 @@ class StitchObjects:
             },
         }
 
-    def run(self, crops: Crops, image: torch.Tensor) -> tuple[torch.Tensor, float, str]:
+    def run(self, crops: Crops, image: torch.Tensor) -> tuple[torch.Tensor, float, str, torch.Tensor]:
         stitched = regions.stitch(crops, image)
         mean = sum(stitched.seams) / max(len(stitched.seams), 1)
         lines = [
@@ -155,7 +156,7 @@ class StitchObjects:
             for index, (region, seam) in enumerate(zip(crops.regions, stitched.seams, strict=True))
         ]
         report = "\n".join(lines) or "Nothing was cut, so nothing is pasted: the images pass through."
-        return (host.intermediate(stitched.images), mean, report)
+        return (host.intermediate(stitched.images), mean, report, host.intermediate(regions.pasted(crops)))
 
 
 class LoadInpainter(ModelLoader):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from trilemma.models.errors import BadInput
 from trilemma.models.packed import pack
-from trilemma.models.regions import Cropped, crop, holes_of_masks, holes_of_objects, stitch
+from trilemma.models.regions import Cropped, crop, holes_of_masks, holes_of_objects, pasted, stitch
 from trilemma.models.values import Objects, SegmentedObject
 
 SIZES = [(1, 1), (7, 13), (64, 64), (97, 130), (256, 40)]
@@ -108,6 +108,20 @@ def test_later_crops_lie_on_top():
     result = stitch(cut.crops, torch.stack([torch.zeros(16, 16, 3), torch.ones(16, 16, 3)])).images[0]
     assert torch.allclose(result[second], torch.ones(3), atol=1e-6)
     assert bool((result[first & ~second] == 0).all())
+
+
+def test_the_share_of_repainted_pictures_tells_what_a_stitch_gives():
+    """White pasted on black shows the weights, where pastes overlap too."""
+    first, second = rectangle(40, 40, 5, 5, 25, 25), rectangle(40, 40, 15, 15, 35, 35)
+    objects = objects_of((1, first), (1, second), frames=2, height=40, width=40)
+    images = torch.zeros(2, 40, 40, 3)
+    cut = crop(images, holes_of_objects(objects, images), size=16, grow=1, soften=3)
+    result = stitch(cut.crops, torch.ones_like(cut.images)).images
+    share = pasted(cut.crops)
+    assert share.shape == (2, 40, 40)
+    assert not bool(share[0].any())
+    assert torch.allclose(share, result[..., 0], atol=1e-6)
+    assert torch.equal(share > 0, (result > 0).all(dim=-1))
 
 
 def test_one_crop_per_object_or_per_image():

@@ -91,7 +91,7 @@ def test_a_loaded_model_can_serve_gradients(inpainter):
 def test_objects_are_repainted_and_stitched(inpainter):
     image = scene()
     kept = image.clone()
-    result, seam, report, pictures, masks, crops, painted = edit(inpainter, image, objects=two_objects())
+    result, seam, report, pasted, pictures, masks, crops, painted = edit(inpainter, image, objects=two_objects())
     assert pictures.shape == painted.shape == (2, 64, 64, 3)
     assert masks.shape == (2, 64, 64)
     assert result.shape == image.shape
@@ -100,6 +100,8 @@ def test_objects_are_repainted_and_stitched(inpainter):
     assert [region.frame for region in crops.regions] == [0, 1]
     changed = (result != kept).any(dim=-1)
     assert changed[0, 10:22, 10:20].float().mean() > 0.9
+    assert not bool(changed[pasted == 0].any())
+    assert pasted.shape == (2, 60, 80) and pasted[0, 10:22, 10:20].min() == 1
     assert not bool(changed[0, :2].any())
     assert 0 < seam < 1
     assert report.startswith("picture 0, image 0: seam ")
@@ -108,10 +110,11 @@ def test_objects_are_repainted_and_stitched(inpainter):
 def test_nothing_to_repaint_gives_the_images_back(inpainter):
     image = scene()
     for source in ({"objects": Objects((), 2, 60, 80)}, {"mask": torch.zeros(1, 64, 64)}):
-        result, seam, report, pictures, *_ = edit(inpainter, image, **source)
+        result, seam, report, pasted, pictures, *_ = edit(inpainter, image, **source)
         assert torch.equal(result, image)
         assert pictures.shape == (1, 64, 64, 3)
         assert seam == 0
+        assert not bool(pasted.any())
         assert "pass through" in report
 
 

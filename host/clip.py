@@ -1,0 +1,117 @@
+"""What ComfyUI's CLIP and CLIP_VISION make of prompts and images, as plain functions, and where they came from."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import comfy.utils
+import folder_paths
+import torch
+
+TEXT_FOLDERS = ("text_encoders", "checkpoints")
+IMAGE_FOLDERS = ("clip_vision", "checkpoints")
+TEXT_NAMES = ("text_projection", "text_projection.weight")
+IMAGE_NAMES = ("visual_projection.weight", "visual.proj")
+
+
+class Tower(NamedTuple):
+    """One half of a CLIP.
+
+    embed: a prompt -> [1, D], or images [N, H, W, C], 0..1 -> [N, D]; float32, CPU. ComfyUI places the network.
+    projection: the weight [D, width] of the layer into the common space; None where the model has none.
+    files: names of what it was loaded from, empty where ComfyUI does not tell. in_files: one of them has such a layer.
+    """
+
+    embed: Callable[[Any], torch.Tensor]
+    projection: torch.Tensor | None
+    files: tuple[str, ...]
+    in_files: bool
+
+
+def text_tower(clip: Any, graph: Any = None, node_id: str | None = None) -> Tower:
+    """A CLIP. graph, node_id: the hidden DYNPROMPT and UNIQUE_ID of the node whose input `clip` it is."""
+
+    def embed(prompt: str) -> torch.Tensor:
+        _, pooled = clip.encode_from_tokens(clip.tokenize(prompt), return_pooled=True)
+        return pooled.float().cpu()
+
+    projection = _text_projection(clip)
+    return _tower(embed, projection, TEXT_NAMES, _reloaded(clip) or _loaded(graph, node_id, "clip", TEXT_FOLDERS))
+
+
+def image_tower(clip_vision: Any, graph: Any = None, node_id: str | None = None) -> Tower:
+    """A CLIP_VISION; the same of the input `clip_vision`. Images are cropped to a square in the middle."""
+
+    def embed(images: torch.Tensor) -> torch.Tensor:
+        return clip_vision.encode_image(images, crop=True)["image_embeds"].float().cpu()
+
+    # Where a vision model has none (DINOv2, SigLIP), this is a plain function or missing.
+    projection = getattr(getattr(clip_vision.model, "visual_projection", None), "weight", None)
+    return _tower(embed, projection, IMAGE_NAMES, _loaded(graph, node_id, "clip_vision", IMAGE_FOLDERS))
+
+
+def _text_projection(clip: Any) -> torch.Tensor | None:
+    """Of the network whose pooled output, projected, is what a prompt becomes; None if there is no such network."""
+    size = _pooled_size(clip)
+    for encoder in clip.cond_stage_model.modules():
+        projection = getattr(getattr(encoder, "transformer", None), "text_projection", None)
+        weight = getattr(projection, "weight", None)
+        if weight is not None and len(weight) == size and getattr(encoder, "return_projected_pooled", False):
+            return weight
+    return None
+
+
+def _pooled_size(clip: Any) -> int | None:
+    _, pooled = clip.encode_from_tokens(clip.tokenize(""), return_pooled=True)
+    return None if pooled is None else pooled.shape[-1]
+
+
+def _tower(
+    embed: Callable[[Any], torch.Tensor], projection: torch.Tensor | None, names: tuple[str, ...], paths: list[Path]
+) -> Tower:
+    if projection is None:
+        return Tower(embed, None, tuple(path.name for path in paths), False)
+    # A projection may be stored transposed.
+    shapes = {tuple(projection.shape), tuple(projection.shape)[::-1]}
+    in_files = any(name.endswith(names) and shape in shapes for path in paths for name, shape in _shapes(path))
+    # Quantized weights cannot be looked at under the inference mode of a prompt.
+    with torch.inference_mode(False), torch.no_grad():
+        weight = projection.detach().to("cpu", torch.float32, copy=True)
+    return Tower(embed, weight, tuple(path.name for path in paths), in_files)
+
+
+def _shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names and shapes of the tensors of a file."""
+    if path.suffix.lower() in (".safetensors", ".sft"):
+        from safetensors import safe_open
+
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 (not a mapping)
+                yield name, tuple(file.get_slice(name).get_shape())
+    else:
+        for name, value in comfy.utils.load_torch_file(str(path), safe_load=True).items():
+            yield name, tuple(getattr(value, "shape", ()))
+
+
+def _reloaded(clip: Any) -> list[Path]:
+    """The files that ComfyUI would load this CLIP from again; it remembers them since 0.28."""
+    recipe = getattr(clip.patcher, "cached_patcher_init", None)
+    first = recipe[1][0] if recipe and recipe[1] else []
+    return [Path(path) for path in ([first] if isinstance(first, (str, Path)) else first) if Path(path).is_file()]
+
+
+def _loaded(graph: Any, node_id: str | None, name: str, folders: tuple[str, ...]) -> list[Path]:
+    """The model files that are named above the input `name` of a node."""
+    if graph is None or node_id is None:
+        return []
+    found: list[Path] = []
+    waiting, seen = [graph.get_node(node_id)["inputs"].get(name)], set()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list) and len(value) == 2 and str(value[0]) not in seen:
+            seen.add(str(value[0]))
+            waiting += graph.get_node(str(value[0]))["inputs"].values()
+        elif isinstance(value, str):
+            paths = (folder_paths.get_full_path(folder, value) for folder in folders)
+            found += [Path(path) for path in paths if path]
+    return found
