@@ -12,7 +12,8 @@ from ..generators.records import Record
 from ..images import check_images
 from .extraction import Named
 from .extractors import eight_bit
-from .keys import name_by_content, name_by_record
+from .features import SPLITS
+from .keys import hash_keys, name_by_content, name_by_record
 
 TOGETHER: Final = 16
 """Images that become eight bits at once: the copies on the way would be as large as the batch."""
@@ -23,7 +24,7 @@ def of_batch(images: torch.Tensor, records: Sequence[Record] | None = None) -> l
 
     records: one per image, as Sample Images gives them. A sample is then called by how it was drawn, and its place is
     its seed, so that runs which follow each other make one set. Without them it is called by its pixels, and its place
-    is that in the batch.
+    is that in the batch, counted from a number that the first image decides: many small batches fill every split.
 
     Raises:
         BadInput: no images, values that are not finite, or a record without a seed.
@@ -31,7 +32,9 @@ def of_batch(images: torch.Tensor, records: Sequence[Record] | None = None) -> l
     batch = check_images(images, "images")
     pixels = torch.cat([eight_bit(part) for part in batch.split(TOGETHER)])
     if records is None:
-        names, indices = name_by_content(pixels), list(range(len(pixels)))
+        names = name_by_content(pixels)
+        begun = int(hash_keys(names[:1])) % SPLITS
+        indices = list(range(begun, begun + len(names)))
     else:
         names, indices = [name_by_record(record) for record in records], [_seed(record) for record in records]
     return [Named(*sample) for sample in zip(names, indices, pixels, strict=True)]

@@ -124,6 +124,13 @@ def test_equal_images_of_other_seeds_are_samples_of_their_own():
         taken(batch, records=json.dumps([{"seed": 1, "index": index} for index in range(3)]))
 
 
+def test_the_splits_of_a_batch_are_even_and_many_small_batches_fill_all():
+    assert taken(images(25)).classes.counts.sort().values.tolist() == [2] * 5 + [3] * 5
+    parts = [taken(images(2, seed)) for seed in range(12)]
+    merged = Merge().run("", **{f"features_{number}": part for number, part in enumerate(parts, 1)})["result"][0]
+    assert merged.classes.counts.min() > 0
+
+
 @pytest.mark.parametrize(
     ("records", "message"),
     [("[{}]", "records: 1 records for 2 images"), ("[{}, {}]", "expected a seed in every record, found None")],
