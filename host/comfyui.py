@@ -14,7 +14,7 @@ from comfy.model_patcher import ModelPatcher
 from PIL import Image
 from torch import nn
 
-from . import clip, listing, sampling
+from . import clip, listing, sampling, vision
 from .batches import halve
 from .slots import Handle, OnStep, Slot
 
@@ -117,6 +117,7 @@ def without_inference_mode() -> torch.inference_mode:
 checkpoint_sampler = sampling.checkpoint_sampler
 sampler_names = sampling.sampler_names
 scheduler_names = sampling.scheduler_names
+vision_encoder = vision.vision_encoder
 image_tower = clip.image_tower
 text_tower = clip.text_tower
 

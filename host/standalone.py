@@ -145,6 +145,13 @@ def image_tower(*arguments: Any) -> NoReturn:
     )
 
 
+def vision_encoder(*arguments: Any) -> NoReturn:
+    """Raises NotImplementedError: only ComfyUI loads a CLIP_VISION."""
+    raise NotImplementedError(
+        "clip_vision: only ComfyUI runs its vision models; run this there, or by headless.py --comfyui."
+    )
+
+
 def model_files(key: str, extensions: Collection[str], folders: bool = False) -> list[str]:
     """Entries of a model folder for a loader's list, with forward slashes; `folders` adds whole model folders."""
     roots = [model_folder(key)]

@@ -6,7 +6,11 @@ from typing import Any
 
 from .. import host
 from ..models import catalog
+from ..models.errors import CannotDo
+from ..models.scoring.clip_score import check_projection
 from ..models.scoring.describing import describe
+from ..models.scoring.extractors import Source as ExtractorSource
+from ..models.scoring.host_extractor import HostExtractor
 from ..models.scoring.loading import load_extractor
 from ..models.scoring.resizes import RESIZES
 from .loading import ModelLoader, Source
@@ -66,6 +70,43 @@ class LoadFeatureExtractor(ModelLoader):
         return {"ui": {"text": [info]}, "result": (host.hold(extractor, extractor.modules), info)}
 
 
+class ExtractorFromCLIPVision:
+    DISPLAY_NAME = "Extractor from CLIP Vision"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Makes a vision model that ComfyUI has loaded (CLIP, DINOv2) a feature extractor: FID, KID, precision and "
+        "recall of its embeddings follow what people see more closely than Inception's."
+    )
+    SEARCH_ALIASES = ["clip vision", "dinov2", "fd dinov2", "cmmd", "clip fid", "image embeddings", "kid"]
+    RETURN_TYPES = ("TRILEMMA_EXTRACTOR", "STRING")
+    RETURN_NAMES = ("extractor", "info")
+    OUTPUT_TOOLTIPS = LoadFeatureExtractor.OUTPUT_TOOLTIPS
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "clip_vision": ("CLIP_VISION", {"tooltip": "From Load CLIP Vision: a CLIP or a DINOv2."}),
+                "resize": (list(RESIZES), {"default": "clean", "tooltip": RESIZE_TOOLTIP}),
+            },
+        }
+
+    def run(self, clip_vision: Any, resize: str) -> dict[str, Any]:
+        try:
+            encoder = host.vision_encoder(clip_vision)
+        except NotImplementedError as error:
+            raise CannotDo(str(error)) from error
+        if encoder.projection is not None:
+            check_projection(encoder.projection, "clip_vision", (), False)
+        source = ExtractorSource(encoder.name, encoder.identity, resize)
+        extractor = HostExtractor(source, encoder.side, encoder.size, encoder.encode, encoder.memory_bytes)
+        info = describe(extractor)
+        # The host places its own models.
+        return {"ui": {"text": [info]}, "result": (host.Handle(extractor, ()), info)}
+
+
 NODES = {
     "TrilemmaLoadFeatureExtractor": LoadFeatureExtractor,
+    "TrilemmaExtractorFromCLIPVision": ExtractorFromCLIPVision,
 }
