@@ -42,17 +42,17 @@ def append(path: Path, features: Features, overwrite: bool = False) -> Features:
 
     Raises:
         BadInput: the file has some of the samples already, or holds features that were taken in another way.
-        BadCheckpoint: see `load`.
+        BadCheckpoint: the file is broken, or not one of ours.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path):
         if path.exists() and not overwrite:
-            before = load(path)
+            before = load_stored(path).features
             repeated = int(torch.isin(features.keys, before.keys).sum())
             if repeated:
                 raise BadInput(
                     f"features: {repeated} of the {features.count} samples of {features.name} are in {path.name} "
-                    "already; add every sample once."
+                    "already; add every sample once, or switch overwrite on to begin anew."
                 )
             features = merge([before, features])
         save(path, features)
@@ -85,6 +85,8 @@ def load_stored(path: Path) -> Stored:
         MissingFile, BadCheckpoint: see `load`.
     """
     with npz.opened(path) as arrays:
+        if HEADER not in arrays.file.files:
+            raise BadCheckpoint(f"features: {path.name} was not written by this pack; choose another file.")
         header = json.loads(arrays.text(HEADER))
         if header["format"] != FORMAT:
             raise BadCheckpoint(

@@ -163,8 +163,12 @@ def test_files_of_pytorch_fid_are_read_and_written(tmp_path):
         assert sorted(file.files) == ["mu", "sigma"]
         assert file["mu"].dtype == file["sigma"].dtype == np.float64
         assert np.array_equal(file["mu"], rows.mean(axis=0))
-    save(tmp_path / "ours.npz", found)
+    with pytest.raises(BadCheckpoint, match=r"stats\.npz was not written by this pack"):
+        append(tmp_path / "stats.npz", found)
+    append(tmp_path / "ours.npz", found)
     assert_equal(load(tmp_path / "ours.npz"), found)
+    with pytest.raises(BadInput, match="stats has mean and covariance only"):
+        append(tmp_path / "ours.npz", features(0, 5))
 
 
 def test_mean_and_covariance_are_those_of_the_rows(tmp_path):
