@@ -286,9 +286,23 @@ def test_mask_loss_vanishes_on_the_mask_itself():
     assert float(wrong.min()) > 10
 
 
+def test_the_iou_loss_bounds_what_is_missing_of_the_iou():
+    torch.manual_seed(0)
+    wanted = torch.zeros(2, 3, 8, 8)
+    wanted[:, :, 2:6, 1:7] = 1
+    logits = 3 * torch.randn(2, 3, 8, 8)
+    missing = 1 - segmenter.overlap(logits > 0, wanted > 0)
+    assert bool((segmenter.iou_loss(logits, wanted) >= missing).all())
+    sure = 20 * wanted - 10
+    assert float(segmenter.iou_loss(sure, wanted).max()) == 0
+    shifted = sure.roll(1, dims=3)
+    assert torch.allclose(segmenter.iou_loss(shifted, wanted), 11 * (1 - segmenter.overlap(shifted > 0, wanted > 0)))
+
+
 def test_the_pack_reads_a_trained_segmenter(sprites, tmp_path):
     model = segmenter.build_model()
-    segmenter.fit(model, sprites, tmp_path / "runs", Schedule(steps=1, rate=1e-3, warmup=1))
+    brief = Schedule(steps=1, rate=1e-3, warmup=1)
+    segmenter.fit(model, sprites, tmp_path / "runs", brief, brief)
     segmenter.export(model, tmp_path / "model")
     loaded = sam.load_segmenter(tmp_path / "model")
     assert loaded.config.decoder_num_heads == segmenter.DECODER_HEADS

@@ -32,6 +32,7 @@ DECODER_HEADS = 4
 WINDOW = 7
 GLOBAL_BLOCKS = (2, 4)
 SCHEDULE = Schedule(steps=9000, rate=1e-3, betas=(0.9, 0.99))
+SHARPEN = Schedule(steps=1200, rate=4e-4, betas=(0.9, 0.99), warmup=50)
 IMAGES = 4
 PROMPTS = 4
 LEAST_AREA = 16.0
@@ -144,10 +145,13 @@ def _choose_pixel(rng: np.random.Generator, area: np.ndarray) -> np.ndarray:
     return np.array([columns[index] + 0.5, rows[index] + 0.5], np.float32)
 
 
-def segmentation_losses(trainee: Trainee, batch: list[Scene], prompts: list[Prompt]) -> Mapping[str, Tensor]:
+def segmentation_losses(
+    trainee: Trainee, batch: list[Scene], prompts: list[Prompt], sharpen: bool = False
+) -> Mapping[str, Tensor]:
     """The losses of the single mask, of the best of three masks at half weight, of the IoU head and the dense head.
 
-    Kirillov et al. 2023, section A: of ambiguous masks only the best one learns.
+    Kirillov et al. 2023, section A: of ambiguous masks only the best one learns. sharpen: masks learn by their IoU at
+    the size of the scene as well.
     """
     sam = trainee.sam
     images = np.stack([_shrink(scene.image) for scene in batch])
@@ -163,8 +167,10 @@ def segmentation_losses(trainee: Trainee, batch: list[Scene], prompts: list[Prom
     wanted = torch.cat([prompt.masks for prompt in prompts])[:, None]
     cells = F.interpolate(wanted, size=scores.shape[-2:], mode="bilinear", antialias=True)
     errors = mask_loss(scores, cells.expand_as(scores))
-    found = F.interpolate(scores.detach(), size=(SCENE, SCENE), mode="bilinear") > 0
-    quality_error = F.mse_loss(torch.cat(qualities), overlap(found, wanted > 0))
+    large = F.interpolate(scores, size=(SCENE, SCENE), mode="bilinear")
+    quality_error = F.mse_loss(torch.cat(qualities), overlap(large.detach() > 0, wanted > 0))
+    if sharpen:
+        errors = errors + iou_loss(large, wanted.expand_as(large))
     return {
         "single": errors[:, 0].mean(),
         "best": MULTIMASK_WEIGHT * errors[:, 1:].min(dim=1).values.mean(),
@@ -226,23 +232,34 @@ def mask_loss(logits: Tensor, wanted: Tensor) -> Tensor:
     return entropy / area.clamp(min=LEAST_AREA) + dice
 
 
+def iou_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    """[P, M]: the Lovász hinge (Berman et al. 2018), a convex bound of 1 - IoU, of float [P, M, H, W] logits."""
+    truth = wanted.flatten(2)
+    errors, order = (1 - logits.flatten(2) * (2 * truth - 1)).sort(dim=2, descending=True)
+    truth = truth.gather(2, order)
+    area = truth.sum(dim=2, keepdim=True)
+    jaccard = 1 - (area - truth.cumsum(dim=2)) / (area + (1 - truth).cumsum(dim=2))
+    steps = torch.diff(jaccard, dim=2, prepend=torch.zeros_like(area))
+    return (errors.clamp(min=0) * steps).sum(dim=2)
+
+
 def overlap(a: Tensor, b: Tensor) -> Tensor:
     """IoU of bool [..., H, W] masks, [...]; 0 where both are empty."""
     common = (a & b).sum(dim=(-2, -1))
     return common / (a | b).sum(dim=(-2, -1)).clamp(min=1)
 
 
-def fit(sam: "Sam", sprites: Sprites, runs: Path, schedule: Schedule = SCHEDULE) -> None:
-    """Train `sam` in place; a checkpoint in `runs` is resumed."""
-
+def fit(sam: "Sam", sprites: Sprites, runs: Path, schedule: Schedule = SCHEDULE, sharpen: Schedule = SHARPEN) -> None:
+    """Train `sam` in place, and once more for sharper outlines; checkpoints in `runs` are resumed."""
     trainee = Trainee(sam)
 
-    def losses_at(step: int) -> Mapping[str, Tensor]:
-        rng = np.random.default_rng([11, step])
+    def losses_at(step: int, stream: int, sharpen: bool) -> Mapping[str, Tensor]:
+        rng = np.random.default_rng([stream, step])
         batch = [draw_scene(rng, sprites) for _ in range(IMAGES)]
-        return segmentation_losses(trainee, batch, [draw_prompt(rng, scene) for scene in batch])
+        return segmentation_losses(trainee, batch, [draw_prompt(rng, scene) for scene in batch], sharpen)
 
-    train(trainee, losses_at, schedule, runs / "segmenter.pt")
+    train(trainee, partial(losses_at, stream=11, sharpen=False), schedule, runs / "segmenter.pt")
+    train(trainee, partial(losses_at, stream=12, sharpen=True), sharpen, runs / "segmenter_sharpened.pt")
 
 
 def export(sam: "Sam", folder: Path) -> None:
