@@ -7,6 +7,7 @@ from trilemma.models.scoring.extractors import Answers, Source
 from trilemma.models.scoring.features import Accumulator, gaussian_of, merge
 from trilemma.models.scoring.frechet import Gaussian, gaussian
 from trilemma.models.scoring.keys import hash_keys, name_by_content, ranks
+from trilemma.tests.peak_memory import peak_bytes
 
 SOURCE = Source("toy", "0123", "none")
 COUNT = 203
@@ -70,6 +71,16 @@ def test_merging_equals_one_pass(capacity):
     assert_same(merge([a, b, c]), whole)
     assert_same(merge([merge([c, a]), b]), whole)
     assert_same(merge([c, merge([b, a])]), whole)
+
+
+def test_memory_does_not_grow_with_the_number_of_samples():
+    def run(batches):
+        accumulator = Accumulator(SOURCE, {"deep": SIZE, "early": 2}, CLASSES, capacity=10)
+        for batch in range(batches):
+            keys = hash_keys(f"{batch} {i}" for i in range(COUNT))
+            accumulator.add(keys, torch.arange(COUNT), draw())
+
+    assert peak_bytes(lambda: run(30)) == peak_bytes(lambda: run(3))
 
 
 def test_the_rows_are_those_of_the_smallest_ranks():
