@@ -302,6 +302,13 @@ def test_archives_of_other_kinds(records, said, tmp_path):
         checkpoints.read(tmp_path / "x.pth")
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
+def test_a_program_is_named_as_such_though_its_code_is_compressed(tmp_path):
+    torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(tmp_path / "x.pt")
+    with pytest.raises(BadCheckpoint, match=r"x\.pt: it is a TorchScript program"):
+        checkpoints.read(tmp_path / "x.pt")
+
+
 @pytest.mark.parametrize(
     ("reference", "said"),
     [

@@ -107,14 +107,14 @@ def _archive(path: Path, data: np.ndarray, budget: Budget) -> Any:
             f"it begins as a zip archive, but has no whole list of its contents ({len(data)} bytes): it is cut short "
             "or damaged, download it again."
         ) from error
+    if any(name.rpartition("/")[2] == "constants.pkl" for name in entries):
+        raise BadCheckpoint("it is a TorchScript program, which is code; use the state dict that it was made from.")
     _check_entries(entries.values(), len(data))
     pickles = [name for name in entries if name.rpartition("/")[2] == "data.pkl"]
     if len(pickles) != 1:
         names = ", ".join(list(entries)[:3])
         raise BadCheckpoint(f"it is a zip archive, but no PyTorch checkpoint (it holds {names or 'nothing'}).")
     prefix = pickles[0].removesuffix("data.pkl")
-    if f"{prefix}constants.pkl" in entries:
-        raise BadCheckpoint("it is a TorchScript program, which is code; use the state dict that it was made from.")
 
     def record(name: str) -> memoryview:
         if name not in entries:
