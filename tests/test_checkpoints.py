@@ -280,7 +280,7 @@ def test_fingerprint_sees_a_replaced_file(tmp_path):
     assert (files.fingerprint(path), files.fingerprint(folder)) == second
 
 
-@pytest.mark.parametrize("kind", ["detector", "segmenter", "inpainter"])
+@pytest.mark.parametrize("kind", ["detector", "segmenter", "inpainter", "extractor"])
 def test_missing_file_says_where_from_and_where_to(kind, tmp_path):
     for file in catalog.PUBLISHED[kind]:
         message = str(catalog.missing_file(kind, f"sub/{file.name}", tmp_path))
