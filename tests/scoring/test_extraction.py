@@ -33,6 +33,19 @@ def named(count, sizes=((32, 32),)):
     return [Named(f"image {index}", index, values) for index, values in enumerate(pixels)]
 
 
+class _Wrapped:
+    """An extractor to change one thing of."""
+
+    def __init__(self, extractor):
+        self._extractor = extractor
+
+    def __getattr__(self, name):
+        return getattr(self._extractor, name)
+
+    def extract(self, prepared, taps):
+        return self._extractor.extract(prepared, taps)
+
+
 def features_of(batches):
     return torch.cat([batch.answers.taps[0] for batch in batches])
 
@@ -60,6 +73,21 @@ def test_images_of_several_sizes_share_a_batch(extractor):
     together = features_of(stream(extractor, images, TAPS, 8))
     alone = features_of(stream(extractor, images, TAPS, 1))
     assert (together - alone).abs().max() <= 1e-6 * together.abs().max()
+
+
+def test_images_are_read_while_the_network_works(extractor):
+    read = threading.Event()
+
+    class Waiting(_Wrapped):
+        def extract(self, prepared, taps):
+            assert read.wait(timeout=60)
+            return super().extract(prepared, taps)
+
+    def images():
+        yield from named(4)
+        read.set()
+
+    assert len(list(stream(Waiting(extractor), images(), TAPS, 2))) == 2
 
 
 def test_only_what_is_needed_soon_is_read(extractor):
@@ -112,21 +140,18 @@ def test_images_are_read_in_another_thread_under_the_callers_inference_mode(extr
     assert seen == [(False, True)] * 2 + [(False, False)] * 2
 
 
-class _Small:
-    """An extractor on a device for two images."""
+class _Small(_Wrapped):
+    """On a device for two images."""
 
     def __init__(self, extractor):
-        self._extractor = extractor
+        super().__init__(extractor)
         self.sizes = []
-
-    def __getattr__(self, name):
-        return getattr(self._extractor, name)
 
     def extract(self, prepared, taps):
         self.sizes.append(len(prepared))
         if len(prepared) > 2:
             raise torch.OutOfMemoryError("three are too many")
-        return self._extractor.extract(prepared, taps)
+        return super().extract(prepared, taps)
 
 
 def test_a_batch_that_does_not_fit_is_taken_in_parts_and_so_are_the_next(extractor):
