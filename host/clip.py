@@ -30,13 +30,13 @@ class Tower(NamedTuple):
 
 def text_tower(clip: Any, graph: Any = None, node_id: str | None = None) -> Tower:
     """A CLIP. graph, node_id: the hidden DYNPROMPT and UNIQUE_ID of the node whose input `clip` it is."""
+    project = _text_projection(clip)
 
     def embed(prompt: str) -> torch.Tensor:
-        _, pooled = clip.encode_from_tokens(clip.tokenize(prompt), return_pooled=True)
-        return pooled.float().cpu()
+        return project(_pooled(clip, prompt).to(clip.patcher.load_device)).float().cpu()
 
-    projection = _text_projection(clip)
-    return _tower(embed, projection, TEXT_NAMES, _reloaded(clip) or _loaded(graph, node_id, "clip", TEXT_FOLDERS))
+    paths = _reloaded(clip) or _loaded(graph, node_id, "clip", TEXT_FOLDERS)
+    return _tower(embed, None if project is None else project.weight, TEXT_NAMES, paths)
 
 
 def image_tower(clip_vision: Any, graph: Any = None, node_id: str | None = None) -> Tower:
@@ -50,20 +50,20 @@ def image_tower(clip_vision: Any, graph: Any = None, node_id: str | None = None)
     return _tower(embed, projection, IMAGE_NAMES, _loaded(graph, node_id, "clip_vision", IMAGE_FOLDERS))
 
 
-def _text_projection(clip: Any) -> torch.Tensor | None:
-    """Of the network whose pooled output, projected, is what a prompt becomes; None if there is no such network."""
-    size = _pooled_size(clip)
+def _text_projection(clip: Any) -> torch.nn.Linear | None:
+    """The last layer of the network whose pooled output this CLIP gives; None if that is no network of a CLIP."""
+    pooled = _pooled(clip, "")
     for encoder in clip.cond_stage_model.modules():
-        projection = getattr(getattr(encoder, "transformer", None), "text_projection", None)
-        weight = getattr(projection, "weight", None)
-        if weight is not None and len(weight) == size and getattr(encoder, "return_projected_pooled", False):
-            return weight
+        layer = getattr(getattr(encoder, "transformer", None), "text_projection", None)
+        if pooled is not None and isinstance(layer, torch.nn.Linear) and layer.in_features == pooled.shape[-1]:
+            return layer
     return None
 
 
-def _pooled_size(clip: Any) -> int | None:
-    _, pooled = clip.encode_from_tokens(clip.tokenize(""), return_pooled=True)
-    return None if pooled is None else pooled.shape[-1]
+def _pooled(clip: Any, prompt: str) -> torch.Tensor | None:
+    """[1, width], not yet projected: most of ComfyUI's encoders never are, since diffusion models want them so."""
+    _, pooled = clip.encode_from_tokens(clip.tokenize(prompt), return_pooled="unprojected")
+    return pooled
 
 
 def _tower(

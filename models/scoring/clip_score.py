@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Final
@@ -15,6 +16,9 @@ from .report import Score
 
 LARGEST: Final = 1000.0
 """No weight of a trained projection comes near; of memory that nobody has filled, many are beyond."""
+
+SHOWN: Final = 80
+"""Characters of a prompt in a report."""
 
 
 def read_prompts(text: str, count: int) -> list[str]:
@@ -106,7 +110,7 @@ def to_json(values: Sequence[float], prompts: Sequence[str]) -> str:
 def describe(values: Sequence[float], prompts: Sequence[str], untraced: Sequence[str] = ()) -> str:
     """One line per image, and the mean; untraced: inputs of which nobody knows the files."""
     lines = [
-        f"image {index}: CLIP score {value:.2f}, {prompt}"
+        f"image {index}: CLIP score {value:.2f}, {textwrap.shorten(prompt, SHOWN)}"
         for index, (value, prompt) in enumerate(zip(values, prompts, strict=True))
     ]
     if len(values) > 1:

@@ -1,0 +1,77 @@
+"""CLIP Score on ComfyUI's own CLIP and CLIP_VISION, with transformers' CLIPModel as the judge."""
+
+import json
+import os
+import subprocess
+
+import pytest
+from trilemma.tests.comfyui import server
+
+pytestmark = pytest.mark.host
+
+HERE = server.PACK / "tests" / "comfyui"
+MISSING = "has no projection into CLIP's common space"
+
+
+@pytest.fixture(scope="module")
+def clip(comfyui, tmp_path_factory):
+    """Answers of `clip_probes.py`, all asked in one process of ComfyUI: {probe: answer}."""
+    base = tmp_path_factory.mktemp("clip")
+    command = [server.comfyui_python(comfyui), str(HERE / "clip_probes.py"), str(comfyui), str(base)]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=600, env=dict(os.environ))
+    assert finished.returncode == 0, finished.stderr[-5000:]
+    return json.loads(finished.stdout.splitlines()[-1])
+
+
+def test_scores_are_those_of_transformers(clip):
+    answer = clip["parity"]
+    assert max(answer["expected"]) > 5
+    assert answer["found"] == pytest.approx(answer["expected"], abs=1e-3)
+    assert answer["mean"] == answer["value"] == pytest.approx(sum(answer["expected"]) / 4, abs=1e-3)
+    assert "mean: " in answer["report"] and "does not tell" in answer["report"]
+
+
+def test_scores_do_not_depend_on_the_batch(clip):
+    alone, together = clip["batches"]
+    assert alone == pytest.approx(together, abs=1e-4)
+
+
+def test_files_are_traced(clip):
+    assert clip["traced"] == [["whole.safetensors"], ["whole.safetensors"]]
+
+
+def test_what_cannot_be_traced_is_said(clip):
+    files, report = clip["untraced"]
+    assert files == []
+    assert "clip: the host does not tell its file" in report
+
+
+def test_a_file_without_its_text_projection_is_refused_whatever_lies_in_its_place(clip):
+    for name, said in zip(("lacking.safetensors", "lacking.pt"), clip["lacking_file"], strict=True):
+        assert f"clip: this model ({name}) {MISSING}" in said
+
+
+def test_a_host_that_remembers_files_needs_no_graph(clip):
+    remembers, said = clip["remembered_lacking"]
+    if not remembers:
+        pytest.skip("this ComfyUI does not remember which files a CLIP came from")
+    assert MISSING in said
+
+
+def test_a_file_without_its_visual_projection_is_refused(clip):
+    found, said = clip["lacking_vision_file"]
+    assert found == ["whole.safetensors"]
+    assert f"clip_vision: this model (lacking.safetensors) {MISSING}" in said
+    assert MISSING in clip["vision_without_projection"]
+
+
+def test_the_identity_is_no_projection(clip):
+    assert "is the identity" in clip["identity"]
+
+
+def test_a_text_encoder_that_is_no_clip_is_refused(clip):
+    assert MISSING in clip["no_clip"]
+
+
+def test_halves_of_different_sizes_are_refused(clip):
+    assert "prompts have 32 features and images 16" in clip["other_sizes"]
