@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -51,7 +52,7 @@ def inception_score_of_logits(logits: torch.Tensor, splits: int = 1) -> Inceptio
     check_finite("logits", logits)
     log_p = logits.double().log_softmax(dim=1)
     bounds = [i * len(logits) // splits for i in range(splits + 1)]
-    parts = [log_p[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    parts = [log_p[start:end] for start, end in pairwise(bounds)]
     return inception_score(
         torch.tensor([len(part) for part in parts]),
         torch.stack([part.exp().sum(dim=0) for part in parts]),

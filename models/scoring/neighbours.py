@@ -1,7 +1,8 @@
 """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020), by nearest neighbours.
 
-Every distance that decides is exact, in float64 and rounded to the features' type; float32 products, with a bound of
-their error, only tell which pairs are beyond doubt. So the values are those of package prdc.
+Every distance that decides is exact: its square is summed in float64, then rounded to the features' type, as package
+prdc does; the values are identical. Float32 products, with a bound of their error, only tell which pairs are beyond
+doubt.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ NEAREST: Final = 5
 _BLOCK: Final = 1024
 _SPARE: Final = 4
 """Candidates for the k-th neighbour beyond k."""
-_PAIRS: Final = 4096
+_PAIRS: Final = 128
 """Pairs whose exact distances are computed at once."""
+_TERMS: Final = 256
+"""Of a float32 product that are added up at once: the fewer, the smaller the bound of its error."""
 _DOUBTFUL: Final = 0.02
 """Share of a block's pairs from which the whole block is computed exactly."""
 
@@ -85,13 +88,13 @@ def neighbours(generated: torch.Tensor, reference: torch.Tensor, k: int = NEARES
         for j in _blocks(len(generated)):
             block = _Block(real, fake, i, j)
             inside = block.closer_than(reference_radii[i, None])
-            memberships[j] += inside.sum(dim=0)
+            memberships[j] += inside.sum(dim=0, dtype=torch.int32)
             covered[i] |= inside.any(dim=1)
             recalled[i] |= block.closer_than(generated_radii[None, j]).any(dim=1)
-            least, row = block.squares.min(dim=0)
-            better = least < best[j]
-            best[j] = torch.where(better, least, best[j])
-            nearest[j] = torch.where(better, row + i.start, nearest[j])
+            least = block.squares.amin(dim=0)
+            better = (least < best[j]).nonzero()[:, 0]
+            best[j.start + better] = least[better]
+            nearest[j.start + better] = block.squares[:, better].argmin(dim=0) + i.start
     distances = _exact(fake.rows, real.rows, torch.arange(len(generated)), nearest)
     return Neighbours(k, reference_radii, generated_radii, memberships, covered, recalled, nearest, distances)
 
@@ -106,32 +109,29 @@ class _Rows(NamedTuple):
     @classmethod
     def of(cls, rows: torch.Tensor, reference: torch.Tensor) -> _Rows:
         centred = (rows - reference.mean(dim=0)).float()
-        return cls(rows, centred, torch.linalg.vecdot(centred, centred))
+        norms = [part.double().square().sum(dim=1).float() for part in centred.split(_PAIRS)]
+        return cls(rows, centred, torch.cat(norms))
 
 
 class _Block:
     """Distances between rows i of one set and rows j of another.
 
-    squares: float32 [I, J], of the distances, wrong by at most `margin` [I, J].
+    squares: float32 [I, J], of the distances, wrong by at most `_relative_margin` times the sum of the two norms.
     """
 
     def __init__(self, first: _Rows, second: _Rows, i: slice, j: slice) -> None:
         self._first, self._second, self._i, self._j = first, second, i, j
         self._sums = first.norms[i, None] + second.norms[None, j]
-        self.squares = torch.addmm(self._sums, first.centred[i], second.centred[j].T, alpha=-2)
-        self._relative = _relative_margin(first.rows.shape[1])
-
-    @property
-    def margin(self) -> torch.Tensor:
-        return self._sums * self._relative
+        self.squares = self._sums - _products(first.centred[i], second.centred[j]).mul_(2)
 
     def closer_than(self, radii: torch.Tensor) -> torch.Tensor:
         """Bool [I, J]: distance < radius, for exact radii [I, 1] or [1, J]."""
         bounds = radii.double().square().float()
-        margin = self.margin.add_(bounds * 4 * torch.finfo(torch.float32).eps)
+        margin = self._sums * _relative_margin(self._first.rows.shape[1])
+        margin += bounds * 4 * torch.finfo(torch.float32).eps
         surely = self.squares < bounds - margin
         doubtful = (self.squares <= bounds + margin).logical_xor_(surely)
-        count = int(doubtful.sum())
+        count = int(doubtful.count_nonzero())
         if count > _DOUBTFUL * doubtful.numel():
             return _exact_block(self._first.rows[self._i], self._second.rows[self._j]) < radii
         if count:
@@ -142,9 +142,25 @@ class _Block:
         return surely
 
 
+def _products(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """x y^T in float32, `_TERMS` dimensions at a time."""
+    parts = zip(x.split(_TERMS, dim=1), y.split(_TERMS, dim=1), strict=True)
+    first, second = next(parts)
+    total = first @ second.T
+    product = torch.empty_like(total)
+    for first, second in parts:
+        total += torch.mm(first, second.T, out=product)
+    return total
+
+
 def _relative_margin(size: int) -> float:
-    """Of |x|^2 + |y|^2: the bound of the rounding of |x|^2 + |y|^2 - 2 x y in float32, in any order of additions."""
-    return (2 * size + 16) * torch.finfo(torch.float32).eps / 2
+    """Bound of the rounding of |x|^2 + |y|^2 - 2 x y, relative to |x|^2 + |y|^2 (Higham 2002, section 3.1).
+
+    n float32 products, added in whatever order, are off by n units of the last place of |x| |y| at most; here n is
+    the dimensions added at once, then the number of such parts. 16 more are for centring, norms and differences.
+    """
+    terms = min(size, _TERMS) + -(-size // _TERMS)
+    return (terms + 16) * torch.finfo(torch.float32).eps / 2
 
 
 def _radii(rows: _Rows, k: int) -> torch.Tensor:
@@ -199,17 +215,17 @@ def _settle(rows: _Rows, k: int, squares: torch.Tensor, found: torch.Tensor) -> 
 
 def _exact(first: torch.Tensor, second: torch.Tensor, i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
     """Distances of the pairs (first[i], second[j]): [P], of the features' type."""
-    parts = [
-        torch.linalg.vector_norm(first[a].double() - second[b].double(), dim=1)
-        for a, b in zip(i.split(_PAIRS), j.split(_PAIRS), strict=True)
-    ]
-    return torch.cat(parts).to(first.dtype)
+    parts = []
+    for a, b in zip(i.split(_PAIRS), j.split(_PAIRS), strict=True):
+        difference = first[a].double().sub_(second[b])
+        parts.append(torch.linalg.vecdot(difference, difference))
+    return torch.cat(parts).to(first.dtype).sqrt()
 
 
 def _exact_block(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     # Without matrix products, in which equal rows are not at distance 0.
     exact = torch.cdist(first.double(), second.double(), compute_mode="donot_use_mm_for_euclid_dist")
-    return exact.to(first.dtype)
+    return exact.square_().to(first.dtype).sqrt_()
 
 
 def _blocks(count: int) -> Iterator[slice]:

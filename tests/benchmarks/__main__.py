@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks` from the repository's root: times, as a Markdown table on standard output.
+"""`python -m tests.benchmarks` from the repository's root: times and peak memory as Markdown tables.
 
 Fails when a promised ratio is not reached.
 """
@@ -8,18 +8,24 @@ import sys
 import torch
 
 from .. import conftest  # noqa: F401 (imports the pack as `trilemma`)
-from . import masks, sampling
+from . import extraction, masks, sampling, scores
 
 
 def main() -> int:
     torch.set_num_threads(1)  # the references run on one
-    rows = [*masks.rows(), *sampling.rows()]
+    score_rows, memory_rows = scores.rows()
+    rows = [*masks.rows(), *sampling.rows(), *extraction.rows(), *score_rows]
     print("| what | reference, ms | ours, ms | times faster | promised |")
     print("|---|---|---|---|---|")
     for what, times, promised in rows:
         milliseconds = f"{1000 * times.reference:.0f} | {1000 * times.ours:.1f}"
         print(f"| {what} | {milliseconds} | {times.ratio:.3g} | {promised:.3g} |")
-    return int(any(times.ratio < promised for _, times, promised in rows))
+    print("\n| what | reference, MB | ours, MB | times less | promised |")
+    print("|---|---|---|---|---|")
+    for what, peaks, promised in memory_rows:
+        megabytes = f"{peaks.reference / 1e6:.0f} | {peaks.ours / 1e6:.1f}"
+        print(f"| {what} | {megabytes} | {peaks.ratio:.3g} | {promised:.3g} |")
+    return int(any(measured.ratio < promised for _, measured, promised in [*rows, *memory_rows]))
 
 
 if __name__ == "__main__":
