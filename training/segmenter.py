@@ -31,8 +31,8 @@ HEADS = 4
 DECODER_HEADS = 4
 WINDOW = 7
 GLOBAL_BLOCKS = (2, 4)
-SCHEDULE = Schedule(steps=9000, rate=1e-3, betas=(0.9, 0.99))
-SHARPEN = Schedule(steps=1200, rate=4e-4, betas=(0.9, 0.99), warmup=50)
+SCHEDULE = Schedule(steps=6600, rate=1e-3, betas=(0.9, 0.99), horizon=9000)
+SHARPEN = Schedule(steps=2400, rate=5e-4, betas=(0.9, 0.99), warmup=50)
 IMAGES = 4
 PROMPTS = 4
 LEAST_AREA = 16.0
