@@ -47,7 +47,7 @@ def compare_memory(few: int = FEW, many: int = MANY) -> Growth:
 
 def rows() -> list[tuple[str, Growth, float]]:
     """What is compared, the peaks, and the greatest ratio that is promised."""
-    return [(f"score {FEW:,} and {MANY:,} images, {STARTER}", compare_memory(), AT_MOST)]
+    return [(f"FID, KID and IS by the {STARTER}, peak resident memory", compare_memory(), AT_MOST)]
 
 
 def score(count: int) -> tuple[float, float, float]:
