@@ -37,6 +37,12 @@ SIGNATURES: Final = (
     ),
     ("a variational autoencoder", ("encoder.conv_in.weight", "decoder.conv_in.weight")),
     ("a CLIP text encoder", ("text_model.embeddings.token_embedding.weight",)),
+    ("a CLIP vision model, which Load CLIP Vision loads", ("vision_model.embeddings.class_embedding",)),
+    (
+        "a DINOv2 vision model, which Load CLIP Vision loads",
+        ("embeddings.cls_token", "encoder.layer.0.layer_scale1.lambda1"),
+    ),
+    ("an AlexNet or VGG, which LPIPS uses", ("features.0.weight", "classifier.6.weight")),
     ("an Inception-v3 network", ("Mixed_5b.branch1x1.conv.weight",)),
 )
 """Name of an architecture, and tensors that only it has together."""

@@ -117,7 +117,7 @@ def test_layouts_of_the_published_file(extractor, weights):
     assert identity({**weights, name: weights[name] + 1e-4}) != extractor.source.identity
 
 
-def test_files_that_are_others(tmp_path):
+def test_inceptions_that_are_others():
     published = {
         entry.name: torch.empty(entry.shape, device="meta") for entry in reference_kit.manifest("inception_fid")
     }
@@ -131,9 +131,24 @@ def test_files_that_are_others(tmp_path):
         load_inception(retrained, "a.pth")
     with pytest.raises(BadCheckpoint, match=r"1 missing, first fc\.bias"):
         load_inception({key: value for key, value in published.items() if key != "fc.bias"}, "a.pth")
-    sam = {"image_encoder.patch_embed.proj.weight": torch.zeros(1), "mask_decoder.iou_token.weight": torch.zeros(1)}
-    torch.save(sam, tmp_path / "file.pth")
-    with pytest.raises(BadCheckpoint, match=r"file.pth is a Segment Anything \(SAM\) segmenter, expected an Inception"):
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (
+            ("image_encoder.patch_embed.proj.weight", "mask_decoder.iou_token.weight"),
+            r"a Segment Anything \(SAM\) segm",
+        ),
+        (("vision_model.embeddings.class_embedding",), "a CLIP vision model, which Load CLIP Vision loads"),
+        (("features.0.weight", "classifier.6.weight"), "an AlexNet or VGG, which LPIPS uses"),
+    ],
+)
+def test_files_of_other_networks(names, said, tmp_path):
+    torch.save({name: torch.zeros(1) for name in names}, tmp_path / "file.pth")
+    with pytest.raises(
+        BadCheckpoint, match=rf"file\.pth is {said}.*, expected an Inception-v3 network, or a classifier"
+    ):
         load_extractor(tmp_path / "file.pth", "TF1")
 
 
