@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
 from ..errors import BadInput, CannotDo
 from . import noise
-from .base import Descriptor, Generator, Latents, OnStep, SampleRequest, quiet
+from .base import Descriptor, Generator, Latents, OnStep, Posterior, SampleRequest, quiet
 from .interpolation import spherical, straight
 from .options import OWN
 from .priors import STANDARD, Prior, standard_normal
@@ -28,6 +28,14 @@ class Coder(Protocol):
 
     def pictures(self, latents: torch.Tensor) -> torch.Tensor:
         """Mean of p(x|z)."""
+
+
+@runtime_checkable
+class Variational(Protocol):
+    """A coder whose encoder gives Gaussians."""
+
+    def posteriors(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log variance of q(z|x), [N, ...] each."""
 
 
 class Autoencoder(Generator):
@@ -72,8 +80,24 @@ class Autoencoder(Generator):
     def encode(self, images: torch.Tensor) -> Latents:
         if "encode" not in self.descriptor.abilities:
             raise self._cannot("encode")
-        shown = images if self.descriptor.channels == 3 else grey(images)[..., :1]
-        return self._latents(self._network.means(self._placed(shown.permute(0, 3, 1, 2))).float().cpu())
+        return self._latents(self._network.means(self._pixels(images)).float().cpu())
+
+    def posterior(self, images: torch.Tensor) -> Posterior | None:
+        """Towards that component of the own prior which is nearest to each; to a standard normal where there is none.
+
+        Nearest by Kullback and Leibler's divergence: of a prior per class it is the class of the image, or a likelier
+        one, and so the divergence never more than that of training.
+        """
+        if not isinstance(self._network, Variational):
+            return None
+        mean, log_variance = (part.float().cpu() for part in self._network.posteriors(self._pixels(images)))
+        prior = self._prior or standard_normal(mean.shape[1:], self.identity)
+        towards, factors = prior.means.float(), prior.factors.square().log().float()
+        # Of what differs between components with independent numbers: [N, K].
+        excess = (mean.flatten(1)[:, None] - towards).square() + log_variance.flatten(1).exp()[:, None]
+        nearest = (excess / factors.exp() + factors).sum(dim=2).argmin(dim=1)
+        components = (values[nearest].reshape(mean.shape) for values in (towards, factors))
+        return Posterior(mean, log_variance, *components)
 
     def decode(
         self,
@@ -119,6 +143,11 @@ class Autoencoder(Generator):
 
     def _latents(self, values: torch.Tensor) -> Latents:
         return Latents(values, SPACE, self.identity)
+
+    def _pixels(self, images: torch.Tensor) -> torch.Tensor:
+        """The network's input, [N, C, H, W]."""
+        shown = images if self.descriptor.channels == 3 else grey(images)[..., :1]
+        return self._placed(shown.permute(0, 3, 1, 2))
 
     def _placed(self, values: torch.Tensor) -> torch.Tensor:
         parameter = next(self._network.parameters())

@@ -42,6 +42,10 @@ class KLCoder(nn.Module):
     def means(self, pixels: torch.Tensor) -> torch.Tensor:
         return self.network.encode(2 * pixels - 1).latent_dist.mean
 
+    def posteriors(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        gaussian = self.network.encode(2 * pixels - 1).latent_dist
+        return gaussian.mean, gaussian.logvar
+
     def pictures(self, latents: torch.Tensor) -> torch.Tensor:
         return (self.network.decode(latents).sample + 1) / 2
 

@@ -53,6 +53,18 @@ class Latents(NamedTuple):
     identity: str
 
 
+class Posterior(NamedTuple):
+    """q(z|x) of N images, a Gaussian with independent numbers, and the one that training pulled it towards.
+
+    mean, log_variance, prior_mean, prior_log_variance: float32 [N, ...], each of the generator's latent shape.
+    """
+
+    mean: torch.Tensor
+    log_variance: torch.Tensor
+    prior_mean: torch.Tensor
+    prior_log_variance: torch.Tensor
+
+
 @dataclass(frozen=True)
 class Descriptor:
     """What a generator says of itself.
@@ -126,6 +138,10 @@ class Generator(ABC):
     def encode(self, images: torch.Tensor) -> Latents:
         """The latents of images, float32 [N, H, W, 3], 0..1, of any size that the model takes."""
         raise self._cannot("encode")
+
+    def posterior(self, images: torch.Tensor) -> Posterior | None:
+        """What a variational encoder says of images, as `encode` takes them; None where there is no such encoder."""
+        return None
 
     def decode(
         self,

@@ -56,7 +56,10 @@ class ConvVAE(nn.Module):
         return self.final_layer(self.decoder(features))
 
     def means(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.posterior(2 * pixels - 1)[0]
+        return self.posteriors(pixels)[0]
+
+    def posteriors(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.posterior(2 * pixels - 1)
 
     def pictures(self, latents: torch.Tensor) -> torch.Tensor:
         return (self.restore(latents) + 1) / 2

@@ -43,7 +43,10 @@ class MnistVAE(nn.Module):
         return self.fc21(hidden), self.fc22(hidden)
 
     def means(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.posterior(pixels.flatten(1))[0]
+        return self.posteriors(pixels)[0]
+
+    def posteriors(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.posterior(pixels.flatten(1))
 
     def pictures(self, latents: torch.Tensor) -> torch.Tensor:
         flat = self.fc4(F.relu(self.fc3(latents))).sigmoid()

@@ -51,7 +51,7 @@ def save(
     target.parent.mkdir(parents=True, exist_ok=True)
     subfolder = target.parent.relative_to(root).as_posix()
     written = []
-    for number, (image, record) in enumerate(zip(images, records, strict=True), _first_number(target)):
+    for number, (image, record) in enumerate(zip(images, records, strict=True), first_number(target)):
         name = f"{target.name}_{number:05}_.png"
         _write(image, {CHUNK: record, **texts}, target.parent / name)
         written.append(Saved(name, "" if subfolder == "." else subfolder))
@@ -59,7 +59,8 @@ def save(
     return written
 
 
-def _first_number(target: Path) -> int:
+def first_number(target: Path) -> int:
+    """One more than the highest number of the files beside `target` that are called `target_<number>`."""
     numbered = re.compile(re.escape(target.name) + r"_(\d+)[_.]")
     taken = [int(match[1]) for file in target.parent.iterdir() if (match := numbered.match(file.name))]
     return max(taken, default=0) + 1

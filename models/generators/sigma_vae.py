@@ -59,7 +59,10 @@ class SigmaVAE(nn.Module):
         return self.to_rgb(self.decoder(expanded))
 
     def means(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.encode(2 * pixels - 1)[0]
+        return self.posteriors(pixels)[0]
+
+    def posteriors(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.encode(2 * pixels - 1)
 
     def pictures(self, latents: torch.Tensor) -> torch.Tensor:
         return (self.decode(latents) + 1) / 2

@@ -1,0 +1,142 @@
+"""A leaderboard as a picture: for each model and column the number, and a bar beneath it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+
+from ..grids import Theme
+from .canvas import LARGE, NORMAL, SMALL, WIDTH, Sheet, colour_of
+from .leaderboard import COLUMNS, Column, Group, Leaderboard, best, cell
+from .leaderboard_text import ARROWS, SHARES, number, uncertainty
+
+MARGIN: Final = 20.0
+NAMES: Final = 196.0
+"""Units across the column of names."""
+ACROSS: Final = 4
+"""Columns side by side; further ones go on in another block below."""
+CELL: Final = (WIDTH - 2 * MARGIN - NAMES) / ACROSS
+GAP: Final = 14.0
+"""Between cells."""
+ROW: Final = 34.0
+BAR: Final = 7.0
+LINE: Final = 15.0
+TITLE: Final = 44.0
+KEY: Final = "bold: the best · [ ]: interval · ±: standard deviation"
+DIGITS: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def draw_table(board: Leaderboard, theme: Theme = "light") -> torch.Tensor:
+    """The picture, float32 [1, H, W, 3], 0..1, of all groups, one below the other.
+
+    A bar is as long as its value is of the column's largest, or of 1 for shares; the line across is the interval, or a
+    standard deviation to either side. The best value of a column is bold. A model has one colour in all pictures.
+    """
+    return write_table(board, theme).image()
+
+
+def write_table(board: Leaderboard, theme: Theme) -> Sheet:
+    """The sheet of `draw_table`."""
+    # Written twice: the first time to learn how high it is.
+    height = _write(Sheet(1, theme), board)
+    sheet = Sheet(height, theme)
+    _write(sheet, board)
+    return sheet
+
+
+def _write(sheet: Sheet, board: Leaderboard) -> float:
+    sheet.text(MARGIN, 28, "Leaderboard", LARGE, weight="bold")
+    sheet.text(WIDTH - MARGIN, 28, f"ranked by {COLUMNS[board.sort_by][0]}", SMALL, sheet.ink.dim, ha="right")
+    y = TITLE
+    for group in board.groups:
+        y = _group(sheet, group, y + 8)
+    sheet.text(MARGIN, y + 6, KEY, SMALL, sheet.ink.dim)
+    return y + 24
+
+
+def _group(sheet: Sheet, group: Group, y: float) -> float:
+    for line in sheet.wrapped(str(group.setting), WIDTH - 2 * MARGIN, SMALL):
+        sheet.text(MARGIN, y, line, SMALL, sheet.ink.dim)
+        y += LINE
+    notes = list(dict.fromkeys(warning for row in group.rows for warning in row.warnings))
+    marks = {warning: str(place).translate(DIGITS) for place, warning in enumerate(notes, 1)}
+    for start in range(0, len(group.columns), ACROSS):
+        y = _block(sheet, group, group.columns[start : start + ACROSS], marks, y)
+    for warning, mark in marks.items():
+        for part, line in enumerate(sheet.wrapped(warning, WIDTH - 2 * MARGIN - 16, SMALL)):
+            if not part:
+                sheet.text(MARGIN, y + 6, mark, SMALL, sheet.ink.dim)
+            sheet.text(MARGIN + 16, y + 6, line, SMALL, sheet.ink.dim)
+            y += LINE
+    return y
+
+
+def _block(sheet: Sheet, group: Group, columns: Sequence[Column], marks: dict[str, str], y: float) -> float:
+    """Names at the left, some columns beside them; where the next block may begin."""
+    extractors = [column.label.removeprefix(COLUMNS[column.key][0]).strip(" ()") for column in columns]
+    headings = [sheet.wrapped(extractor, CELL - GAP, SMALL) for extractor in extractors]
+    y += 8
+    for place, (column, extractor) in enumerate(zip(columns, headings, strict=True)):
+        x = MARGIN + NAMES + place * CELL
+        title = f"{COLUMNS[column.key][0]} {ARROWS[column.better]}"
+        sheet.text(x, y + 8, sheet.shortened(title, CELL - GAP / 2, NORMAL, "bold"), NORMAL, weight="bold")
+        for line, text in enumerate(extractor, 1):
+            sheet.text(x, y + 8 + line * LINE, text, SMALL, sheet.ink.dim)
+    y += 8 + LINE * (1 + max((len(lines) for lines in headings if lines[0]), default=0))
+    sheet.line([(MARGIN, y), (WIDTH - MARGIN, y)], sheet.ink.line)
+    for place, row in enumerate(group.rows):
+        if place % 2:
+            sheet.box(MARGIN, y, WIDTH - 2 * MARGIN, ROW, sheet.ink.band, zorder=0)
+        middle = y + ROW / 2
+        sheet.text(MARGIN + 16, middle, str(row.rank or "–"), NORMAL, sheet.ink.dim, ha="right")
+        sheet.mark(MARGIN + 31, middle, row.number, 10)
+        noted = "".join(marks[warning] for warning in row.warnings)
+        room = NAMES - 44 - GAP - sheet.width_of(noted, NORMAL)
+        sheet.text(MARGIN + 44, middle, sheet.shortened(row.name, room) + noted)
+        for at, column in enumerate(columns):
+            _cell(sheet, group, column, place, MARGIN + NAMES + at * CELL, y)
+        y += ROW
+    sheet.line([(MARGIN, y), (WIDTH - MARGIN, y)], sheet.ink.line)
+    return y + 6
+
+
+def _cell(sheet: Sheet, group: Group, column: Column, place: int, x: float, y: float) -> None:
+    row = group.rows[place]
+    score = cell(row.scores, column.key)
+    winner = score.value == best(group, column)
+    text = number(column.key, score.value)
+    weight = "bold" if winner else "normal"
+    sheet.text(x, y + 11, text, NORMAL, "" if text != number(column.key, math.nan) else sheet.ink.dim, weight=weight)
+    beside = uncertainty(column.key, score)
+    room = CELL - GAP - sheet.width_of(text, NORMAL, weight) - 6
+    if beside and sheet.width_of(beside, SMALL) <= room:
+        sheet.text(x + CELL - GAP, y + 11, beside, SMALL, sheet.ink.dim, ha="right")
+    full = _full(group, column)
+    if math.isnan(score.value) or not full:
+        return
+    long = (CELL - GAP) / full
+    bottom = y + 21
+    sheet.box(x, bottom, CELL - GAP, BAR, sheet.ink.line, alpha=0.45)
+    sheet.box(x, bottom, _clamped(score.value, full) * long, BAR, colour_of(row.number))
+    low, high = score.low, score.high
+    if low is None or high is None:
+        spread = score.spread or 0.0
+        low, high = score.value - spread, score.value + spread
+    if high > low:
+        ends = [(x + _clamped(end, full) * long, bottom + BAR / 2) for end in (low, high)]
+        sheet.line(ends, sheet.ink.paper, 4)
+        sheet.line(ends, sheet.ink.ink, 1.6)
+
+
+def _full(group: Group, column: Column) -> float:
+    """The value of the longest bar."""
+    values = [cell(row.scores, column.key).value for row in group.rows]
+    longest = max((value for value in values if math.isfinite(value)), default=0.0)
+    return max(1.0, longest) if column.key in SHARES else max(0.0, longest)
+
+
+def _clamped(value: float, full: float) -> float:
+    return min(max(value, 0.0), full)

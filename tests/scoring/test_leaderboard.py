@@ -1,0 +1,243 @@
+"""Ranks, groups, the Pareto front, and what is written of them."""
+
+import csv
+import io
+import json
+import math
+
+import pytest
+import torch
+from trilemma.models.errors import BadInput
+from trilemma.models.scoring import leaderboard_files, report
+from trilemma.models.scoring.leaderboard import FEW, cell, label_of, leaderboard
+from trilemma.models.scoring.leaderboard_text import number, to_csv, to_json, to_markdown
+from trilemma.models.scoring.report import Score, Scores
+from trilemma.models.scoring.trilemma import axis_of, pareto, trilemma
+from trilemma.tests.scoring.boards import STARTER, model, provenance
+
+
+def names(group):
+    return [(row.rank, row.name) for row in group.rows]
+
+
+@pytest.mark.parametrize(
+    ("sort_by", "expected"),
+    [
+        ("fid", [(1, "b"), (2, "c"), (3, "a"), (None, "d")]),
+        ("recall", [(1, "a"), (2, "b"), (2, "c"), (None, "d")]),
+        ("images_per_second", [(1, "d"), (2, "a"), (2, "b"), (2, "c")]),
+    ],
+)
+def test_the_best_is_first_and_equal_values_share_a_rank(sort_by, expected):
+    models = [model("a", 9.0, 0.9), model("b", 2.0, 0.4), model("c", 3.0, 0.4), model("d", None, None, 0.001)]
+    (group,) = leaderboard(models, sort_by).groups
+    assert names(group) == expected
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"extractor": STARTER},
+        {"resize": "clean"},
+        {"reference": "others"},
+        {"samples": 2500},
+        {"rows": 100},
+        {"subsets": {"nearest_k": 3, "kid_subset_size": 1000}},
+        {"extractor": {"name": "same", "identity": "other"}},
+    ],
+)
+def test_what_was_taken_in_another_way_is_not_ranked_along(other):
+    extractor = other.get("extractor", STARTER)
+    changed = {**provenance(), **other} if isinstance(extractor, dict) else provenance(**other)
+    board = leaderboard([model("a", 9.0), model("b", 1.0, came_from=changed), model("c", 2.0)])
+    assert [names(group) for group in board.groups] == [[(1, "c"), (2, "a")], [(1, "b")]]
+    assert str(board.groups[0].setting) != str(board.groups[1].setting) or isinstance(extractor, dict)
+
+
+def test_equal_names_are_told_apart():
+    (group,) = leaderboard([model("a", 1.0), model("a", 2.0)]).groups
+    assert names(group) == [(1, "a"), (2, "a (2)")]
+
+
+def test_labels_name_an_extractor_that_is_not_inception():
+    assert label_of("fid", STARTER) == "FID (starter emoji classifier)"
+    assert label_of("psnr", STARTER) == "PSNR, dB"
+    (group,) = leaderboard([model("a")]).groups
+    assert [column.label for column in group.columns][:2] == ["FID", "recall"]
+
+
+def test_few_samples_warnings_and_missing_values_are_told():
+    few = provenance(samples=FEW - 1)
+    scores = (
+        Score("fid", 3.0, note="warning: 100 samples for 128 dimensions; interval: jackknife"),
+        Score("kid", math.nan, note="no rows"),
+        Score("recall", 0.5, note="k = 5"),
+    )
+    (group,) = leaderboard([Scores("a", scores, provenance=few)]).groups
+    assert group.rows[0].warnings == (
+        "few samples (2,047): small differences mean nothing",
+        "FID: 100 samples for 128 dimensions",
+        "KID: no rows",
+    )
+    assert "kid" in [column.key for column in group.columns]
+
+
+@pytest.mark.parametrize(
+    ("scores", "sort_by", "message"),
+    [
+        ([], "fid", "scores_1: nothing is connected"),
+        ([model("a")], "beauty", "sort_by: there is no 'beauty'"),
+        ([model("a")], "kid", "sort_by: no scores have kid; choose one of fid, recall, images_per_second"),
+        ([Scores("a", (Score("kid", math.nan),))], "kid", "choose one of nothing"),
+    ],
+)
+def test_nothing_to_rank(scores, sort_by, message):
+    with pytest.raises(BadInput, match=message):
+        leaderboard(scores, sort_by)
+
+
+def test_front():
+    points = [(1, 0, 0), (0, 1, 0), (0.5, 0.5, 0), (0.4, 0.5, 0), (0, 0, 0), (0.5, 0.5, 0)]
+    assert pareto(points) == [True, True, True, False, False, True]
+
+
+def test_front_is_that_of_every_pair_of_models():
+    points = torch.rand(12, 3, generator=torch.Generator().manual_seed(0)).tolist()
+    beaten = [any(all(b > a for a, b in zip(one, other, strict=True)) for other in points) for one in points]
+    assert pareto(points) == [not lost for lost in beaten]
+    assert 1 < sum(pareto(points)) < 12
+
+
+def test_lower_fid_higher_recall_and_less_seconds_are_better():
+    base, worse = (
+        model("base", 4.0, 0.6, 0.1),
+        [
+            model("fid", 5.0, 0.6, 0.1),
+            model("recall", 4.0, 0.5, 0.1),
+            model("speed", 4.0, 0.6, 0.2),
+        ],
+    )
+    (group,) = leaderboard([*worse, base]).groups
+    found = trilemma(group)
+    assert [place.name for place in found.places if place.front] == ["base"]
+    best = next(place for place in found.places if place.front)
+    for place in found.places:
+        assert all(0 <= share <= 1 for share in place.position)
+        assert all(a <= b for a, b in zip(place.position, best.position, strict=True))
+
+
+def test_a_model_that_lacks_a_side_is_named_and_not_drawn():
+    models = [
+        model("whole"),
+        model("blind", recall=None),
+        model("untimed", None, seconds=None),
+        model("still", seconds=0),
+    ]
+    (group,) = leaderboard(models).groups
+    found = trilemma(group)
+    assert [place.name for place in found.places] == ["whole"]
+    assert dict(found.missing) == {
+        "blind": "recall",
+        "untimed": "FID, images / second",
+        "still": "images / second",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "worst", "best", "logarithmic"),
+    [
+        ("fid", (2.5, 7.0), 10.0, 2.0, True),
+        ("fid", (5.0,), 10.0, 2.0, True),
+        ("fid", (0.0, 3.0), 5.0, 0.0, False),
+        ("kid", (-0.001, 0.03), 0.05, -0.002, False),
+        ("precision", (0.3,), 0.0, 1.0, False),
+        ("inception_score", (25.0, 28.0), 0.0, 50.0, False),
+        ("images_per_second", (3.4, 628.0), 2.0, 1000.0, True),
+        ("density", (0.0,), 0.0, 1.0, False),
+    ],
+)
+def test_axes(key, values, worst, best, logarithmic):
+    axis = axis_of(key, values, "")
+    assert (axis.worst, axis.best, axis.logarithmic) == (worst, best, logarithmic)
+    assert axis.position(axis.worst) == 0
+    assert axis.position(axis.best) == pytest.approx(1)
+    positions = [axis.position(tick) for tick in axis.ticks]
+    assert 2 <= len(positions) <= 7
+    assert positions == sorted(positions)
+    assert all(-1e-9 <= share <= 1 + 1e-9 for share in [*positions, *map(axis.position, values)])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("fid", 2.6024, "2.6"),
+        ("kid", 0.0032513, "0.00325"),
+        ("precision", 0.5, "0.500"),
+        ("parameters", 1_544_715, "1.54 M"),
+        ("weight_bytes", 3_100_000, "3.1 MB"),
+        ("images_per_second", 12_345.6, "12,346"),
+        ("psnr", math.inf, "∞"),
+        ("fid", math.nan, "–"),
+    ],
+)
+def test_numbers(key, value, text):
+    assert number(key, value) == text
+
+
+def test_markdown():
+    text = to_markdown(leaderboard([model("a|b", 4.0, 0.5), model("c", 2.0, None, costs={"parameters": 7.0})]))
+    header, rule, first, second = [line for line in text.splitlines() if line.startswith("|")]
+    assert header.startswith("| # | model | FID ↓ | recall ↑ | images / second ↑ |")
+    assert rule.count("|") == header.count("|") == first.count("|") == second.count("|") - 1
+    assert first.startswith("| 1 | c | **2** [1.8, 2.2] | – | 100 |")
+    assert second.startswith("| 2 | a\\|b | 4 [3.6, 4.4] | **0.500** | 100 |")
+    assert text.startswith("**Inception-v3 (FID), resize TF1, against new renderings, 5,000 samples**; ranked by FID\n")
+
+
+def test_csv_holds_values_in_full():
+    text = to_csv(leaderboard([model("a, b", 1 / 3), model("c", 2.0, came_from=provenance(STARTER))]))
+    first, second = csv.DictReader(io.StringIO(text))
+    assert (first["name"], float(first["fid"]), float(first["fid_low"])) == ("a, b", 1 / 3, 1 / 3 * 0.9)
+    assert (first["identity"], first["resize"], first["warnings"]) == ("e" * 8, "TF1", "")
+    assert (second["extractor"], second["rank"], second["samples"]) == (STARTER, "1", "5000")
+
+
+def test_json_is_enough_to_run_a_row_again():
+    graph = {"graph": {"1": {"class_type": "TrilemmaLoadGenerator"}}, "seed": 3}
+    rows = [model("a", came_from=provenance(**graph)), model("b", math.inf, None)]
+    board = json.loads(to_json(leaderboard(rows, "recall")))
+    first, second = board["groups"][0]["rows"]
+    assert first["scores"]["provenance"] == {**provenance(), **graph}
+    assert report.from_json(json.dumps(first["scores"])) == rows[0]
+    assert (first["pareto_front"], second["pareto_front"]) == (True, None)
+    assert second["trilemma_lacks"] == "FID, recall"
+
+
+def saved(folder, prefix, content="text", plots=2):
+    pictures = torch.rand(1, 4, 5, 3), torch.rand(plots, 4, 5, 3)
+    return leaderboard_files.save(
+        leaderboard_files.Report(content, "c", "{}", *pictures), folder, prefix, {"prompt": {}}
+    )
+
+
+def test_files_are_numbered_and_never_overwritten(tmp_path):
+    first = saved(tmp_path, "scores/board", "one")
+    assert first == [f"scores/board_00001_{end}" for end in (".md", ".csv", ".json", *_pictures())]
+    assert saved(tmp_path, "scores/board")[0] == "scores/board_00002_.md"
+    assert (tmp_path / first[0]).read_text() == "one"
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def _pictures():
+    return ("table.png", "trilemma.png", "trilemma_2.png")
+
+
+@pytest.mark.parametrize("prefix", ["../up", "/abs", "folder/", "."])
+def test_prefixes_that_lead_nowhere(tmp_path, prefix):
+    with pytest.raises(BadInput, match="filename_prefix"):
+        saved(tmp_path, prefix)
+
+
+def test_speed_is_one_over_seconds():
+    assert cell(model("a", seconds=0.25), "images_per_second").value == 4
+    assert math.isnan(cell(model("a", seconds=None), "images_per_second").value)
