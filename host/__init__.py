@@ -35,6 +35,7 @@ sampler_names = _host.sampler_names
 scheduler_names = _host.scheduler_names
 temp_folder = _host.temp_folder
 text_tower = _host.text_tower
+version = _host.version
 vision_encoder = _host.vision_encoder
 without_inference_mode = _host.without_inference_mode
 
@@ -62,6 +63,7 @@ __all__ = [
     "scheduler_names",
     "temp_folder",
     "text_tower",
+    "version",
     "vision_encoder",
     "without_inference_mode",
 ]

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import comfy.model_management as management
 import comfy.utils
+import comfyui_version
 import folder_paths
 import torch
 from comfy.cli_args import args
@@ -152,6 +153,11 @@ def output_folder() -> Path:
 def temp_folder() -> Path:
     """Where previews go."""
     return Path(folder_paths.get_temp_directory())
+
+
+def version() -> str:
+    """What runs the graph, for reports."""
+    return f"ComfyUI {comfyui_version.__version__}"
 
 
 def keeps_metadata() -> bool:

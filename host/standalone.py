@@ -184,6 +184,11 @@ def temp_folder() -> Path:
     return _places["temp"]
 
 
+def version() -> str:
+    """What runs the graph, for reports."""
+    return "no host"
+
+
 def keeps_metadata() -> bool:
     """Whether saved pictures may hold the graph: always."""
     return True

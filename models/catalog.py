@@ -28,6 +28,9 @@ STARTERS: dict[Kind, dict[str, str]] = {
 }
 """Public names, for ever, of the models in `models/starter/`, and their folders."""
 
+REFERENCES: dict[str, str] = {"starter emoji pictures": "emoji_classifier/reference.npz"}
+"""Public names of the sets whose features come with the pack, and their files below STARTER_ROOT."""
+
 
 @dataclass(frozen=True)
 class PublishedFile:

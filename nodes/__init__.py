@@ -12,11 +12,27 @@ from . import (
     latents,
     masks,
     options,
+    score,
     segment,
     sources,
 )
 
-FILES = (files, detect, segment, masks, inpaint, generate, options, latents, grids, sources, extract, features, compare)
+FILES = (
+    files,
+    detect,
+    segment,
+    masks,
+    inpaint,
+    generate,
+    options,
+    latents,
+    grids,
+    sources,
+    extract,
+    features,
+    compare,
+    score,
+)
 
 NODE_CLASS_MAPPINGS = {name: node for file in FILES for name, node in file.NODES.items()}
 NODE_DISPLAY_NAME_MAPPINGS = {name: node.DISPLAY_NAME for name, node in NODE_CLASS_MAPPINGS.items()}

@@ -17,7 +17,7 @@ from .frechet import Gaussian
 from .keys import ranks
 
 SPLITS: Final = 10
-"""Of the Inception score; sample i belongs to split i modulo SPLITS."""
+"""Of the Inception score; see `splits_of`."""
 ROWS: Final = 5000
 """Kept for KID, precision and recall, unless the user wants another number."""
 
@@ -182,8 +182,17 @@ def empty_classes(classes: int, splits: int = SPLITS) -> ClassSums:
     )
 
 
+def splits_of(indices: torch.Tensor, splits: int) -> torch.Tensor:
+    """The split of each sample by its place in the run, both int64 [N].
+
+    So many samples in a row fall into all of them, but in an order that changes: classes that are drawn in turn would
+    else meet the same splits again and again, and a split would see but some of them.
+    """
+    return (indices + ranks(indices // splits, 0) % splits) % splits
+
+
 def _add_classes(sums: ClassSums, indices: torch.Tensor, log_probabilities: torch.Tensor) -> None:
-    splits = indices % len(sums.counts)
+    splits = splits_of(indices, len(sums.counts))
     exact = log_probabilities.double()
     p = exact.exp()
     sums.counts.index_add_(0, splits, torch.ones_like(splits))

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from ..errors import BadInput
+from .inception import NAME as INCEPTION
 
 Better = Literal["lower", "higher"]
 
@@ -36,6 +37,22 @@ METRICS: Final[Mapping[str, tuple[str, Better]]] = {
 }
 """Key of every metric -> how tables call it, and which way is better."""
 
+OF_FEATURES: Final = frozenset(
+    {
+        "fid",
+        "fid_infinity",
+        "kid",
+        "inception_score",
+        "sfid",
+        "compound_fid",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+    }
+)
+"""Metrics whose values mean nothing without their extractor."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -61,7 +78,8 @@ class Scores:
     name: of the model, as tables show it.
     scores: at most one of each metric.
     cost: such as parameters, weight_bytes, seconds_per_image, peak_bytes, evaluations; empty where none was measured.
-    provenance: what the numbers came from, in values that JSON knows: extractor, resize, hashes, counts, seeds, ...
+    provenance: what the numbers came from, in values that JSON knows. Of features: "extractor" (name, identity,
+        resize), "reference" (name, identity, samples), "samples", counts of rows, seeds, versions, ...
     """
 
     name: str
@@ -84,6 +102,17 @@ class Scores:
     def value(self, metric: str) -> float:
         """The number of a metric, NaN where there is none."""
         return next((score.value for score in self.scores if score.metric == metric), math.nan)
+
+
+def extractor_of(scores: Scores) -> str:
+    """Name of the extractor that scores were taken by; empty where they need none."""
+    return scores.provenance.get("extractor", {}).get("name", "")
+
+
+def label_of(metric: str, extractor: str) -> str:
+    """How tables call a metric: by its extractor too, unless that is Inception, which the literature means."""
+    name = METRICS[metric][0]
+    return f"{name} ({extractor})" if metric in OF_FEATURES and extractor not in ("", INCEPTION) else name
 
 
 def to_json(scores: Scores) -> str:
@@ -110,9 +139,9 @@ def from_json(text: str) -> Scores:
 
 def describe(scores: Scores) -> str:
     """The scores as lines to read."""
-    lines = [scores.name]
+    lines = [scores.name, *_origin(scores.provenance)]
     for score in scores.scores:
-        label, better = METRICS[score.metric]
+        label, better = label_of(score.metric, extractor_of(scores)), METRICS[score.metric][1]
         number = "-" if math.isnan(score.value) else f"{score.value:.6g}"
         spread = "" if score.spread is None else f" ± {score.spread:.3g}"
         interval = "" if score.low is None or score.high is None else f" [{score.low:.6g}, {score.high:.6g}]"
@@ -120,6 +149,18 @@ def describe(scores: Scores) -> str:
         lines.append(f"  {label}: {number}{spread}{interval}, {better} is better{note}")
     lines += [f"  {name.replace('_', ' ')}: {value:.6g}" for name, value in scores.cost.items()]
     return "\n".join(lines)
+
+
+def _origin(provenance: Mapping[str, Any]) -> list[str]:
+    """How the features were taken, where scores are of features."""
+    if "extractor" not in provenance:
+        return []
+    extractor, reference = provenance["extractor"], provenance["reference"]
+    return [
+        f"  features: {extractor['name']}, resize {extractor['resize']}",
+        f"  samples: {provenance['samples'] or 'unknown'}",
+        f"  reference: {reference['name']}, {reference['samples'] or 'unknown'} samples",
+    ]
 
 
 def _plain(value: Any) -> Any:

