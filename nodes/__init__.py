@@ -3,6 +3,7 @@
 from . import (
     compare,
     detect,
+    diagnose,
     extract,
     features,
     files,
@@ -10,6 +11,7 @@ from . import (
     grids,
     inpaint,
     latents,
+    leaderboard,
     masks,
     options,
     score,
@@ -32,6 +34,8 @@ FILES = (
     features,
     compare,
     score,
+    leaderboard,
+    diagnose,
 )
 
 NODE_CLASS_MAPPINGS = {name: node for file in FILES for name, node in file.NODES.items()}

@@ -1,0 +1,165 @@
+"""The node of the menu Trilemma/Score that looks for the families' known failures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .. import host
+from ..models import grids
+from ..models.errors import BadInput
+from ..models.generators import images as image_source
+from ..models.generators import noise
+from ..models.generators.binding import Bound
+from ..models.scoring import diagnosis_report
+from ..models.scoring.diagnosing import Run, fitting, look, memory_bytes
+from ..models.scoring.diagnosis import QUANTILE, diagnose
+from ..models.scoring.diagnosis_chart import draw_chart
+from ..models.scoring.diagnosis_strips import duplicate_strip, nearest_strip
+
+
+class DiagnoseGenerator:
+    DISPLAY_NAME = "Diagnose Generator"
+    CATEGORY = "Trilemma/Score"
+    DESCRIPTION = (
+        "Looks for what generators are known to fail by: a VAE's posterior collapse, a GAN's near-duplicates and "
+        "missing modes, and for any model pictures that it has memorised. Says what it found in pictures, words and "
+        "numbers."
+    )
+    SEARCH_ALIASES = [
+        "mode collapse",
+        "posterior collapse",
+        "active units",
+        "memorization",
+        "overfitting",
+        "duplicates",
+        "nearest neighbour",
+        "nearest neighbor",
+        "data copying",
+    ]
+    RETURN_TYPES = ("IMAGE", "IMAGE", "IMAGE", "STRING", "STRING", "FLOAT", "FLOAT", "FLOAT", "FLOAT")
+    RETURN_NAMES = (
+        "chart",
+        "nearest_images",
+        "duplicate_images",
+        "report",
+        "data",
+        "active_units",
+        "duplicate_share",
+        "coverage",
+        "memorised_share",
+    )
+    OUTPUT_TOOLTIPS = (
+        "Bars: divergence of each latent number (VAE), classes, distances to the reference.",
+        "The samples nearest to a reference picture, and beneath each that picture; the ratio of distances above.",
+        "The samples nearest to another sample, and beneath each that other one.",
+        "A verdict on each failure, and the numbers behind it.",
+        "JSON: all numbers, and of each sample its nearest reference picture.",
+        "Latent numbers of a VAE that tell images apart; NaN for other models.",
+        "Share of the samples with a near-duplicate among the others, 0 to 1.",
+        "Share of the reference with a sample in its neighbourhood, 0 to 1.",
+        "Share of the samples that are nearly equal to a reference picture, 0 to 1.",
+    )
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        count = {"default": 256, "min": 6, "max": 50_000}
+        return {
+            "required": {
+                "generator": ("TRILEMMA_GENERATOR", {"tooltip": "The model to be looked at, options and all."}),
+                "extractor": ("TRILEMMA_EXTRACTOR", {"tooltip": "From Load Feature Extractor; it measures distances."}),
+                "num_images": ("INT", {**count, "tooltip": "How many samples to draw."}),
+                "seed": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": 0,
+                        "max": noise.SEEDS - 1,
+                        "control_after_generate": True,
+                        "tooltip": "Sample i is drawn with seed + i.",
+                    },
+                ),
+            },
+            "optional": {
+                "images": (
+                    "IMAGE",
+                    {"tooltip": "Reference pictures; to find memorised ones, those that the model was trained on."},
+                ),
+                "reference": (
+                    "TRILEMMA_GENERATOR",
+                    {"tooltip": "Instead of images: from Images as Generator, such as a folder of pictures."},
+                ),
+                "num_reference": (
+                    "INT",
+                    {**count, "default": 1024, "tooltip": "How many pictures of `reference` to take; not for images."},
+                ),
+                "duplicate_quantile": (
+                    "FLOAT",
+                    {
+                        "default": QUANTILE,
+                        "min": 0.001,
+                        "max": 0.5,
+                        "step": 0.001,
+                        "tooltip": "Samples count as near-duplicates at a distance that this share of the reference "
+                        "pictures has to the next one.",
+                        "advanced": True,
+                    },
+                ),
+                "shown": ("INT", {"default": 8, "min": 1, "max": 64, "tooltip": "Columns of the two image strips."}),
+                "theme": (list(grids.THEMES), {"tooltip": "Of the pictures: dark on light, or light on dark."}),
+                "batch_size": (
+                    "INT",
+                    {
+                        "default": 0,
+                        "min": 0,
+                        "max": 4096,
+                        "tooltip": "Images drawn and looked at together, which changes only the speed; 0 takes as many "
+                        "as need 1 GB. Halved by itself when memory runs out.",
+                        "advanced": True,
+                    },
+                ),
+            },
+        }
+
+    def run(
+        self,
+        generator: host.Handle,
+        extractor: host.Handle,
+        num_images: int,
+        seed: int,
+        images: torch.Tensor | None = None,
+        reference: host.Handle | None = None,
+        num_reference: int = 1024,
+        duplicate_quantile: float = QUANTILE,
+        shown: int = 8,
+        theme: grids.Theme = "light",
+        batch_size: int = 0,
+    ) -> dict[str, Any]:
+        if (images is None) == (reference is None):
+            raise BadInput("images, reference: connect one of the two, pictures for the samples to be compared with.")
+        if reference is None:
+            pictures = Bound(image_source.Images(image_source.from_batch(images)))
+            theirs, handles = Run(pictures, len(images), 0), (generator, extractor)
+        else:
+            theirs, handles = Run(reference.model, num_reference, 0), (generator, extractor, reference)
+        ours, network = Run(generator.model, num_images, seed), extractor.model
+        size = batch_size or fitting(ours, theirs)
+        memory = memory_bytes(ours, theirs, network, size)
+        with host.placed(*handles, memory=memory), host.progress(ours.steps + theirs.steps) as on_step:
+            *seen, activity = look(ours, theirs, network, size, on_step, host.halving)
+            found = diagnose(*seen, network.classes, activity, duplicate_quantile)
+            strips = (
+                nearest_strip(found, ours, theirs, seen[1], shown, theme),
+                duplicate_strip(found, ours, shown, theme),
+            )
+        name = ours.bound.generator.descriptor.architecture
+        text = diagnosis_report.describe(found, *seen, name, duplicate_quantile)
+        data = diagnosis_report.to_json(found, *seen, name, duplicate_quantile)
+        pictures = [host.intermediate(picture) for picture in (draw_chart(found, name, theme), *strips)]
+        numbers = (found.active_units, found.duplicate_share, found.coverage, found.memorised_share)
+        return {"ui": {"text": [text]}, "result": (*pictures, text, data, *numbers)}
+
+
+NODES = {"TrilemmaDiagnoseGenerator": DiagnoseGenerator}

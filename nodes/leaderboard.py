@@ -1,0 +1,95 @@
+"""The node of the menu Trilemma/Score that lays the scores of several models side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .. import host
+from ..models.grids import THEMES, Theme
+from ..models.scoring.leaderboard import COLUMNS, leaderboard
+from ..models.scoring.leaderboard_files import Report, save
+from ..models.scoring.leaderboard_table import draw_table
+from ..models.scoring.leaderboard_text import to_csv, to_json, to_markdown
+from ..models.scoring.report import Scores
+from ..models.scoring.trilemma import COVERAGES, QUALITIES
+from ..models.scoring.trilemma_plot import draw_trilemma
+
+SOCKETS = [f"scores_{number}" for number in range(1, 13)]
+
+
+class Leaderboard:
+    DISPLAY_NAME = "Leaderboard"
+    CATEGORY = "Trilemma/Score"
+    DESCRIPTION = (
+        "Lays the scores of several models side by side: a ranked table as picture, Markdown, CSV and JSON, and the "
+        "trilemma plot of quality, coverage and speed with its Pareto front. Only what was taken in the same way is "
+        "ranked together."
+    )
+    SEARCH_ALIASES = ["compare models", "ranking", "table", "benchmark", "pareto", "trade-off", "csv", "fid table"]
+    RETURN_TYPES = ("TRILEMMA_LEADERBOARD", "IMAGE", "IMAGE", "STRING", "STRING", "STRING", "STRING")
+    RETURN_NAMES = ("leaderboard", "table", "trilemma", "markdown", "csv", "data", "files")
+    OUTPUT_TOOLTIPS = (
+        "The ranked rows with all their scores and where they came from.",
+        "The table with a bar beneath each number, one image.",
+        "The trilemma plot, one image for each way in which scores were taken.",
+        "The table, for a README.",
+        "The table, for a spreadsheet: values in full.",
+        "JSON: everything, of each row all scores, its place in the plot, and where it came from.",
+        "Names of the saved files below the output folder, one to a line; empty without a filename_prefix.",
+    )
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "sort_by": (list(COLUMNS), {"default": "fid", "tooltip": "The score or cost that ranks, best first."}),
+                "quality": (list(QUALITIES), {"default": "fid", "tooltip": "Quality axis of the trilemma plot."}),
+                "coverage": (list(COVERAGES), {"default": "recall", "tooltip": "Coverage axis of the trilemma plot."}),
+                "theme": (list(THEMES), {"tooltip": "Of the pictures: dark on light, or light on dark."}),
+                "filename_prefix": (
+                    "STRING",
+                    {
+                        "default": "scores/leaderboard",
+                        "tooltip": "Beginning of the names of the saved files (md, csv, json, two png) below the "
+                        "output folder; empty saves nothing.",
+                    },
+                ),
+            },
+            "optional": {
+                socket: (
+                    "TRILEMMA_SCORES",
+                    {"tooltip": "One model, from Benchmark Generator, Score or another node that scores."},
+                )
+                for socket in SOCKETS
+            },
+            "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"},
+        }
+
+    def run(
+        self,
+        sort_by: str,
+        quality: str,
+        coverage: str,
+        theme: Theme,
+        filename_prefix: str,
+        prompt: dict[str, Any] | None = None,
+        extra_pnginfo: dict[str, Any] | None = None,
+        **scores: Scores,
+    ) -> dict[str, Any]:
+        board = leaderboard([scores[socket] for socket in SOCKETS if socket in scores], sort_by)
+        plots = torch.cat([draw_trilemma(group, quality, coverage, theme) for group in board.groups])
+        texts = (to_markdown(board), to_csv(board), to_json(board, quality, coverage))
+        report = Report(*texts, draw_table(board, theme), plots)
+        files = []
+        if filename_prefix:
+            graph = {"prompt": prompt, **(extra_pnginfo or {})} if prompt and host.keeps_metadata() else {}
+            files = save(report, host.output_folder(), filename_prefix, graph)
+        pictures = (host.intermediate(report.table), host.intermediate(report.trilemma))
+        return {"ui": {"text": [report.markdown]}, "result": (board, *pictures, *texts, "\n".join(files))}
+
+
+NODES = {"TrilemmaLeaderboard": Leaderboard}

@@ -1,0 +1,101 @@
+"""The nodes that compare and diagnose models, on the smallest ones."""
+
+import json
+import math
+
+import pytest
+import torch
+from PIL import Image
+from trilemma import host
+from trilemma.host import standalone
+from trilemma.models.errors import BadInput
+from trilemma.models.generators.binding import Bound
+from trilemma.models.generators.images import Images, from_batch
+from trilemma.nodes import NODE_CLASS_MAPPINGS
+from trilemma.tests.generators.toy import Toy as ToyGenerator
+from trilemma.tests.scoring.boards import STARTER, model, provenance
+from trilemma.tests.scoring.toy import Toy, pictures
+
+Leaderboard, Diagnose = (NODE_CLASS_MAPPINGS[f"Trilemma{name}"] for name in ("Leaderboard", "DiagnoseGenerator"))
+
+
+@pytest.fixture(autouse=True)
+def output(tmp_path, monkeypatch):
+    monkeypatch.setitem(standalone._places, "output", tmp_path)
+    return tmp_path
+
+
+def board(prefix="", theme="light", **scores):
+    return Leaderboard().run("fid", "fid", "recall", theme, prefix, **scores)["result"]
+
+
+def test_models_of_all_sockets_come_in_their_order():
+    leaderboard, table, plot, markdown, _, data, files = board(scores_12=model("z", 1.0), scores_2=model("a", 2.0))
+    assert [row.name for row in leaderboard.groups[0].rows] == ["z", "a"]
+    assert [row.number for row in leaderboard.groups[0].rows] == [1, 0]
+    assert (table.dtype, table.shape[0], table.shape[2:]) == (torch.float32, 1, (1536, 3))
+    assert plot.shape[0] == 1
+    assert "| 1 | z |" in markdown
+    assert json.loads(data)["groups"][0]["rows"][0]["scores"]["provenance"] == provenance()
+    assert files == ""
+
+
+def test_each_way_of_scoring_has_its_plot():
+    other = model("b", came_from=provenance(STARTER))
+    assert board(scores_1=model("a"), scores_2=other)[2].shape[0] == 2
+
+
+def test_files_hold_what_the_sockets_give(output):
+    *_, table, plot, markdown, csv, data, files = board("scores/board", scores_1=model("a"))
+    paths = [output / name for name in files.splitlines()]
+    assert [path.name for path in paths] == [
+        "board_00001_.md",
+        "board_00001_.csv",
+        "board_00001_.json",
+        "board_00001_table.png",
+        "board_00001_trilemma.png",
+    ]
+    assert [path.read_text() for path in paths[:3]] == [markdown, csv, data]
+    for path, image in zip(paths[3:], (table, plot), strict=True):
+        assert Image.open(path).size == (image.shape[2], image.shape[1])
+
+
+def test_the_pictures_hold_the_graph(output):
+    graph = {"1": {"class_type": "TrilemmaLeaderboard"}}
+    files = Leaderboard().run("fid", "fid", "recall", "light", "b", graph, scores_1=model("a"))["result"][-1]
+    assert json.loads(Image.open(output / files.splitlines()[-1]).text["prompt"]) == graph
+
+
+def test_nothing_connected():
+    with pytest.raises(BadInput, match="scores_1: nothing is connected"):
+        board()
+
+
+def handle(value):
+    return host.hold(Bound(value) if isinstance(value, ToyGenerator) else value, value.modules)
+
+
+def diagnosed(**changes):
+    with torch.inference_mode():
+        return Diagnose().run(handle(ToyGenerator()), handle(Toy()), 12, 0, **changes)
+
+
+def test_images_and_a_generator_of_them_give_the_same():
+    images = pictures(20, 3) / 255
+    given = diagnosed(images=images)["result"]
+    source = host.Handle(Bound(Images(from_batch(images))), ())
+    read = diagnosed(reference=source, num_reference=20, batch_size=3)["result"]
+    assert given[3] == read[3]
+    torch.testing.assert_close(given[1], read[1])
+    assert math.isnan(given[5])
+    assert all(0 <= share <= 1 for share in given[6:])
+    assert given[3].startswith("Toy: 12 samples against 20 reference pictures\nposterior collapse: no variational")
+    assert [entry["sample"] for entry in json.loads(given[4])["nearest"]] == list(range(12))
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_one_reference_is_needed(both):
+    images = pictures(8) / 255
+    source = {"images": images, "reference": host.Handle(Bound(Images(from_batch(images))), ())} if both else {}
+    with pytest.raises(BadInput, match="images, reference: connect one of the two"):
+        diagnosed(**source)
