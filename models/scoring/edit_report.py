@@ -58,8 +58,7 @@ def describe(verdicts: Sequence[Verdict], question: Question | None) -> str:
     """For each image a line in words, then the scores of all."""
     lines = []
     for index, verdict in enumerate(verdicts):
-        parts = [_seen(verdict, question), _rest(verdict), _edge(verdict)]
-        lines.append(f"image {index}: " + "; ".join(part for part in parts if part))
+        lines.append(f"image {index}: {_seen(verdict, question)}; {_rest(verdict)}; {_edge(verdict)}")
     if len(verdicts) > 1:
         for score in as_scores(verdicts, question):
             number = "-" if math.isnan(score.value) else f"{score.value:.4g}"
@@ -96,7 +95,7 @@ def _seen(verdict: Verdict, question: Question | None) -> str:
         return f"{NO_HOLE}, so nothing was to be edited"
     seen = verdict.seen
     if seen is None or question is None:
-        return ""
+        return f"not looked for objects, since {NOT_ASKED}"
     parts = []
     if seen.found:
         parts.append(f"{_names(question.new)} is in the hole (score {seen.score:.2f}, IoU {seen.iou:.2f})")

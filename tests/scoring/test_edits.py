@@ -140,7 +140,9 @@ def test_an_exact_edit_leaves_the_rest_untouched():
     assert verdict.seen is None
     (image,) = json.loads(edit_report.to_json([verdict], None))["images"]
     assert image["untouched"] is True and image["untouched_psnr"] is None and image["edit_done"] is None
-    assert "nothing has changed outside the mask" in edit_report.describe([verdict], None)
+    text = edit_report.describe([verdict], None)
+    assert "nothing has changed outside the mask" in text
+    assert "no detector was connected" in text
     scores = {score.metric: score for score in edit_report.as_scores([verdict], None)}
     assert math.isnan(scores["edit_done"].value) and "no detector" in scores["edit_done"].note
     assert scores["untouched_psnr"].value == math.inf
