@@ -21,6 +21,7 @@ from trilemma.models.generators.binding import Bound, sample  # isort: skip
 from trilemma.models.generators.loading import load_generator  # isort: skip
 from trilemma.models.scoring.classifier import Classifier, load_classifier  # isort: skip
 from trilemma.models.scoring.frechet import Gaussian, frechet_distance, gaussian  # isort: skip
+from trilemma.models.scoring.inception_score import inception_score_of_logits  # isort: skip
 
 CLASSIFIER = "emoji_classifier"
 REAL = 4096
@@ -59,7 +60,7 @@ def evaluate(folder: Path, data: Path, count: int = 2048, batch_size: int = 64) 
         "samples": count,
         "parameters": descriptor.parameters,
         "FID (scoring network, 4,096 held-out pictures)": distance,
-        "IS (scoring network)": inception_score(logits),
+        "IS (scoring network)": inception_score_of_logits(logits).mean,
         "samples per CPU second": count / seconds,
         "network steps per sample": bound.generator.evaluations(bound.settings),
     }
@@ -67,13 +68,6 @@ def evaluate(folder: Path, data: Path, count: int = 2048, batch_size: int = 64) 
         wanted = torch.arange(count) % len(NAMES)
         figures["shows the class that was asked for"] = float((logits.argmax(dim=1) == wanted).double().mean())
     return figures
-
-
-def inception_score(logits: Tensor) -> float:
-    """exp of the mean divergence between each sample's classes and all samples' (Salimans et al. 2016), one split."""
-    log_p = logits.double().log_softmax(dim=1)
-    p = log_p.exp()
-    return float((p * (log_p - p.mean(dim=0).log())).sum(dim=1).mean().exp())
 
 
 def _reference(network: Classifier, data: Path) -> Gaussian:

@@ -207,25 +207,25 @@ def _settle(rows: _Rows, k: int, squares: torch.Tensor, found: torch.Tensor) -> 
     if squares.shape[1] < len(rows.rows) - 1:
         # Nearer samples could be missing from the candidates where the last of them is not beyond doubt.
         unsettled = (squares[:, -1] <= radii.float().square() + 2 * margin) & (radii > 0)
-        for part in unsettled.nonzero()[:, 0].split(_BLOCK // 8):
-            distances = _exact_block(rows.rows[part], rows.rows)
-            radii[part] = distances.kthvalue(k + 1, dim=1).values
+        for row in unsettled.nonzero()[:, 0]:
+            radii[row] = _exact_block(rows.rows[row, None], rows.rows).kthvalue(k + 1, dim=1).values
     return radii
 
 
 def _exact(first: torch.Tensor, second: torch.Tensor, i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
     """Distances of the pairs (first[i], second[j]): [P], of the features' type."""
-    parts = []
-    for a, b in zip(i.split(_PAIRS), j.split(_PAIRS), strict=True):
-        difference = first[a].double().sub_(second[b])
-        parts.append(torch.linalg.vecdot(difference, difference))
-    return torch.cat(parts).to(first.dtype).sqrt()
+    parts = [_norms(first[a].double().sub_(second[b])) for a, b in zip(i.split(_PAIRS), j.split(_PAIRS), strict=True)]
+    return torch.cat(parts).to(first.dtype).sqrt_()
 
 
 def _exact_block(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    # Without matrix products, in which equal rows are not at distance 0.
-    exact = torch.cdist(first.double(), second.double(), compute_mode="donot_use_mm_for_euclid_dist")
-    return exact.square_().to(first.dtype).sqrt_()
+    """All distances [I, J], in the same way: products of matrices would not put equal rows at distance 0."""
+    parts = [torch.stack([_norms(columns - row) for row in first.double()]) for columns in second.split(_PAIRS)]
+    return torch.cat(parts, dim=1).to(first.dtype).sqrt_()
+
+
+def _norms(differences: torch.Tensor) -> torch.Tensor:
+    return torch.linalg.vecdot(differences, differences)
 
 
 def _blocks(count: int) -> Iterator[slice]:
