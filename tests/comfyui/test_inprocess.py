@@ -55,6 +55,24 @@ def test_a_graph_runs_and_its_results_are_told(command, tmp_path):
     assert "\nBlank\n" in err
 
 
+def test_a_score_that_misses_its_threshold_exits_with_3(command):
+    scene = {"class_type": "TrilemmaExampleScene", "inputs": {"scene": "garden"}}
+    compare = {"reference": ["1", 0], "image": ["2", 0], "lpips": "none", "gain": 4.0}
+    gate = {"name": "nightly", "metric": "psnr", "comparison": "at least", "threshold": 60.0, "scores": ["3", 5]}
+    graph = {
+        "1": scene,
+        "2": {**scene, "inputs": {"scene": "night"}},
+        "3": {"class_type": "TrilemmaCompareImages", "inputs": compare},
+        "4": {"class_type": "TrilemmaScoreGate", "inputs": gate, "_meta": {"title": "The gate"}},
+    }
+
+    code, result, err = finish(command(graph))
+
+    assert code == 3, err
+    assert result["error"]["title"] == "The gate"
+    assert result["error"]["message"].startswith("nightly: psnr of compared images is ")
+
+
 def test_an_invalid_graph_exits_with_2_and_names_node_and_input(command):
     code, result, _ = finish(command(GRAPH, "--set", "Blank.width=0"))
 
