@@ -6,7 +6,7 @@ import torch
 from PIL import Image, ImageDraw
 from trilemma.models.scoring.classifier import Classifier, load_classifier
 
-from training import classifier, ddpm, evaluate_generators, pictures
+from training import classifier, ddpm, pictures
 from training.loop import Schedule
 
 
