@@ -1,6 +1,7 @@
 """Gathers the node classes of every menu file into the mappings that ComfyUI reads."""
 
 from . import (
+    benchmark,
     compare,
     detect,
     diagnose,
@@ -34,6 +35,7 @@ FILES = (
     features,
     compare,
     score,
+    benchmark,
     leaderboard,
     diagnose,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -105,6 +106,8 @@ class Generator(ABC):
     modules: tuple[nn.Module, ...]
     identity: str
     """Tells these weights from others; see `noise.weights_identity`."""
+    files: tuple[Path, ...] = ()
+    """What it was read from; empty where it comes from no file, or the host has read it."""
 
     @abstractmethod
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> torch.Tensor:

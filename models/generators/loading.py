@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from .. import checkpoints
+from ..hashes import model_files
 from ..inpainting.networks import DtypeFor
 from . import (
     autoencoder_kl,
@@ -62,6 +63,10 @@ def load_generator(path: Path, dtype_for: DtypeFor = full_precision) -> Generato
         BadCheckpoint: the file is broken, or of no architecture that the pack knows.
     """
     if diffusers_pipelines.is_pipeline(path):
-        return diffusers_pipelines.load_pipeline(path, dtype_for)
+        generator = diffusers_pipelines.load_pipeline(path, dtype_for)
+        generator.files = model_files(path)
+        return generator
     file = path / "model.safetensors" if path.is_dir() else path
-    return ARCHITECTURES.load(checkpoints.read(file), path.name, dtype_for)
+    generator = ARCHITECTURES.load(checkpoints.read(file), path.name, dtype_for)
+    generator.files = (file,)
+    return generator

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -46,6 +47,7 @@ class Extractor(ABC):
     source: see Source. taps: name -> size of the features there, the deepest last. main: the tap that scores use.
     spatial: the tap of sFID; None where it has none. depths: taps of Compound FID, shallow to deep; empty where none.
     classes: number of classes, 0 where it has none. modules: what the host places.
+    files: what it was read from; empty where the host has read it.
     """
 
     source: Source
@@ -55,6 +57,7 @@ class Extractor(ABC):
     depths: tuple[str, ...] = ()
     classes: int = 0
     modules: tuple[nn.Module, ...]
+    files: tuple[Path, ...] = ()
 
     @abstractmethod
     def prepare(self, images: torch.Tensor) -> torch.Tensor:

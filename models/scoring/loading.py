@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..catalog import STARTER_ROOT, STARTERS
-from ..checkpoints import read
+from ..checkpoints import Checkpoint, read
 from ..errors import BadCheckpoint, BadInput
 from ..registry import identify
 from .classifier import classifier_of, is_classifier
@@ -30,13 +30,19 @@ def load_extractor(path: Path, resize: str) -> Extractor:
         raise BadInput(f"resize: there is no {resize!r}; choose one of {', '.join(RESIZES)}.")
     file = path / "model.safetensors" if path.is_dir() else path
     checkpoint = read(file)
+    extractor = _extractor(checkpoint, file.name, _name(path), resize)
+    extractor.files = (file,)
+    return extractor
+
+
+def _extractor(checkpoint: Checkpoint, file: str, name: str, resize: str) -> Extractor:
     if is_classifier(checkpoint):
-        return ClassifierExtractor(classifier_of(checkpoint, file.name), _name(path), resize)
+        return ClassifierExtractor(classifier_of(checkpoint, file), name, resize)
     found = identify(checkpoint.tensors)
     if found == FAMILY:
-        return InceptionExtractor(load_inception(checkpoint.tensors, file.name), resize)
+        return InceptionExtractor(load_inception(checkpoint.tensors, file), resize)
     raise BadCheckpoint(
-        f"model: {file.name} is {found}, expected {FAMILY}, or a classifier of the pack; choose another file."
+        f"model: {file} is {found}, expected {FAMILY}, or a classifier of the pack; choose another file."
     )
 
 

@@ -1,0 +1,97 @@
+"""The nodes that draw and score, on the smallest generator and extractor, and one graph that is run again."""
+
+import json
+
+import pytest
+import torch
+from trilemma import host
+from trilemma.host import graph, standalone
+from trilemma.models.generators.binding import Bound
+from trilemma.models.scoring.report import from_json
+from trilemma.nodes import NODE_CLASS_MAPPINGS
+from trilemma.tests.generators.toy import HEIGHT, WIDTH
+from trilemma.tests.generators.toy import Toy as ToyGenerator
+from trilemma.tests.scoring.toy import Toy, features
+
+Benchmark = NODE_CLASS_MAPPINGS["TrilemmaBenchmarkGenerator"]
+REFERENCE = features(0, 50, "real", 40)
+
+
+@pytest.fixture(autouse=True)
+def output(tmp_path, monkeypatch):
+    monkeypatch.setitem(standalone._places, "output", tmp_path)
+    return tmp_path
+
+
+def handles(generator=None):
+    generator, extractor = generator or ToyGenerator(), Toy()
+    return host.hold(Bound(generator), generator.modules), host.hold(extractor, extractor.modules)
+
+
+@torch.inference_mode()
+def run(generator=None, **settings):
+    settings = {"num_images": 12, "first_seed": 3, "filename_prefix": "bench/toy", "num_shown": 2, **settings}
+    return Benchmark().run(*handles(generator), REFERENCE, **settings)
+
+
+def test_scores_strips_and_a_report(output):
+    shown = run(name="mine", prompt={"1": {}}, nearest_k=2)
+    scores, taken, best, worst, data, report, file = shown["result"]
+    assert scores.name == taken.name == "mine"
+    assert taken.count == 12
+    assert best.shape == worst.shape == (1, HEIGHT, 2 * WIDTH, 3)
+    assert (output / file).read_text() == data
+    assert from_json(data) == scores
+    assert scores.provenance["graph"] == {"1": {}}
+    assert report in shown["ui"]["text"][0]
+    assert "seconds per image" in report
+
+
+def test_an_interrupt_keeps_what_was_drawn():
+    generator = ToyGenerator()
+    original = generator.draw
+
+    def draw(requests, options, on_step):
+        if requests[0].index == 6:
+            host.interrupt()
+        return original(requests, options, on_step)
+
+    generator.draw = draw
+    with pytest.raises(standalone.Interrupted):
+        run(generator, batch_size=3)
+    assert generator.drawn == [0, 1, 2, 3, 4, 5]
+    generator.draw = original
+    assert run(generator, batch_size=3)["result"][1].count == 12
+    assert generator.drawn[:12] == list(range(12))
+
+
+def test_defaults_are_the_librarys_own():
+    settings = {name: spec[1]["default"] for name, spec in Benchmark.INPUT_TYPES()["optional"].items()}
+    settings["num_shown"] = 2
+    first, second = (run(**changes)["result"][0] for changes in (settings, {}))
+    assert first.scores == second.scores
+
+
+def test_a_report_alone_is_enough_to_run_it_again(output):
+    def node(kind, **inputs):
+        return {"class_type": f"Trilemma{kind}", "inputs": inputs}
+
+    made = {
+        "1": node("LoadGenerator", model="starter emoji vae"),
+        "2": node("LoadFeatureExtractor", model="starter emoji classifier", resize="TF1"),
+        "3": node("ExampleReference", reference="starter emoji pictures"),
+        "4": node(
+            "BenchmarkGenerator", generator=["1", 0], extractor=["2", 0], reference=["3", 0], num_images=12,
+            first_seed=7, filename_prefix="first/vae", name="VAE",
+        ),
+    }  # fmt: skip
+    graph.run(made, NODE_CLASS_MAPPINGS)
+    (file,) = output.glob("first/*/12.json")
+    first = from_json(file.read_text())
+    assert set(first.provenance["files"]) == {"emoji_vae/model.safetensors", "emoji_classifier/model.safetensors"}
+    again = json.loads(file.read_text())["provenance"]["graph"]
+    again["4"]["inputs"]["filename_prefix"] = "again/vae"
+    graph.run(again, NODE_CLASS_MAPPINGS)
+    second = from_json(next(output.glob("again/*/12.json")).read_text())
+    assert second.scores == first.scores
+    assert second.provenance["key"] == first.provenance["key"]
