@@ -44,21 +44,28 @@ INKS: Final[dict[Theme, Ink]] = {
 class Sheet:
     """A page WIDTH units wide; x to the right, y downwards, both in units."""
 
-    def __init__(self, height: float, theme: Theme) -> None:
+    def __init__(self, theme: Theme, height: float = WIDTH) -> None:
+        """height: in units; `cut` changes it."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         self.ink = INKS[theme]
-        self.height = height
-        figure: Figure = Figure((WIDTH / _INCH, round(height) / _INCH), dpi=_INCH * SCALE, facecolor=self.ink.paper)
-        self._canvas = FigureCanvasAgg(figure)
-        axes: Axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_xlim(0, WIDTH)
-        axes.set_ylim(round(height), 0)
-        axes.axis("off")
-        self._axes = axes
+        self._figure: Figure = Figure(dpi=_INCH * SCALE, facecolor=self.ink.paper)
+        self._canvas = FigureCanvasAgg(self._figure)
+        self._axes: Axes = self._figure.add_axes((0, 0, 1, 1))
+        self._axes.set_autoscale_on(False)
+        self._axes.axis("off")
+        self._widths: dict[tuple[str, float, str], float] = {}
+        self.cut(height)
         self.texts: list[str] = []
         """Every text in the order in which it was written."""
+
+    def cut(self, height: float) -> None:
+        """Make the page so many units high; what was written stays where it is, from the top."""
+        self.height = round(height)
+        self._figure.set_size_inches(WIDTH / _INCH, self.height / _INCH)
+        self._axes.set_xlim(0, WIDTH)
+        self._axes.set_ylim(self.height, 0)
 
     def text(
         self, x: float, y: float, text: str, size: float = NORMAL, colour: str = "", halo: bool = False, **how: Any
@@ -108,6 +115,12 @@ class Sheet:
 
     def width_of(self, text: str, size: float = NORMAL, weight: str = "normal") -> float:
         """How many units wide a line would be."""
+        key = (text, size, weight)
+        if key not in self._widths:
+            self._widths[key] = self._measured(*key)
+        return self._widths[key]
+
+    def _measured(self, text: str, size: float, weight: str) -> float:
         from matplotlib.font_manager import FontProperties
 
         font = FontProperties(size=_points(size), weight=weight)
@@ -126,10 +139,16 @@ class Sheet:
 
     def shortened(self, text: str, width: float, size: float = NORMAL, weight: str = "normal") -> str:
         """A text of at most so many units, with an ellipsis in the middle where it would be wider."""
-        kept = text
-        while kept and self.width_of(_cut(text, len(kept)), size, weight) > width:
-            kept = kept[:-1]
-        return _cut(text, len(kept))
+        if self.width_of(text, size, weight) <= width:
+            return text
+        fits, too_many = 0, len(text)
+        while too_many - fits > 1:
+            middle = (fits + too_many) // 2
+            if self.width_of(_cut(text, middle), size, weight) <= width:
+                fits = middle
+            else:
+                too_many = middle
+        return _cut(text, fits)
 
     def image(self) -> torch.Tensor:
         """The picture, float32 [1, H, W, 3], 0..1."""
@@ -152,8 +171,6 @@ def _points(units: float) -> float:
 
 
 def _cut(text: str, length: int) -> str:
-    """The text, or its beginning and end with `length` letters in all and an ellipsis between."""
-    if length >= len(text):
-        return text
+    """The text's beginning and end, with `length` letters in all and an ellipsis between."""
     tail = length * 2 // 5
     return text[: length - tail].rstrip() + "…" + text[len(text) - tail :].lstrip()

@@ -27,7 +27,7 @@ WIDEST: Final = 2.5
 def draw_chart(found: Diagnosis, name: str, theme: Theme = "light") -> torch.Tensor:
     """The picture, float32 [1, H, W, 3], 0..1: a panel for each failure that was looked for and has bars."""
     panels = 1 + (found.activity is not None) + (found.classes is not None)
-    sheet = Sheet(TITLE + panels * PANEL + 6, theme)
+    sheet = Sheet(theme, TITLE + panels * PANEL + 6)
     title = sheet.shortened(f"Diagnosis of {name}", WIDTH - 2 * MARGIN, LARGE, "bold")
     sheet.text(MARGIN, 28, title, LARGE, weight="bold")
     top = TITLE

@@ -40,21 +40,15 @@ def draw_table(board: Leaderboard, theme: Theme = "light") -> torch.Tensor:
 
 def write_table(board: Leaderboard, theme: Theme) -> Sheet:
     """The sheet of `draw_table`."""
-    # Written twice: the first time to learn how high it is.
-    height = _write(Sheet(1, theme), board)
-    sheet = Sheet(height, theme)
-    _write(sheet, board)
-    return sheet
-
-
-def _write(sheet: Sheet, board: Leaderboard) -> float:
+    sheet = Sheet(theme)
     sheet.text(MARGIN, 28, "Leaderboard", LARGE, weight="bold")
     sheet.text(WIDTH - MARGIN, 28, f"ranked by {COLUMNS[board.sort_by][0]}", SMALL, sheet.ink.dim, ha="right")
     y = TITLE
     for group in board.groups:
         y = _group(sheet, group, y + 8)
     sheet.text(MARGIN, y + 6, KEY, SMALL, sheet.ink.dim)
-    return y + 24
+    sheet.cut(y + 24)
+    return sheet
 
 
 def _group(sheet: Sheet, group: Group, y: float) -> float:

@@ -46,7 +46,7 @@ def draw_trilemma(group: Group, quality: str = "fid", coverage: str = "recall", 
 def write_trilemma(group: Group, quality: str, coverage: str, theme: Theme) -> Sheet:
     """The sheet of `draw_trilemma`."""
     found = trilemma(group, quality, coverage)
-    sheet = Sheet(HEIGHT, theme)
+    sheet = Sheet(theme, HEIGHT)
     sheet.text(MARGIN, 28, "Trilemma: quality, coverage, speed", LARGE, weight="bold")
     for line, text in enumerate(sheet.wrapped(str(group.setting), WIDTH - 2 * MARGIN, SMALL)):
         sheet.text(MARGIN, 50 + line * LINE, text, SMALL, sheet.ink.dim)
