@@ -7,12 +7,16 @@ from typing import Any
 from .. import host
 from ..models.generators import noise
 from ..models.generators.binding import total_steps
+from ..models.grids import THEMES, Theme
 from ..models.scoring import benchmark_report, report
 from ..models.scoring.benchmark import Plan
-from ..models.scoring.benchmark_report import SHOWN, Task, batch_size_of, carry_out
+from ..models.scoring.benchmark_report import SHOWN, Task, batch_size_of, carry_out, carry_out_all
 from ..models.scoring.candidates import KEPT
+from ..models.scoring.curves import draw_curves
 from ..models.scoring.features import ROWS, Features
 from ..models.scoring.scoring import Settings
+from ..models.scoring.sweep import CURVES, SWEPT, chosen, read_values, to_json_text
+from ..models.scoring.sweep import describe as describe_sweep
 from .scoring import SETTINGS, run_provenance
 
 CATEGORY = "Trilemma/Score"
@@ -141,6 +145,88 @@ class BenchmarkGenerator:
         return {"ui": {"text": [f"{done.file}\n{text}"]}, "result": result}
 
 
+class Sweep:
+    DISPLAY_NAME = "Sweep"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Benchmarks a generator at several values of one option, and draws what the option trades for what: precision "
+        "against recall, FID against the Inception score, FID against seconds, with the knee of each curve marked."
+    )
+    SEARCH_ALIASES = [
+        "truncation sweep",
+        "guidance sweep",
+        "trade-off curve",
+        "pareto",
+        "parameter sweep",
+        "fidelity diversity",
+        "ablation",
+    ]
+    RETURN_TYPES = (SCORES, "FLOAT", SCORES, "IMAGE", "STRING", "STRING")
+    RETURN_NAMES = ("knee", "knee_value", "scores", "curves", "data", "report")
+    OUTPUT_IS_LIST = (False, False, True, False, False, False)
+    OUTPUT_TOOLTIPS = (
+        "Scores at the knee of the chosen curve; where it has none, those with the lowest FID.",
+        "The option's value there.",
+        "Scores at every value, from the lowest: a list, so that what is connected runs once for each.",
+        "Three pictures: precision and recall, FID and IS, FID and seconds.",
+        "JSON: all values with their scores, and the knees.",
+        "A table of values and scores, and the knees.",
+    )
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                **INPUTS,
+                "option": (list(SWEPT), {"tooltip": "What is changed; the generator must have it."}),
+                "values": (
+                    "STRING",
+                    {"default": "0.5, 0.7, 0.85, 1.0", "tooltip": "At least two numbers, separated by commas."},
+                ),
+                "num_images": _count(1024, "How many to draw at each value."),
+                **DRAWING,
+            },
+            "optional": {
+                "knee_of": (list(CURVES), {"tooltip": "Which curve's knee the first two outputs are."}),
+                "theme": (list(THEMES), {"tooltip": "Dark text on a light ground, or light on dark."}),
+                **TAKING,
+            },
+            "hidden": {"prompt": "PROMPT"},
+        }
+
+    def run(
+        self,
+        generator: host.Handle,
+        extractor: host.Handle,
+        reference: Features,
+        option: str,
+        values: str,
+        num_images: int,
+        first_seed: int,
+        filename_prefix: str,
+        knee_of: str = next(iter(CURVES)),
+        theme: Theme = "light",
+        name: str = "",
+        prompt: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> dict[str, Any]:
+        bound, model = generator.model, extractor.model
+        found = read_values(values, bound, option)
+        task = _task(num_images, first_seed, filename_prefix, prompt, 0, **settings)
+        memory = benchmark_report.memory_bytes(bound, model, batch_size_of(task, bound, model))
+        steps = sum(total_steps(each, num_images) for _, each in found)
+        with host.placed(generator, extractor, memory=memory) as device, host.progress(steps) as on_step:
+            done = carry_out_all(task, option, found, model, reference, device, name, on_step, host.halving)
+        place, text = chosen(done, knee_of), describe_sweep(done)
+        curves = host.intermediate(draw_curves(done, theme))
+        result = (
+            done.scores[place], float(done.values[place]), list(done.scores), curves, to_json_text(done), text,
+        )  # fmt: skip
+        return {"ui": {"text": [text]}, "result": result}
+
+
 def _task(
     num_images: int,
     first_seed: int,
@@ -163,4 +249,4 @@ def _task(
     )
 
 
-NODES = {"TrilemmaBenchmarkGenerator": BenchmarkGenerator}
+NODES = {"TrilemmaBenchmarkGenerator": BenchmarkGenerator, "TrilemmaSweep": Sweep}

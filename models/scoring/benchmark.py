@@ -165,6 +165,8 @@ class Benchmark:
     def draw_again(self, found: Sequence[Candidate], batch_size: int) -> torch.Tensor:
         """The samples as one strip, float32 [1, H, N * W, 3], from the left."""
         generator, settings = self._bound.generator, self._bound.settings
+        if not found:
+            return torch.empty(1, generator.descriptor.height, 0, 3)
         total = total_steps(self._bound, self._plan.num_images)
         requests = [
             noise.requests(1, self._plan.seed, self._bound.conditions, candidate.index)[0] for candidate in found

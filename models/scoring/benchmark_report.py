@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -14,13 +14,14 @@ from ..errors import BadInput
 from ..files import path_inside
 from ..generators import sampling
 from ..generators.base import OnStep, quiet
-from ..generators.binding import Bound
+from ..generators.binding import Bound, total_steps
 from . import extraction
 from .benchmark import Benchmark, Halving, Plan, as_given, key_of
 from .extractors import Extractor
 from .features import Features
 from .report import Scores, to_json
 from .scoring import Settings, score
+from .sweep import Sweep, sweep
 
 TIMED: Final = 4
 """Batches at least, where their size is not given: the time of the first call stands apart."""
@@ -106,6 +107,34 @@ def carry_out(
         stream.write(to_json(scores).encode())
     strips = (run.draw_again(found, batch_size) for found in (nearest, farthest))
     return Done(scores, outcome.features._replace(name=name), *strips, file.relative_to(task.root).as_posix())
+
+
+def carry_out_all(
+    task: Task,
+    option: str,
+    values: Sequence[tuple[float, Bound]],
+    extractor: Extractor,
+    reference: Features,
+    device: torch.device,
+    name: str = "",
+    on_step: OnStep = quiet,
+    halving: Halving = as_given,
+) -> Sweep:
+    """The same for each value of an option (`sweep.read_values`), with a report for each.
+
+    on_step: called with the steps done for all values.
+    """
+    found, done = [], 0
+    for value, bound in values:
+        offset = done
+
+        def step(steps: int, preview: torch.Tensor | None = None, offset: int = offset) -> None:
+            on_step(offset + steps, preview)
+
+        title = f"{name or bound.generator.descriptor.architecture}, {option} = {value:g}"
+        found.append(carry_out(task, bound, extractor, reference, device, title, step, halving).scores)
+        done += total_steps(bound, task.plan.num_images)
+    return sweep(option, [value for value, _ in values], found)
 
 
 def _folder(task: Task, key: str) -> Path:

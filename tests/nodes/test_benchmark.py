@@ -95,3 +95,17 @@ def test_a_report_alone_is_enough_to_run_it_again(output):
     second = from_json(next(output.glob("again/*/12.json")).read_text())
     assert second.scores == first.scores
     assert second.provenance["key"] == first.provenance["key"]
+
+
+def test_a_sweep_gives_its_knee_curves_and_every_score(output):
+    node = NODE_CLASS_MAPPINGS["TrilemmaSweep"]
+    with torch.inference_mode():
+        shown = node().run(*handles(), REFERENCE, "truncation_psi", "0.3, 1, 0.6", 12, 0, "sweep/toy", nearest_k=2)
+    knee, value, scores, curves, data, report = shown["result"]
+    assert [each.provenance["settings"]["truncation_psi"] for each in scores] == [0.3, 0.6, 1.0]
+    assert knee in scores
+    assert knee.provenance["settings"]["truncation_psi"] == value
+    assert curves.shape[0] == 3
+    assert json.loads(data)["values"] == [0.3, 0.6, 1.0]
+    assert report.splitlines()[2].split()[0] == "0.3"
+    assert len(list(output.glob("sweep/*/12.json"))) == 3
