@@ -63,7 +63,7 @@ class Diagnosis(NamedTuple):
     duplicate_distance: nearer ones are near-duplicates; a quantile of the distances from each of n reference pictures
         to the next.
     coverage: share of the reference with a sample in its neighbourhood (Naeem et al. 2020); expected_coverage: that of
-        samples of the reference's own distribution.
+        samples of the reference's own distribution. precision, recall: see neighbours.Neighbours.
     nearest: int64 [N], the reference picture next to each sample. ratios: float64 [N], the distance to it over that
         picture's distance to the next reference picture.
     classes: None where the extractor has none. activity: None where the model has no variational encoder.
@@ -74,6 +74,8 @@ class Diagnosis(NamedTuple):
     duplicate_distance: float
     coverage: float
     expected_coverage: float
+    precision: float
+    recall: float
     nearest: torch.Tensor
     ratios: torch.Tensor
     classes: ClassCounts | None
@@ -153,6 +155,8 @@ def diagnose(
         duplicate_distance=limit,
         coverage=covering.coverage,
         expected_coverage=expected_coverage(len(ours), len(theirs)),
+        precision=covering.precision,
+        recall=covering.recall,
         nearest=next_to.nearest,
         ratios=next_to.distances.double() / own,
         classes=classes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,8 +21,10 @@ TITLE: Final = 46.0
 OURS, THEIRS, WRONG = colour_of(4), colour_of(0), colour_of(5)
 """Colours of samples, reference pictures, and what is wrong: blue, orange, vermillion."""
 BINS: Final = 40
-WIDEST: Final = 2.5
-"""Ratio of distances at the right edge; samples further away are counted there."""
+FARTHEST: Final = 0.95
+"""Share of the samples that lie within the axis of ratios; the others are counted at its right end."""
+WIDEST: Final = 10
+"""The axis never goes further."""
 
 
 def draw_chart(found: Diagnosis, name: str, theme: Theme = "light") -> torch.Tensor:
@@ -72,17 +75,17 @@ def _classes(sheet: Sheet, classes: ClassCounts, top: float) -> None:
 
 def _ratios(sheet: Sheet, ratios: torch.Tensor, top: float) -> None:
     """Histogram of the samples' distances to their nearest reference picture."""
-    counts = torch.histc(ratios.clamp(max=WIDEST * (1 - 1e-9)), BINS, 0, WIDEST) / len(ratios)
+    widest = min(WIDEST, max(2, math.ceil(float(ratios.quantile(FARTHEST)))))
+    counts = torch.histc(ratios.clamp(max=widest * (1 - 1e-9)), BINS, 0, widest) / len(ratios)
     _heading(sheet, top, "Nearest reference picture", "distance of a sample to it, over its own distance to the next")
     _key(sheet, top, [("samples", OURS), (f"below {COPY:.2f}: a copy", WRONG)])
-    high = max(float(counts.max()), 1e-9)
-    ticks = [(value / WIDEST, f"{value:g}") for value in (0.0, 0.5, 1.0, 1.5, 2.0)] + [(1.0, f"≥ {WIDEST:g}")]
+    high = float(counts.max())
+    ticks = [(share, f"{'≥ ' if share == 1 else ''}{share * widest:g}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
     _frame(sheet, top, high, ticks, "ratio of distances", percent=True)
-    edges = torch.arange(BINS) * WIDEST / BINS
-    copies = edges + WIDEST / BINS / 2 < COPY
+    copies = (torch.arange(BINS) + 0.5) * widest / BINS < COPY
     _bars(sheet, top, counts * ~copies / high, OURS)
     _bars(sheet, top, counts * copies / high, WRONG)
-    x = LEFT + COPY / WIDEST * (WIDTH - MARGIN - LEFT)
+    x = LEFT + COPY / widest * (WIDTH - MARGIN - LEFT)
     sheet.line([(x, top + 52), (x, top + 52 + PLOT)], WRONG, 1.4, linestyle=(0, (4, 2)), zorder=4)
 
 
@@ -108,7 +111,7 @@ def _frame(
     for share in (0.0, 0.5, 1.0):
         y = floor - share * PLOT
         sheet.line([(LEFT, y), (right, y)], sheet.ink.line, 0.8, zorder=1)
-        label = f"{share * high:.1%}" if percent else f"{share * high:.3g}"
+        label = f"{100 * share * high:.3g} %" if percent else f"{share * high:.3g}"
         sheet.text(LEFT - 8, y, label, SMALL, sheet.ink.dim, ha="right")
     for share, label in ticks:
         side = {0.0: "left", 1.0: "right"}.get(share, "center")

@@ -16,7 +16,8 @@ COLLAPSED: Final = 0.1
 SIGMAS: Final = 3.0
 """Standard errors above the expected share from which near-duplicates are called many."""
 DROPPED: Final = 0.5
-"""Share of the expected coverage below which modes are called dropped."""
+"""Share of the expected coverage, and recall, below both of which modes are called missing. Coverage alone is low too
+where samples of all modes lie beside the reference, because they are blurred, for instance."""
 MANY_COPIES: Final = 0.05
 
 
@@ -49,6 +50,8 @@ def to_json(found: Diagnosis, generated: Seen, reference: Seen, name: str, quant
         "duplicate_distance": found.duplicate_distance,
         "coverage": found.coverage,
         "coverage_expected": found.expected_coverage,
+        "precision": found.precision,
+        "recall": found.recall,
         "class_entropy": entropy(classes.generated) if classes else None,
         "class_entropy_reference": entropy(classes.reference) if classes else None,
         "classes": classes.generated.tolist() if classes else None,
@@ -85,10 +88,12 @@ def _duplicates(found: Diagnosis, quantile: float) -> str:
 
 
 def _coverage(found: Diagnosis) -> str:
-    dropped = found.coverage < DROPPED * found.expected_coverage
+    verdict = "no collapse"
+    if found.coverage < DROPPED * found.expected_coverage:
+        verdict = "modes are MISSING" if found.recall < DROPPED else "no collapse, but samples lie BESIDE the reference"
     return (
-        f"mode coverage: {'modes are MISSING' if dropped else 'no collapse'} (coverage {found.coverage:.3f}; samples "
-        f"as good as the reference have {found.expected_coverage:.3f})"
+        f"mode coverage: {verdict} (coverage {found.coverage:.3f}; samples as good as the reference have "
+        f"{found.expected_coverage:.3f}; precision {found.precision:.3f}, recall {found.recall:.3f})"
     )
 
 

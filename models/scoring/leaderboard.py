@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..errors import BadInput
-from .inception import NAME as INCEPTION
+from . import report
 from .kernel import SUBSET_SIZE
 from .neighbours import NEAREST
 from .report import METRICS, Better, Score, Scores
@@ -24,19 +24,6 @@ COSTS: Final[Mapping[str, tuple[str, Better]]] = {
 }
 """Key of every cost of an image -> how tables call it, and which way is better. The speed is 1 / seconds_per_image."""
 COLUMNS: Final = {**METRICS, **COSTS}
-OF_FEATURES: Final = (
-    "fid",
-    "fid_infinity",
-    "kid",
-    "inception_score",
-    "sfid",
-    "compound_fid",
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-)
-"""Metrics whose values mean nothing without their extractor, which their labels name where it is not Inception."""
 FEW: Final = 2048
 """Samples below which a row is warned of: the least that FID of Inception's 2048 features asks for."""
 WARNING: Final = "warning: "
@@ -186,9 +173,8 @@ def columns_of(setting: Setting, scores: Sequence[Scores]) -> tuple[Column, ...]
 
 
 def label_of(key: str, extractor: str) -> str:
-    """How tables call a column: by its extractor too, where that is not the one the metric is known by."""
-    named = key in OF_FEATURES and extractor not in ("", INCEPTION)
-    return f"{COLUMNS[key][0]} ({extractor})" if named else COLUMNS[key][0]
+    """How tables call a column: a metric by its extractor too, see `report.label_of`."""
+    return COSTS[key][0] if key in COSTS else report.label_of(key, extractor)
 
 
 def best(group: Group, column: Column) -> float:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import torch
 
 from ..grids import Theme
 from .canvas import LARGE, NORMAL, SMALL, WIDTH, Sheet, colour_of
-from .leaderboard import COLUMNS, Column, Group, Leaderboard, best, cell
+from .leaderboard import COLUMNS, COSTS, Column, Group, Leaderboard, best, cell
 from .leaderboard_text import ARROWS, SHARES, number, uncertainty
 
 MARGIN: Final = 20.0
-NAMES: Final = 196.0
+NAMES: Final = 208.0
 """Units across the column of names."""
 ACROSS: Final = 4
 """Columns side by side; further ones go on in another block below."""
@@ -55,22 +55,38 @@ def _group(sheet: Sheet, group: Group, y: float) -> float:
     for line in sheet.wrapped(str(group.setting), WIDTH - 2 * MARGIN, SMALL):
         sheet.text(MARGIN, y, line, SMALL, sheet.ink.dim)
         y += LINE
-    notes = list(dict.fromkeys(warning for row in group.rows for warning in row.warnings))
-    marks = {warning: str(place).translate(DIGITS) for place, warning in enumerate(notes, 1)}
-    for start in range(0, len(group.columns), ACROSS):
-        y = _block(sheet, group, group.columns[start : start + ACROSS], marks, y)
-    for warning, mark in marks.items():
-        for part, line in enumerate(sheet.wrapped(warning, WIDTH - 2 * MARGIN - 16, SMALL)):
-            if not part:
-                sheet.text(MARGIN, y + 6, mark, SMALL, sheet.ink.dim)
-            sheet.text(MARGIN + 16, y + 6, line, SMALL, sheet.ink.dim)
+    shared, marks = _notes(group)
+    for columns in _blocks(group.columns):
+        y = _block(sheet, group, columns, marks, y)
+    for mark, note in [("", note) for note in shared] + [(mark, note) for note, mark in marks.items()]:
+        for line in sheet.wrapped(f"{mark} {note}".strip(), WIDTH - 2 * MARGIN, SMALL):
+            sheet.text(MARGIN, y + 6, line, SMALL, sheet.ink.dim)
             y += LINE
     return y
 
 
+def _notes(group: Group) -> tuple[list[str], dict[str, str]]:
+    """Warnings that all rows share, and of the others the mark by which rows point at them."""
+    every = dict.fromkeys(warning for row in group.rows for warning in row.warnings)
+    shared = [warning for warning in every if all(warning in row.warnings for row in group.rows)]
+    others = [warning for warning in every if warning not in shared]
+    return shared, {warning: str(place).translate(DIGITS) for place, warning in enumerate(others, 1)}
+
+
+def _blocks(columns: Sequence[Column]) -> Iterator[Sequence[Column]]:
+    """Scores, then costs, as many columns at a time as have room, as evenly as it goes."""
+    for costs in (False, True):
+        alike = [column for column in columns if (column.key in COSTS) == costs]
+        lines = math.ceil(len(alike) / ACROSS)
+        for line in range(lines):
+            yield alike[len(alike) * line // lines : len(alike) * (line + 1) // lines]
+
+
 def _block(sheet: Sheet, group: Group, columns: Sequence[Column], marks: dict[str, str], y: float) -> float:
     """Names at the left, some columns beside them; where the next block may begin."""
-    extractors = [column.label.removeprefix(COLUMNS[column.key][0]).strip(" ()") for column in columns]
+    extractors = [
+        column.label.removeprefix(COLUMNS[column.key][0]).removeprefix(" (").removesuffix(")") for column in columns
+    ]
     headings = [sheet.wrapped(extractor, CELL - GAP, SMALL) for extractor in extractors]
     y += 8
     for place, (column, extractor) in enumerate(zip(columns, headings, strict=True)):
@@ -87,7 +103,7 @@ def _block(sheet: Sheet, group: Group, columns: Sequence[Column], marks: dict[st
         middle = y + ROW / 2
         sheet.text(MARGIN + 16, middle, str(row.rank or "–"), NORMAL, sheet.ink.dim, ha="right")
         sheet.mark(MARGIN + 31, middle, row.number, 10)
-        noted = "".join(marks[warning] for warning in row.warnings)
+        noted = " ".join(marks[warning] for warning in row.warnings if warning in marks)
         room = NAMES - 44 - GAP - sheet.width_of(noted, NORMAL)
         sheet.text(MARGIN + 44, middle, sheet.shortened(row.name, room) + noted)
         for at, column in enumerate(columns):

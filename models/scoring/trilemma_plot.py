@@ -29,6 +29,8 @@ HEIGHT: Final = 540.0
 LEGEND: Final = 526.0
 """Left edge of the list of models."""
 MARK: Final = 15.0
+LABEL: Final = 140.0
+"""Units across the longest name beside a mark."""
 LINE: Final = 15.0
 
 
@@ -178,7 +180,7 @@ Box = tuple[float, float, float, float]
 
 def _label(sheet: Sheet, place: Place, taken: list[Box]) -> None:
     """The model's name beside its mark, where it covers least of the others; a thin line where it is further off."""
-    text = sheet.shortened(place.name, 120, SMALL, "bold")
+    text = sheet.shortened(place.name, LABEL, SMALL, "bold")
     width = sheet.width_of(text, SMALL, "bold")
     x, y = _at(place.position)
     choices = []

@@ -67,6 +67,18 @@ def test_a_collapsed_generator_repeats_itself_and_covers_little():
     assert lines["mode coverage"].startswith("modes are MISSING")
 
 
+def test_samples_beside_the_reference_are_no_missing_modes():
+    """As a blurring model's: everywhere, but none of them where the reference is."""
+    aside = torch.cat([normals(200, 1), torch.full((200, 1), 4.0)], dim=1)
+    theirs = torch.cat([normals(200, 99), torch.zeros(200, 1)], dim=1)
+    aside[:, :SIZE] *= 3
+    sets = seen(aside), seen(theirs)
+    diagnosis = diagnose(*sets, 0, None)
+    assert diagnosis.coverage < 0.1
+    assert diagnosis.recall > 0.9
+    assert verdicts(diagnosis, *sets)["mode coverage"].startswith("no collapse, but samples lie BESIDE")
+
+
 def test_duplicates_are_those_within_the_quantile_and_twins_their_partners():
     features = normals(51, 1)
     features[50] = features[7] + 1e-4

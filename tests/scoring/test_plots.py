@@ -5,6 +5,7 @@ import torch
 from trilemma.models.scoring.canvas import INKS, SCALE, SMALL, WIDTH, Sheet, colour_of
 from trilemma.models.scoring.leaderboard import leaderboard
 from trilemma.models.scoring.leaderboard_table import draw_table, write_table
+from trilemma.models.scoring.report import Score, Scores
 from trilemma.models.scoring.trilemma_plot import _edges, _triangles, draw_trilemma, write_trilemma
 from trilemma.tests.scoring.boards import STARTER, model, provenance
 
@@ -50,7 +51,7 @@ def test_every_model_is_written_whole_or_shortened(count):
     table, plot = write_table(board, "light"), write_trilemma(board.groups[0], "fid", "recall", "light")
     for i in range(count):
         for sheet in (table, plot):
-            ends = [text for text in sheet.texts if text.rstrip("¹").endswith(f" {i}") and text.startswith("a model")]
+            ends = [text for text in sheet.texts if text.endswith(f" {i}") and text.startswith("a model")]
             assert ends, i
             assert all("…" in text for text in ends)
     assert "starter emoji" in table.texts
@@ -72,6 +73,17 @@ def test_nothing_is_smaller_than_eleven_units_or_beyond_the_edge():
 def test_names_are_text_and_no_formulas():
     (group,) = leaderboard([model("costs $5 and $6, 100 % \\frac")]).groups
     assert "costs $5 and $6, 100 % \\frac" in write_trilemma(group, "fid", "recall", "light").texts
+
+
+def test_warnings_that_not_all_rows_share_are_pointed_at():
+    warned = Score("fid", 3.0, note="warning: beware; k = 5")
+    few = provenance(samples=300)
+    (group,) = (board := leaderboard([model("a", came_from=few), Scores("b", (warned,), provenance=few)])).groups
+    texts = write_table(board, "light").texts
+    assert [len(row.warnings) for row in group.rows] == [2, 1]
+    assert "few samples (300): small differences mean nothing" in texts
+    assert "¹ FID: beware" in texts
+    assert {"b¹", "a"} <= set(texts)
 
 
 def test_groups_are_told_apart_in_one_table():
