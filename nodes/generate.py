@@ -169,9 +169,12 @@ class SaveSamples:
         "settings, beside the workflow that Save Image writes too."
     )
     SEARCH_ALIASES = ["save image", "save png", "metadata", "export samples"]
-    RETURN_TYPES = ("STRING",)
-    RETURN_NAMES = ("files",)
-    OUTPUT_TOOLTIPS = ("The files' names below the output folder, one to a line, in the order of the images.",)
+    RETURN_TYPES = ("STRING", "STRING")
+    RETURN_NAMES = ("files", "folder")
+    OUTPUT_TOOLTIPS = (
+        "The files' names below the output folder, one to a line, in the order of the images.",
+        "The folder they are in, below the output folder, for Folder Features and Images as Generator.",
+    )
     FUNCTION = "run"
     OUTPUT_NODE = True
 
@@ -191,6 +194,14 @@ class SaveSamples:
                         "Numbers go on from the highest that is there.",
                     },
                 ),
+                "overwrite": (
+                    "BOOLEAN",
+                    {
+                        "default": False,
+                        "tooltip": "Begin at 1 again, and take away what earlier runs wrote under this prefix, so that "
+                        "the folder holds this batch alone.",
+                    },
+                ),
             },
             "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"},
         }
@@ -202,14 +213,16 @@ class SaveSamples:
         filename_prefix: str = "samples/sample",
         prompt: dict[str, Any] | None = None,
         extra_pnginfo: dict[str, Any] | None = None,
+        overwrite: bool = False,
     ) -> dict[str, Any]:
         images = check_images(images, "images")
         graph = {"prompt": prompt, **(extra_pnginfo or {})} if prompt and host.keeps_metadata() else {}
         with host.progress(len(images)) as on_step:
-            files = save(images, from_json(records, len(images)), host.output_folder(), filename_prefix, graph, on_step)
+            told = from_json(records, len(images))
+            files = save(images, told, host.output_folder(), filename_prefix, graph, on_step, overwrite)
         shown = [{"filename": file.name, "subfolder": file.subfolder, "type": "output"} for file in files]
         names = "\n".join(f"{file.subfolder}/{file.name}".lstrip("/") for file in files)
-        return {"ui": {"images": shown}, "result": (names,)}
+        return {"ui": {"images": shown}, "result": (names, files[0].subfolder or ".")}
 
 
 NODES = {

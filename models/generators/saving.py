@@ -35,11 +35,13 @@ def save(
     prefix: str,
     texts: Mapping[str, Any],
     on_step: OnStep = quiet,
+    overwrite: bool = False,
 ) -> list[Saved]:
     """Write [N, H, W, 3 or 4], 0..1, as `prefix_00001_.png` and so on, after the highest number that is there.
 
     The numbers follow the rules of the host's Save Image. records: one per image, for the chunk `trilemma`. texts:
     further chunks, the same in every file; all values are written as JSON. Every file appears whole or not at all.
+    overwrite: begin at 1, and take away the files of higher numbers that earlier runs wrote.
 
     Raises:
         BadInput: the prefix leads out of the folder.
@@ -50,12 +52,16 @@ def save(
         raise BadInput(f"filename_prefix: {prefix!r} is no name inside of {root}; write, for example, run/sample.")
     target.parent.mkdir(parents=True, exist_ok=True)
     subfolder = target.parent.relative_to(root).as_posix()
+    first = 1 if overwrite else first_number(target)
     written = []
-    for number, (image, record) in enumerate(zip(images, records, strict=True), first_number(target)):
+    for number, (image, record) in enumerate(zip(images, records, strict=True), first):
         name = f"{target.name}_{number:05}_.png"
         _write(image, {CHUNK: record, **texts}, target.parent / name)
         written.append(Saved(name, "" if subfolder == "." else subfolder))
         on_step(len(written), None)
+    if overwrite:
+        for number in range(len(written) + 1, first_number(target)):
+            (target.parent / f"{target.name}_{number:05}_.png").unlink(missing_ok=True)
     return written
 
 

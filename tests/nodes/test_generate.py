@@ -243,6 +243,22 @@ def test_numbers_go_on_from_the_highest(tmp_path):
     assert not [path for path in folder.iterdir() if path.name.endswith(".part")]
 
 
+def test_overwriting_leaves_this_batch_alone(tmp_path):
+    folder = tmp_path / "output" / "run"
+    folder.mkdir(parents=True)
+    for name in ("toys_00020_.png", "toy_x.png"):
+        (folder / name).touch()
+    Save().run(*Sample().run(handle(), 4, 0), "run/toy")
+    images, text = Sample().run(handle(), 2, 9)
+    names, subfolder = Save().run(images, text, "run/toy", overwrite=True)["result"]
+    assert names.splitlines() == ["run/toy_00001_.png", "run/toy_00002_.png"]
+    assert subfolder == "run"
+    kept = ["toy_00001_.png", "toy_00002_.png", "toy_x.png", "toys_00020_.png"]
+    assert sorted(path.name for path in folder.iterdir()) == kept
+    with Image.open(folder / "toy_00001_.png") as file:
+        assert json.loads(file.text["trilemma"])["seed"] == 9
+
+
 def test_a_host_that_keeps_no_metadata_gets_the_record_only(tmp_path, monkeypatch):
     monkeypatch.setattr(host, "keeps_metadata", lambda: False)
     images, text = Sample().run(handle(), 1, 0)
