@@ -147,8 +147,12 @@ def describe(scores: Scores) -> str:
         interval = "" if score.low is None or score.high is None else f" [{score.low:.6g}, {score.high:.6g}]"
         note = f" ({score.note})" if score.note else ""
         lines.append(f"  {label}: {number}{spread}{interval}, {better} is better{note}")
-    lines += [f"  {name.replace('_', ' ')}: {value:.6g}" for name, value in scores.cost.items()]
+    lines += [f"  {name.replace('_', ' ')}: {_amount(value)}" for name, value in scores.cost.items()]
     return "\n".join(lines)
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _origin(provenance: Mapping[str, Any]) -> list[str]:
