@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from trilemma.models import catalog
+from trilemma.models.scoring import feature_files
 from trilemma.models.scoring.classifier import Classifier, load_classifier
 
-from training import classifier, ddpm, pictures
+from training import classifier, ddpm, pictures, reference
 from training.loop import Schedule
 
 
@@ -71,3 +73,16 @@ def test_the_classifier_learns_resumes_and_ships(sprites, tmp_path):
     loaded = load_classifier(tmp_path / "model")
     assert loaded.class_names == pictures.NAMES
     assert torch.allclose(loaded(images), network(images), atol=0.05)
+
+
+def test_the_reference_is_of_pictures_that_no_training_has_seen(sprites, tmp_path):
+    folder = catalog.starter_folder("extractor", "starter emoji classifier")
+    taken = reference.take(folder, sprites, 40, 20)
+    again = reference.take(folder, sprites, 40, 20)
+    assert taken.name in catalog.REFERENCES
+    assert (taken.count, len(taken.rows.keys)) == (40, 20)
+    assert torch.equal(taken.keys, again.keys)
+    reference.write(taken, tmp_path / "reference.npz")
+    loaded = feature_files.load(tmp_path / "reference.npz")
+    assert torch.equal(loaded.taps[0].statistics.products, taken.taps[0].statistics.products)
+    torch.testing.assert_close(loaded.rows.values, taken.rows.values, rtol=1e-3, atol=1e-4)

@@ -14,7 +14,7 @@ from . import _pack  # noqa: F401
 from .evaluate import STARTER
 from .evaluate_generators import CLASSIFIER, REAL
 from .pictures import HELD_OUT, draw_pictures, load_sprites
-from .scenes import DATA
+from .scenes import DATA, Sprites
 
 from trilemma.models import catalog  # isort: skip
 from trilemma.models.scoring.extraction import Named, accumulate  # isort: skip
@@ -29,9 +29,9 @@ ROWS = 1000
 BATCH = 64
 
 
-def take(classifier: Path, data: Path, count: int = REAL, rows: int = ROWS) -> Features:
+def take(classifier: Path, sprites: Sprites, count: int = REAL, rows: int = ROWS) -> Features:
     """Features of `count` pictures that no training has seen. classifier: folder of the scoring network."""
-    pixels = draw_pictures(load_sprites(data), count, HELD_OUT).images.movedim(1, -1).contiguous()
+    pixels = draw_pictures(sprites, count, HELD_OUT).images.movedim(1, -1).contiguous()
 
     def samples() -> Iterator[Named]:
         for index, (name, image) in enumerate(zip(name_by_content(pixels), pixels, strict=True)):
@@ -54,7 +54,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     folder = arguments.starter / CLASSIFIER
-    write(take(folder, arguments.data), folder / "reference.npz")
+    write(take(folder, load_sprites(arguments.data)), folder / "reference.npz")
 
 
 if __name__ == "__main__":
