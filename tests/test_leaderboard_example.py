@@ -9,7 +9,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "example_workflows" / "api" / "leaderboard.json"
-SAMPLES = 12
+SAMPLES = 8
 
 
 def test_leaderboard_compares_four_families_and_saves_its_report(tmp_path):

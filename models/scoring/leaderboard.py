@@ -16,7 +16,7 @@ from .report import METRICS, Better, Score, Scores
 
 SPEED: Final = "images_per_second"
 COSTS: Final[Mapping[str, tuple[str, Better]]] = {
-    SPEED: ("images/second", "higher"),
+    SPEED: ("images/s", "higher"),
     "evaluations": ("network calls", "lower"),
     "parameters": ("parameters", "lower"),
     "weight_bytes": ("weights", "lower"),

@@ -16,9 +16,8 @@ from .leaderboard_text import ARROWS, SHARES, number, uncertainty
 MARGIN: Final = 20.0
 NAMES: Final = 208.0
 """Units across the column of names."""
-ACROSS: Final = 4
-"""Columns side by side; further ones go on in another block below."""
-CELL: Final = (WIDTH - 2 * MARGIN - NAMES) / ACROSS
+ACROSS, COSTS_ACROSS = 4, 5
+"""Columns of scores, and of costs, side by side; further ones go on in another block below."""
 GAP: Final = 14.0
 """Between cells."""
 ROW: Final = 34.0
@@ -77,25 +76,19 @@ def _blocks(columns: Sequence[Column]) -> Iterator[Sequence[Column]]:
     """Scores, then costs, as many columns at a time as have room, as evenly as it goes."""
     for costs in (False, True):
         alike = [column for column in columns if (column.key in COSTS) == costs]
-        lines = math.ceil(len(alike) / ACROSS)
+        lines = math.ceil(len(alike) / (COSTS_ACROSS if costs else ACROSS))
         for line in range(lines):
             yield alike[len(alike) * line // lines : len(alike) * (line + 1) // lines]
 
 
 def _block(sheet: Sheet, group: Group, columns: Sequence[Column], marks: dict[str, str], y: float) -> float:
     """Names at the left, some columns beside them; where the next block may begin."""
-    extractors = [
-        column.label.removeprefix(COLUMNS[column.key][0]).removeprefix(" (").removesuffix(")") for column in columns
-    ]
-    headings = [sheet.wrapped(extractor, CELL - GAP, SMALL) for extractor in extractors]
+    wide = (WIDTH - 2 * MARGIN - NAMES) / (COSTS_ACROSS if columns[0].key in COSTS else ACROSS)
+    lefts = [MARGIN + NAMES + place * wide for place in range(len(columns))]
+    y += 8 + LINE * max(
+        _heading(sheet, column, x, y + 16, wide - GAP / 2) for column, x in zip(columns, lefts, strict=True)
+    )
     y += 8
-    for place, (column, extractor) in enumerate(zip(columns, headings, strict=True)):
-        x = MARGIN + NAMES + place * CELL
-        title = f"{COLUMNS[column.key][0]} {ARROWS[column.better]}"
-        sheet.text(x, y + 8, sheet.shortened(title, CELL - GAP / 2, NORMAL, "bold"), NORMAL, weight="bold")
-        for line, text in enumerate(extractor, 1):
-            sheet.text(x, y + 8 + line * LINE, text, SMALL, sheet.ink.dim)
-    y += 8 + LINE * (1 + max((len(lines) for lines in headings if lines[0]), default=0))
     sheet.line([(MARGIN, y), (WIDTH - MARGIN, y)], sheet.ink.line)
     for place, row in enumerate(group.rows):
         if place % 2:
@@ -106,14 +99,28 @@ def _block(sheet: Sheet, group: Group, columns: Sequence[Column], marks: dict[st
         noted = " ".join(marks[warning] for warning in row.warnings if warning in marks)
         room = NAMES - 44 - GAP - sheet.width_of(noted, NORMAL)
         sheet.text(MARGIN + 44, middle, sheet.shortened(row.name, room) + noted)
-        for at, column in enumerate(columns):
-            _cell(sheet, group, column, place, MARGIN + NAMES + at * CELL, y)
+        for column, x in zip(columns, lefts, strict=True):
+            _cell(sheet, group, column, place, x, y, wide - GAP)
         y += ROW
     sheet.line([(MARGIN, y), (WIDTH - MARGIN, y)], sheet.ink.line)
     return y + 6
 
 
-def _cell(sheet: Sheet, group: Group, column: Column, place: int, x: float, y: float) -> None:
+def _heading(sheet: Sheet, column: Column, x: float, y: float, width: float) -> int:
+    """Name and direction of a column, and its extractor; how many lines these are."""
+    name = COLUMNS[column.key][0]
+    extractor = column.label.removeprefix(name).removeprefix(" (").removesuffix(")")
+    titles = sheet.wrapped(f"{name} {ARROWS[column.better]}", width, NORMAL, "bold")
+    told = sheet.wrapped(extractor, width, SMALL) if extractor else []
+    for line, text in enumerate(titles):
+        sheet.text(x, y + line * LINE, sheet.shortened(text, width, NORMAL, "bold"), NORMAL, weight="bold")
+    for line, text in enumerate(told, len(titles)):
+        sheet.text(x, y + line * LINE, text, SMALL, sheet.ink.dim)
+    return len(titles) + len(told)
+
+
+def _cell(sheet: Sheet, group: Group, column: Column, place: int, x: float, y: float, width: float) -> None:
+    """A number, what is known of its error, and its bar."""
     row = group.rows[place]
     score = cell(row.scores, column.key)
     winner = score.value == best(group, column)
@@ -121,15 +128,15 @@ def _cell(sheet: Sheet, group: Group, column: Column, place: int, x: float, y: f
     weight = "bold" if winner else "normal"
     sheet.text(x, y + 11, text, NORMAL, "" if text != number(column.key, math.nan) else sheet.ink.dim, weight=weight)
     beside = uncertainty(column.key, score)
-    room = CELL - GAP - sheet.width_of(text, NORMAL, weight) - 6
+    room = width - sheet.width_of(text, NORMAL, weight) - 6
     if beside and sheet.width_of(beside, SMALL) <= room:
-        sheet.text(x + CELL - GAP, y + 11, beside, SMALL, sheet.ink.dim, ha="right")
+        sheet.text(x + width, y + 11, beside, SMALL, sheet.ink.dim, ha="right")
     full = _full(group, column)
     if math.isnan(score.value) or not full:
         return
-    long = (CELL - GAP) / full
+    long = (width) / full
     bottom = y + 21
-    sheet.box(x, bottom, CELL - GAP, BAR, sheet.ink.line, alpha=0.45)
+    sheet.box(x, bottom, width, BAR, sheet.ink.line, alpha=0.45)
     sheet.box(x, bottom, _clamped(score.value, full) * long, BAR, colour_of(row.number))
     low, high = score.low, score.high
     if low is None or high is None:

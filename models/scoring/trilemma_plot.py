@@ -189,7 +189,7 @@ def _label(sheet: Sheet, place: Place, taken: list[Box]) -> None:
             left = x + dx * away - (width if dx < 0 else 0 if dx > 0 else width / 2)
             top = y + dy * (away + 2) - 7
             box = (left, top, left + width, top + 14)
-            outside = max(0.0, MARGIN - left) + max(0.0, left + width - LEGEND + 16)
+            outside = max(0.0, MARGIN - left) + max(0.0, left + width - LEGEND + 8)
             cost = sum(_overlap(box, other) for other in taken) + 40 * outside + 12 * step + turn
             choices.append((cost, away, box))
     _, away, box = min(choices)

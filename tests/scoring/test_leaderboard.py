@@ -138,8 +138,8 @@ def test_a_model_that_lacks_a_side_is_named_and_not_drawn():
     assert [place.name for place in found.places] == ["whole"]
     assert dict(found.missing) == {
         "blind": "recall",
-        "untimed": "FID, images/second",
-        "still": "images/second",
+        "untimed": "FID, images/s",
+        "still": "images/s",
     }
 
 
@@ -187,7 +187,7 @@ def test_numbers(key, value, text):
 def test_markdown():
     text = to_markdown(leaderboard([model("a|b", 4.0, 0.5), model("c", 2.0, None, costs={"parameters": 7.0})]))
     header, rule, first, second = [line for line in text.splitlines() if line.startswith("|")]
-    assert header.startswith("| # | model | FID ↓ | recall ↑ | images/second ↑ |")
+    assert header.startswith("| # | model | FID ↓ | recall ↑ | images/s ↑ |")
     assert rule.count("|") == header.count("|") == first.count("|") == second.count("|") - 1
     assert first.startswith("| 1 | c | **2** [1.8, 2.2] | – | 100 |")
     assert second.startswith("| 2 | a\\|b | 4 [3.6, 4.4] | **0.500** | 100 |")

@@ -54,7 +54,7 @@ def test_every_model_is_written_whole_or_shortened(count):
             ends = [text for text in sheet.texts if text.endswith(f" {i}") and text.startswith("a model")]
             assert ends, i
             assert all("…" in text for text in ends)
-    assert "starter emoji" in table.texts
+    assert "starter emoji classifier" in table.texts
     assert any(text.startswith("FID (starter emoji classifier)") for text in plot.texts)
 
 
