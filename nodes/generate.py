@@ -19,6 +19,8 @@ from ..models.images import check_images
 from .loading import ModelLoader, Source
 
 CATEGORY = "Trilemma/Generate"
+SHOWN = 16
+"""Of the images that were saved, on the node: it grows with them."""
 
 
 class LoadGenerator(ModelLoader):
@@ -220,9 +222,11 @@ class SaveSamples:
         with host.progress(len(images)) as on_step:
             told = from_json(records, len(images))
             files = save(images, told, host.output_folder(), filename_prefix, graph, on_step, overwrite)
-        shown = [{"filename": file.name, "subfolder": file.subfolder, "type": "output"} for file in files]
+        shown = [{"filename": file.name, "subfolder": file.subfolder, "type": "output"} for file in files[:SHOWN]]
         names = "\n".join(f"{file.subfolder}/{file.name}".lstrip("/") for file in files)
-        return {"ui": {"images": shown}, "result": (names, files[0].subfolder or ".")}
+        folder = files[0].subfolder or "."
+        more = {"text": [f"{len(files)} files in {folder}, the first {SHOWN} shown"]} if len(files) > SHOWN else {}
+        return {"ui": {"images": shown, **more}, "result": (names, folder)}
 
 
 NODES = {

@@ -243,6 +243,13 @@ def test_numbers_go_on_from_the_highest(tmp_path):
     assert not [path for path in folder.iterdir() if path.name.endswith(".part")]
 
 
+def test_the_node_shows_the_first_of_many():
+    shown = Save().run(*Sample().run(handle(), 20, 0), "run/toy")
+    assert len(shown["ui"]["images"]) == 16
+    assert shown["ui"]["text"] == ["20 files in run, the first 16 shown"]
+    assert len(shown["result"][0].splitlines()) == 20
+
+
 def test_overwriting_leaves_this_batch_alone(tmp_path):
     folder = tmp_path / "output" / "run"
     folder.mkdir(parents=True)
