@@ -1,4 +1,4 @@
-"""Nodes of the menu Trilemma/Score that make features of images, and that merge, save and load them."""
+"""Nodes of the menu Trilemma/Score that make features of images."""
 
 from __future__ import annotations
 
@@ -12,28 +12,22 @@ import torch
 
 from .. import host
 from ..models.errors import BadInput
-from ..models.files import fingerprint, path_inside
+from ..models.files import fingerprint
 from ..models.generators.records import from_json
 from ..models.image_files import folder_inside
-from ..models.scoring import feature_files, published, samples
+from ..models.scoring import samples
 from ..models.scoring.extraction import accumulate, fitting_batch
 from ..models.scoring.extractors import chosen_taps
-from ..models.scoring.features import ROWS, Features, merge, summary
+from ..models.scoring.features import ROWS, Features, summary
 from ..models.scoring.folder import Folder, check_readable, unreadable_lines
 from ..models.scoring.folder_cache import FolderCache
+from .scoring import CATEGORY, EXTRACTOR, FEATURES, INFO_TOOLTIP, LOCATIONS, NAME, root_of, shown
 
-CATEGORY = "Trilemma/Score"
-EXTRACTOR = "TRILEMMA_EXTRACTOR"
-FEATURES = "TRILEMMA_FEATURES"
 CACHE = Path("trilemma", "cache")
 """Below the output folder, which outlives a restart."""
-LOCATIONS = ["input", "output"]
-FORMATS = ["trilemma", "mu sigma"]
-SOCKETS = [f"features_{number}" for number in range(1, 13)]
-INFO_TOOLTIP = "How many images, by which network and resize they were taken, and what is kept of them."
 
 TAKING = {
-    "name": ("STRING", {"default": "", "tooltip": "Of the set, as tables show it. Empty: a name of its own."}),
+    "name": NAME,
     "kept_rows": (
         "INT",
         {
@@ -119,7 +113,7 @@ class ImageFeatures:
     ) -> dict[str, Any]:
         found = samples.of_batch(images, None if records is None else from_json(records, len(images)))
         with _extracting(extractor, len(found), batch_size, _how(extractor, **how)) as extract:
-            return _shown(extract(found, name=name or "images"))
+            return shown(extract(found, name=name or "images"))
 
 
 class FolderFeatures:
@@ -167,7 +161,7 @@ class FolderFeatures:
     @classmethod
     def IS_CHANGED(cls, location: str, folder: str, **settings: Any) -> str:
         try:
-            return fingerprint(folder_inside(_root(location), folder)) if folder else ""
+            return fingerprint(folder_inside(root_of(location), folder)) if folder else ""
         except (BadInput, FileNotFoundError):
             return ""
 
@@ -184,7 +178,7 @@ class FolderFeatures:
     ) -> dict[str, Any]:
         if not folder:
             raise BadInput("folder: it is empty; give the name of a folder, or a dot for the location itself.")
-        pictures = Folder(folder_inside(_root(location), folder), subfolders)
+        pictures = Folder(folder_inside(root_of(location), folder), subfolders)
         how = _how(extractor, **how)
         cache = FolderCache(host.output_folder() / CACHE, pictures, extractor.model.source, **how)
         taken, notes = cache.find(), ["kept from an earlier run"]
@@ -196,136 +190,6 @@ class FolderFeatures:
         features = taken.features._replace(name=name or taken.features.name)
         report = "\n".join([summary(features), *notes, *unreadable_lines(taken)])
         return {"ui": {"text": [report]}, "result": (features, features.count, report)}
-
-
-class MergeFeatures:
-    DISPLAY_NAME = "Merge Features"
-    CATEGORY = CATEGORY
-    DESCRIPTION = (
-        "Adds up the features of several sets, as if they had been taken in one pass. A sample that is in two of them "
-        "is an error, and so are sets that were taken in different ways."
-    )
-    SEARCH_ALIASES = ["combine features", "add features", "concatenate", "join sets"]
-    RETURN_TYPES = (FEATURES, "STRING")
-    RETURN_NAMES = ("features", "info")
-    OUTPUT_TOOLTIPS = ("The features of all samples.", INFO_TOOLTIP)
-    FUNCTION = "run"
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {
-            "required": {"name": TAKING["name"]},
-            "optional": {
-                socket: (FEATURES, {"tooltip": "One set, taken by the same extractor as the others."})
-                for socket in SOCKETS
-            },
-        }
-
-    def run(self, name: str, **features: Features) -> dict[str, Any]:
-        parts = [features[socket] for socket in SOCKETS if socket in features]
-        if not parts:
-            raise BadInput("features_1: nothing is connected; connect the sets to be merged.")
-        return _shown(merge(parts, name or None))
-
-
-class SaveFeatures:
-    DISPLAY_NAME = "Save Features"
-    CATEGORY = CATEGORY
-    DESCRIPTION = (
-        "Adds features to a file, so that a set grows from run to run and over machines. A sample that the file has "
-        "already is refused. Also writes the mean and covariance that pytorch-fid and clean-fid read."
-    )
-    SEARCH_ALIASES = ["npz", "fid stats", "save statistics", "append features", "mu sigma", "export features"]
-    RETURN_TYPES = (FEATURES, "STRING")
-    RETURN_NAMES = ("features", "file")
-    OUTPUT_TOOLTIPS = (
-        "All that the file now holds, for Score: the set so far.",
-        "The file's name below the output folder, for Load Features.",
-    )
-    FUNCTION = "run"
-    OUTPUT_NODE = True
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {
-            "required": {
-                "features": (FEATURES, {"tooltip": "From Image Features, Folder Features or Merge Features."}),
-                "file": (
-                    "STRING",
-                    {
-                        "default": "features/set.npz",
-                        "tooltip": "Name below the output folder; folders are made as needed.",
-                    },
-                ),
-                "format": (
-                    FORMATS,
-                    {
-                        "tooltip": "trilemma: everything, can be added to. mu sigma: mean and covariance alone, for "
-                        "pytorch-fid and clean-fid, written once.",
-                    },
-                ),
-            },
-            "optional": {
-                "overwrite": (
-                    "BOOLEAN",
-                    {"default": False, "tooltip": "Begin the file anew instead of adding to one that is there."},
-                ),
-            },
-        }
-
-    def run(self, features: Features, file: str, format: str, overwrite: bool = False) -> dict[str, Any]:
-        path = _npz(host.output_folder(), file)
-        if format == "trilemma":
-            features = feature_files.append(path, features, overwrite)
-        else:
-            published.write(path, features, overwrite)
-        name = path.relative_to(host.output_folder()).as_posix()
-        return {"ui": {"text": [f"{name}\n{summary(features)}"]}, "result": (features, name)}
-
-
-class LoadFeatures:
-    DISPLAY_NAME = "Load Features"
-    CATEGORY = CATEGORY
-    DESCRIPTION = (
-        "Reads features that Save Features wrote, or the statistics of pytorch-fid and clean-fid: their files do not "
-        "say by which network they were taken, so the extractor has to be connected."
-    )
-    SEARCH_ALIASES = ["npz", "fid stats", "reference statistics", "load statistics", "mu sigma", "precomputed"]
-    RETURN_TYPES = (FEATURES, "STRING")
-    RETURN_NAMES = ("features", "info")
-    OUTPUT_TOOLTIPS = ("For Score and Merge Features.", INFO_TOOLTIP)
-    FUNCTION = "run"
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {
-            "required": {
-                "location": (LOCATIONS[::-1], {"tooltip": "Which of the host's folders `file` is in."}),
-                "file": (
-                    "STRING",
-                    {"default": "features/set.npz", "tooltip": "An .npz file, relative to the location."},
-                ),
-            },
-            "optional": {
-                "extractor": (
-                    EXTRACTOR,
-                    {
-                        "tooltip": "The network and resize that took the features: needed for files of pytorch-fid and "
-                        "clean-fid; the pack's own are checked against it.",
-                    },
-                ),
-            },
-        }
-
-    @classmethod
-    def IS_CHANGED(cls, location: str, file: str, **settings: Any) -> str:
-        try:
-            return fingerprint(_npz(_root(location), file))
-        except (BadInput, FileNotFoundError):
-            return ""
-
-    def run(self, location: str, file: str, extractor: host.Handle | None = None) -> dict[str, Any]:
-        return _shown(feature_files.load(_npz(_root(location), file), extractor.model if extractor else None))
 
 
 def _how(
@@ -350,26 +214,7 @@ def _extracting(
         yield partial(accumulate, model, batch_size=size, on_step=on_step, halving=host.halving, **how)
 
 
-def _root(location: str) -> Path:
-    return host.input_folder() if location == "input" else host.output_folder()
-
-
-def _npz(root: Path, name: str) -> Path:
-    path = path_inside(root, name, "file")
-    if path == root:
-        raise BadInput(f"file: {name!r} is no name of a file; write, for example, features/set.npz.")
-    return path if path.suffix.lower() == ".npz" else path.with_name(f"{path.name}.npz")
-
-
-def _shown(features: Features) -> dict[str, Any]:
-    info = summary(features)
-    return {"ui": {"text": [info]}, "result": (features, info)}
-
-
 NODES = {
     "TrilemmaImageFeatures": ImageFeatures,
     "TrilemmaFolderFeatures": FolderFeatures,
-    "TrilemmaMergeFeatures": MergeFeatures,
-    "TrilemmaSaveFeatures": SaveFeatures,
-    "TrilemmaLoadFeatures": LoadFeatures,
 }

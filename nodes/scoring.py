@@ -1,12 +1,21 @@
-"""What the nodes that score sets of features share: the settings of the scores, and what a report says of the host."""
+"""What the nodes of the menu Trilemma/Score share: names and inputs, and what a report says of the host."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from .. import host
+from ..models.scoring.features import Features, summary
 from ..models.scoring.kernel import SUBSET_SIZE, SUBSETS
 from ..models.scoring.neighbours import NEAREST
+
+CATEGORY = "Trilemma/Score"
+EXTRACTOR = "TRILEMMA_EXTRACTOR"
+FEATURES = "TRILEMMA_FEATURES"
+LOCATIONS = ["input", "output"]
+INFO_TOOLTIP = "How many images, by which network and resize they were taken, and what is kept of them."
+NAME = ("STRING", {"default": "", "tooltip": "Of the set, as tables show it. Empty: a name of its own."})
 
 SETTINGS = {
     "kid_subsets": (
@@ -58,3 +67,19 @@ def run_provenance(prompt: dict[str, Any] | None) -> dict[str, Any]:
     """What of a run only the host knows: its version, and the graph, unless the user keeps that out of files."""
     graph = {"graph": prompt} if prompt and host.keeps_metadata() else {}
     return {"host": host.version(), **graph}
+
+
+def name_of_images(default: str) -> tuple[str, dict[str, Any]]:
+    """The input by which single images get a name."""
+    return ("STRING", {"default": default, "tooltip": "How tables and Score Gate call these images."})
+
+
+def root_of(location: str) -> Path:
+    """The host's folder behind a choice of LOCATIONS."""
+    return host.input_folder() if location == "input" else host.output_folder()
+
+
+def shown(features: Features) -> dict[str, Any]:
+    """The result of a node that gives features: they themselves, and their summary, on the node too."""
+    info = summary(features)
+    return {"ui": {"text": [info]}, "result": (features, info)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,11 +31,6 @@ def name_by_content(images: torch.Tensor) -> list[str]:
         names.append(f"image {shape} {digest} {seen[digest]}")
         seen[digest] += 1
     return names
-
-
-def name_by_seed(identity: str, seeds: Sequence[int], conditions: Sequence[str]) -> list[str]:
-    """Names of samples of a generator: its identity (settings included), the seed and the condition."""
-    return [f"sample {identity} {seed} {text}" for seed, text in zip(seeds, conditions, strict=True)]
 
 
 def name_by_record(record: Mapping[str, Any]) -> str:

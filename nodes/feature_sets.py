@@ -1,0 +1,160 @@
+"""Nodes of the menu Trilemma/Score that merge sets of features, save them and load them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .. import host
+from ..models.errors import BadInput
+from ..models.files import fingerprint, path_inside
+from ..models.scoring import feature_files, published
+from ..models.scoring.features import Features, merge, summary
+from .scoring import CATEGORY, EXTRACTOR, FEATURES, INFO_TOOLTIP, LOCATIONS, NAME, root_of, shown
+
+FORMATS = ["trilemma", "mu sigma"]
+SOCKETS = [f"features_{number}" for number in range(1, 13)]
+
+
+class MergeFeatures:
+    DISPLAY_NAME = "Merge Features"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Adds up the features of several sets, as if they had been taken in one pass. A sample that is in two of them "
+        "is an error, and so are sets that were taken in different ways."
+    )
+    SEARCH_ALIASES = ["combine features", "add features", "concatenate", "join sets"]
+    RETURN_TYPES = (FEATURES, "STRING")
+    RETURN_NAMES = ("features", "info")
+    OUTPUT_TOOLTIPS = ("The features of all samples.", INFO_TOOLTIP)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {"name": NAME},
+            "optional": {
+                socket: (FEATURES, {"tooltip": "One set, taken by the same extractor as the others."})
+                for socket in SOCKETS
+            },
+        }
+
+    def run(self, name: str, **features: Features) -> dict[str, Any]:
+        parts = [features[socket] for socket in SOCKETS if socket in features]
+        if not parts:
+            raise BadInput("features_1: nothing is connected; connect the sets to be merged.")
+        return shown(merge(parts, name or None))
+
+
+class SaveFeatures:
+    DISPLAY_NAME = "Save Features"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Adds features to a file, so that a set grows from run to run and over machines. A sample that the file has "
+        "already is refused. Also writes the mean and covariance that pytorch-fid and clean-fid read."
+    )
+    SEARCH_ALIASES = ["npz", "fid stats", "save statistics", "append features", "mu sigma", "export features"]
+    RETURN_TYPES = (FEATURES, "STRING")
+    RETURN_NAMES = ("features", "file")
+    OUTPUT_TOOLTIPS = (
+        "All that the file now holds, for Score: the set so far.",
+        "The file's name below the output folder, for Load Features.",
+    )
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "features": (FEATURES, {"tooltip": "From Image Features, Folder Features or Merge Features."}),
+                "file": (
+                    "STRING",
+                    {
+                        "default": "features/set.npz",
+                        "tooltip": "Name below the output folder; folders are made as needed.",
+                    },
+                ),
+                "format": (
+                    FORMATS,
+                    {
+                        "tooltip": "trilemma: everything, can be added to. mu sigma: mean and covariance alone, for "
+                        "pytorch-fid and clean-fid, written once.",
+                    },
+                ),
+            },
+            "optional": {
+                "overwrite": (
+                    "BOOLEAN",
+                    {"default": False, "tooltip": "Begin the file anew instead of adding to one that is there."},
+                ),
+            },
+        }
+
+    def run(self, features: Features, file: str, format: str, overwrite: bool = False) -> dict[str, Any]:
+        path = _npz(host.output_folder(), file)
+        if format == "trilemma":
+            features = feature_files.append(path, features, overwrite)
+        else:
+            published.write(path, features, overwrite)
+        name = path.relative_to(host.output_folder()).as_posix()
+        return {"ui": {"text": [f"{name}\n{summary(features)}"]}, "result": (features, name)}
+
+
+class LoadFeatures:
+    DISPLAY_NAME = "Load Features"
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Reads features that Save Features wrote, or the statistics of pytorch-fid and clean-fid: their files do not "
+        "say by which network they were taken, so the extractor has to be connected."
+    )
+    SEARCH_ALIASES = ["npz", "fid stats", "reference statistics", "load statistics", "mu sigma", "precomputed"]
+    RETURN_TYPES = (FEATURES, "STRING")
+    RETURN_NAMES = ("features", "info")
+    OUTPUT_TOOLTIPS = ("For Score and Merge Features.", INFO_TOOLTIP)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "location": (LOCATIONS[::-1], {"tooltip": "Which of the host's folders `file` is in."}),
+                "file": (
+                    "STRING",
+                    {"default": "features/set.npz", "tooltip": "An .npz file, relative to the location."},
+                ),
+            },
+            "optional": {
+                "extractor": (
+                    EXTRACTOR,
+                    {
+                        "tooltip": "The network and resize that took the features: needed for files of pytorch-fid and "
+                        "clean-fid; the pack's own are checked against it.",
+                    },
+                ),
+            },
+        }
+
+    @classmethod
+    def IS_CHANGED(cls, location: str, file: str, **settings: Any) -> str:
+        try:
+            return fingerprint(_npz(root_of(location), file))
+        except (BadInput, FileNotFoundError):
+            return ""
+
+    def run(self, location: str, file: str, extractor: host.Handle | None = None) -> dict[str, Any]:
+        return shown(feature_files.load(_npz(root_of(location), file), extractor.model if extractor else None))
+
+
+def _npz(root: Path, name: str) -> Path:
+    path = path_inside(root, name, "file")
+    if path == root:
+        raise BadInput(f"file: {name!r} is no name of a file; write, for example, features/set.npz.")
+    return path if path.suffix.lower() == ".npz" else path.with_name(f"{path.name}.npz")
+
+
+NODES = {
+    "TrilemmaMergeFeatures": MergeFeatures,
+    "TrilemmaSaveFeatures": SaveFeatures,
+    "TrilemmaLoadFeatures": LoadFeatures,
+}
