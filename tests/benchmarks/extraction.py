@@ -57,7 +57,7 @@ def synthetic_inception() -> Extractor:
         return load_extractor(file, "TF1")
 
 
-def compare_stream(extractor: Extractor, count: int = COUNT, repeats: int = 5) -> Comparison:
+def compare_stream(extractor: Extractor, count: int = COUNT, repeats: int = 9) -> Comparison:
     """The network alone, on batches that are its input already, against images one by one through `stream`."""
     pixels = torch.randint(256, (count, SIDE, SIDE, 3), generator=torch.Generator().manual_seed(0)).byte()
     images = [Named(f"image {index}", index, image) for index, image in enumerate(pixels)]
