@@ -117,6 +117,12 @@ class Server:
         headers = {"Content-Type": "application/json"}
         return self._request(urllib.request.Request(f"http://{self.address}{path}", data, headers))
 
+    def free(self) -> None:
+        """Has the host drop its models and cached results. It does so when it next looks for work, once a second: a
+        graph that is queued before that would still be answered from the cache."""
+        self.post("/free", {"unload_models": True, "free_memory": True})
+        time.sleep(2)
+
     def _request(self, request: urllib.request.Request) -> Any:
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 
 import numpy as np
 import pytest
@@ -66,8 +65,7 @@ def test_it_runs_shows_previews_and_runs_again_after_its_models_were_freed(live,
         assert len(run.previews) >= 3
         assert len(set(run.previews)) == len(run.previews)
 
-    live.post("/free", {"unload_models": True, "free_memory": True})
-    time.sleep(2)  # the host frees when it next looks for work: a graph queued before that would still be cached
+    live.free()
     again = live.run(graph)
     assert not again.data("execution_cached")[0]["nodes"]
     assert same(pictures(live, again), shown)

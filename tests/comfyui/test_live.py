@@ -73,7 +73,7 @@ def test_freed_models_are_loaded_again(live):
     assert "1" in again.data("execution_cached")[0]["nodes"]
     assert again.outputs["2"] == first
 
-    live.post("/free", {"unload_models": True, "free_memory": True})
+    live.free()
     freed = live.run(graph(2))
     assert "1" not in freed.data("execution_cached")[0]["nodes"]
     assert freed.outputs["2"]["total"] == first["total"]

@@ -18,7 +18,7 @@ def page(live, request):
     pytest.importorskip("playwright", reason="no Playwright to drive the page")
     if pages.chromium() is None:
         pytest.skip("no Chromium to show the page")
-    live.post("/free", {"free_memory": True})  # no earlier run may answer from the cache
+    live.free()  # no earlier run may answer from the cache
     with pages.opened(live, new_nodes=request.param) as opened:
         pages.load_template(opened, EXAMPLE)
         yield opened

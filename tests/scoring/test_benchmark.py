@@ -242,12 +242,15 @@ def test_shared_weights_count_once():
 def test_peak_memory_sees_what_is_gone_at_the_end():
     import time
 
+    import psutil
+
     with PeakMemory(CPU) as memory:
-        before = memory.bytes
         block = torch.ones(2**24)
         time.sleep(0.1)
         del block
-    assert memory.bytes - before > 2**25
+        left = psutil.Process().memory_info().rss
+    # Not compared with what was there before the block: meanwhile the system may have taken back what others left.
+    assert memory.bytes - left > 2**25
 
 
 def carried_out(root, prefix="bench/toy", plan=PLAN, reference=REFERENCE, **changes):
