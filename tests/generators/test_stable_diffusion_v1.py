@@ -11,7 +11,7 @@ from trilemma.tests.inpainting import published_layout as layout
 def test_a_full_size_file_draws(tmp_path):
     path = tmp_path / "v1-5-pruned-emaonly.safetensors"
     layout.write_random_half(path, layout.weights(channels=4) | layout.buffers())
-    generator = load_generator(path)
+    generator = load_generator(path, lambda parameters: torch.bfloat16)
     path.unlink()
     descriptor = generator.descriptor
     assert descriptor.architecture == "Stable Diffusion 1.x"
