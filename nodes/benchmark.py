@@ -17,15 +17,14 @@ from ..models.scoring.features import ROWS, Features
 from ..models.scoring.scoring import Settings
 from ..models.scoring.sweep import CURVES, SWEPT, chosen, read_values, to_json_text
 from ..models.scoring.sweep import describe as describe_sweep
-from .scoring import SETTINGS, run_provenance
+from .scoring import CATEGORY, EXTRACTOR, FEATURES, SETTINGS, run_provenance
 
-CATEGORY = "Trilemma/Score"
 SCORES = "TRILEMMA_SCORES"
 INPUTS = {
     "generator": ("TRILEMMA_GENERATOR", {"tooltip": "From Load Generator, an option node or Condition."}),
-    "extractor": ("TRILEMMA_EXTRACTOR", {"tooltip": "From Load Feature Extractor; the one that took the reference."}),
+    "extractor": (EXTRACTOR, {"tooltip": "From Load Feature Extractor; the one that took the reference."}),
     "reference": (
-        "TRILEMMA_FEATURES",
+        FEATURES,
         {"tooltip": "What the samples should look like. Those of its features that sFID needs are taken too."},
     ),
 }
@@ -86,7 +85,7 @@ class BenchmarkGenerator:
         "keeps no images. A run that was stopped goes on where it stopped, and a longer one begins with a shorter one."
     )
     SEARCH_ALIASES = ["fid of a model", "evaluate generator", "benchmark", "fid 50k", "throughput", "images per second"]
-    RETURN_TYPES = (SCORES, "TRILEMMA_FEATURES", "IMAGE", "IMAGE", "STRING", "STRING", "STRING")
+    RETURN_TYPES = (SCORES, FEATURES, "IMAGE", "IMAGE", "STRING", "STRING", "STRING")
     RETURN_NAMES = ("scores", "features", "best", "worst", "data", "report", "file")
     OUTPUT_TOOLTIPS = (
         "Scores, cost and where they came from, for Leaderboard and Score Gate.",

@@ -17,11 +17,12 @@ from ..models.scoring.diagnosing import Run, fitting, look, memory_bytes
 from ..models.scoring.diagnosis import QUANTILE, diagnose
 from ..models.scoring.diagnosis_chart import draw_chart
 from ..models.scoring.diagnosis_strips import duplicate_strip, nearest_strip
+from .scoring import CATEGORY, EXTRACTOR
 
 
 class DiagnoseGenerator:
     DISPLAY_NAME = "Diagnose Generator"
-    CATEGORY = "Trilemma/Score"
+    CATEGORY = CATEGORY
     DESCRIPTION = (
         "Looks for what generators are known to fail by: a VAE's posterior collapse, a GAN's near-duplicates and "
         "missing modes, and for any model pictures that it has memorised. Says what it found in pictures, words and "
@@ -69,7 +70,7 @@ class DiagnoseGenerator:
         return {
             "required": {
                 "generator": ("TRILEMMA_GENERATOR", {"tooltip": "The model to be looked at, options and all."}),
-                "extractor": ("TRILEMMA_EXTRACTOR", {"tooltip": "From Load Feature Extractor; it measures distances."}),
+                "extractor": (EXTRACTOR, {"tooltip": "From Load Feature Extractor; it measures distances."}),
                 "num_images": ("INT", {**count, "tooltip": "How many samples to draw."}),
                 "seed": (
                     "INT",

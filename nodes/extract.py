@@ -14,8 +14,8 @@ from ..models.scoring.host_extractor import HostExtractor
 from ..models.scoring.loading import load_extractor
 from ..models.scoring.resizes import RESIZES
 from .loading import ModelLoader, Source
+from .scoring import CATEGORY, EXTRACTOR
 
-CATEGORY = "Trilemma/Score"
 RESIZE_TOOLTIP = (
     "How pictures reach the network's size; part of every result. TF1: as FID was published (torch-fidelity). clean: "
     "antialiased bicubic (clean-fid). torchmetrics: its default, antialiased bilinear. pytorch-fid: bilinear, and its "
@@ -41,7 +41,7 @@ class LoadFeatureExtractor(ModelLoader):
         "kid",
         "inception score",
     ]
-    RETURN_TYPES = ("TRILEMMA_EXTRACTOR", "STRING")
+    RETURN_TYPES = (EXTRACTOR, "STRING")
     RETURN_NAMES = ("extractor", "info")
     OUTPUT_TOOLTIPS = (
         "For Image Features, Folder Features and Benchmark Generator.",
@@ -78,7 +78,7 @@ class ExtractorFromCLIPVision:
         "recall of its embeddings follow what people see more closely than Inception's."
     )
     SEARCH_ALIASES = ["clip vision", "dinov2", "fd dinov2", "cmmd", "clip fid", "image embeddings", "kid"]
-    RETURN_TYPES = ("TRILEMMA_EXTRACTOR", "STRING")
+    RETURN_TYPES = (EXTRACTOR, "STRING")
     RETURN_NAMES = ("extractor", "info")
     OUTPUT_TOOLTIPS = LoadFeatureExtractor.OUTPUT_TOOLTIPS
     FUNCTION = "run"

@@ -15,13 +15,14 @@ from ..models.scoring.leaderboard_text import to_csv, to_json, to_markdown
 from ..models.scoring.report import Scores
 from ..models.scoring.trilemma import COVERAGES, QUALITIES
 from ..models.scoring.trilemma_plot import draw_trilemma
+from .scoring import CATEGORY
 
 SOCKETS = [f"scores_{number}" for number in range(1, 13)]
 
 
 class Leaderboard:
     DISPLAY_NAME = "Leaderboard"
-    CATEGORY = "Trilemma/Score"
+    CATEGORY = CATEGORY
     DESCRIPTION = (
         "Lays the scores of several models side by side: a ranked table as picture, Markdown, CSV and JSON, and the "
         "trilemma plot of quality, coverage and speed with its Pareto front. Only what was taken in the same way is "

@@ -8,10 +8,8 @@ from ..models import catalog
 from ..models.scoring import feature_files, report
 from ..models.scoring.features import Features, summary
 from ..models.scoring.scoring import Settings, score
-from .scoring import SETTINGS, run_provenance
+from .scoring import CATEGORY, FEATURES, SETTINGS, run_provenance
 
-CATEGORY = "Trilemma/Score"
-FEATURES = "TRILEMMA_FEATURES"
 SCORES = "TRILEMMA_SCORES"
 
 
