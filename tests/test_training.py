@@ -299,10 +299,23 @@ def test_the_iou_loss_bounds_what_is_missing_of_the_iou():
     assert torch.allclose(segmenter.iou_loss(shifted, wanted), 11 * (1 - segmenter.overlap(shifted > 0, wanted > 0)))
 
 
+@torch.no_grad()
+def test_an_enlarged_segmenter_keeps_its_weights_and_its_sense_of_place():
+    small = segmenter.build_model()
+    torch.nn.init.normal_(small.image_encoder.pos_embed)
+    large = segmenter.enlarge(small, segmenter.LARGE)
+    assert large.image_encoder.img_size == segmenter.LARGE
+    kept = large.state_dict()
+    changed = {name for name, value in small.state_dict().items() if not torch.equal(value, kept[name])}
+    distances = {f"image_encoder.blocks.{at}.attn.rel_pos_{of}" for at in segmenter.GLOBAL_BLOCKS for of in "hw"}
+    assert changed == {"image_encoder.pos_embed", *distances}
+    back = segmenter.enlarge(large, segmenter.SIZE).image_encoder.pos_embed
+    assert torch.corrcoef(torch.stack([back.flatten(), small.image_encoder.pos_embed.flatten()]))[0, 1] > 0.9
+
+
 def test_the_pack_reads_a_trained_segmenter(sprites, tmp_path):
-    model = segmenter.build_model()
     brief = Schedule(steps=1, rate=1e-3, warmup=1)
-    segmenter.fit(model, sprites, tmp_path / "runs", brief, brief)
+    model = segmenter.fit(sprites, tmp_path / "runs", (brief, brief, brief))
     segmenter.export(model, tmp_path / "model")
     loaded = sam.load_segmenter(tmp_path / "model")
     assert loaded.config.decoder_num_heads == segmenter.DECODER_HEADS
@@ -320,7 +333,7 @@ def expected_logits(model: nn.Module, image: np.ndarray, box: tuple[float, ...])
     """Mask logits by the package that the network was built with."""
     from segment_anything.utils.transforms import ResizeLongestSide
 
-    resize = ResizeLongestSide(segmenter.SIZE)
+    resize = ResizeLongestSide(segmenter.LARGE)
     pixels = torch.tensor(resize.apply_image(image)).permute(2, 0, 1).float()
     boxes = torch.from_numpy(resize.apply_boxes(np.array([box]), image.shape[:2])).float()
     batched = [{"image": pixels, "original_size": (128, 128), "boxes": boxes}]

@@ -1,4 +1,4 @@
-"""The starter segmenter: a Segment Anything network of 1.2 million parameters for 128-pixel emoji scenes.
+"""The starter segmenter: a Segment Anything network of 1.2 million parameters for emoji scenes.
 
 `python -m training.segmenter` trains it, resumes what was interrupted, and writes models/starter/emoji_segmenter.
 """
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SCENE = 128
 SIZE = 126
 """Of the network's input: a multiple of patches of 6 and of windows of 7. Patches of 8 blur outlines by a pixel."""
+LARGE = 210
+"""Of its input in the end. A network that learned at 126 pixels needs few of the slow steps at this size."""
 PATCH = 6
 WIDTH = 96
 HEADS = 4
@@ -33,6 +35,7 @@ WINDOW = 7
 GLOBAL_BLOCKS = (2, 4)
 SCHEDULE = Schedule(steps=6600, rate=1e-3, betas=(0.9, 0.99), horizon=9000)
 SHARPEN = Schedule(steps=2400, rate=5e-4, betas=(0.9, 0.99), warmup=50)
+ENLARGED = Schedule(steps=2000, rate=4e-4, betas=(0.9, 0.99), warmup=50)
 IMAGES = 4
 PROMPTS = 4
 LEAST_AREA = 16.0
@@ -65,15 +68,15 @@ class Prompt(NamedTuple):
     """float32 [P, S, S], 0 or 1; all 0 where a point lies on the ground."""
 
 
-def build_model(seed: int = 0) -> "Sam":
-    """A fresh network, the same for the same seed."""
+def build_model(size: int = SIZE, seed: int = 0) -> "Sam":
+    """A fresh network for pictures of `size` pixels, the same for the same seed."""
     from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
     torch.manual_seed(seed)
-    grid = SIZE // PATCH
+    grid = size // PATCH
     return Sam(
         image_encoder=ImageEncoderViT(
-            img_size=SIZE,
+            img_size=size,
             patch_size=PATCH,
             embed_dim=128,
             depth=5,
@@ -86,7 +89,7 @@ def build_model(seed: int = 0) -> "Sam":
             global_attn_indexes=GLOBAL_BLOCKS,
         ),
         prompt_encoder=PromptEncoder(
-            embed_dim=WIDTH, image_embedding_size=(grid, grid), input_image_size=(SIZE, SIZE), mask_in_chans=8
+            embed_dim=WIDTH, image_embedding_size=(grid, grid), input_image_size=(size, size), mask_in_chans=8
         ),
         mask_decoder=MaskDecoder(
             transformer_dim=WIDTH,
@@ -94,6 +97,24 @@ def build_model(seed: int = 0) -> "Sam":
             iou_head_hidden_dim=WIDTH,
         ),
     )
+
+
+def enlarge(sam: "Sam", size: int) -> "Sam":
+    """The same network for pictures of `size` pixels: its positions are interpolated, all else is copied.
+
+    Touvron et al. 2019, "Fixing the train-test resolution discrepancy"; the relative positions as segment-anything's
+    `get_rel_pos` does it.
+    """
+    large = build_model(size)
+    weights = sam.state_dict()
+    for name, wanted in large.state_dict().items():
+        if name.endswith("pos_embed"):
+            table = weights[name].permute(0, 3, 1, 2)
+            weights[name] = F.interpolate(table, size=wanted.shape[1:3], mode="bicubic").permute(0, 2, 3, 1)
+        elif ".rel_pos_" in name:
+            weights[name] = F.interpolate(weights[name].T[None], size=len(wanted), mode="linear")[0].T
+    large.load_state_dict(weights)
+    return large
 
 
 def draw_scene(rng: np.random.Generator, sprites: Sprites) -> Scene:
@@ -154,12 +175,13 @@ def segmentation_losses(
     the size of the scene as well.
     """
     sam = trainee.sam
-    images = np.stack([_shrink(scene.image) for scene in batch])
+    size = sam.image_encoder.img_size
+    images = np.stack([_resize(scene.image, size) for scene in batch])
     embeddings = sam.image_encoder(sam.preprocess(torch.from_numpy(images).permute(0, 3, 1, 2).float()))
     position = sam.prompt_encoder.get_dense_pe()
     logits, qualities = [], []
     for embedding, prompt in zip(embeddings, prompts, strict=True):
-        sparse, dense = sam.prompt_encoder(*_scaled(prompt), None)
+        sparse, dense = sam.prompt_encoder(*_scaled(prompt, size / SCENE), None)
         masks, quality = sam.mask_decoder.predict_masks(embedding[None], position, sparse, dense)
         logits.append(masks)
         qualities.append(quality)
@@ -179,13 +201,12 @@ def segmentation_losses(
     }
 
 
-def _shrink(image: np.ndarray) -> np.ndarray:
-    return np.asarray(Image.fromarray(image).resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+def _resize(image: np.ndarray, size: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
 
 
-def _scaled(prompt: Prompt) -> tuple[tuple[Tensor, Tensor] | None, Tensor | None]:
+def _scaled(prompt: Prompt, scale: float) -> tuple[tuple[Tensor, Tensor] | None, Tensor | None]:
     """Points and boxes in pixels of the network's input."""
-    scale = SIZE / SCENE
     points = prompt.points and (prompt.points[0] * scale, prompt.points[1])
     return points, None if prompt.boxes is None else prompt.boxes * scale
 
@@ -249,24 +270,31 @@ def overlap(a: Tensor, b: Tensor) -> Tensor:
     return common / (a | b).sum(dim=(-2, -1)).clamp(min=1)
 
 
-def fit(sam: "Sam", sprites: Sprites, runs: Path, schedule: Schedule = SCHEDULE, sharpen: Schedule = SHARPEN) -> None:
-    """Train `sam` in place, and once more for sharper outlines; checkpoints in `runs` are resumed."""
-    trainee = Trainee(sam)
+def fit(sprites: Sprites, runs: Path, schedules: tuple[Schedule, ...] = (SCHEDULE, SHARPEN, ENLARGED)) -> "Sam":
+    """A trained network: it learns, then sharpens its outlines, then does so on enlarged pictures.
+
+    Checkpoints in `runs` are resumed.
+    """
+    trainee = Trainee(build_model())
 
     def losses_at(step: int, stream: int, sharpen: bool) -> Mapping[str, Tensor]:
         rng = np.random.default_rng([stream, step])
         batch = [draw_scene(rng, sprites) for _ in range(IMAGES)]
         return segmentation_losses(trainee, batch, [draw_prompt(rng, scene) for scene in batch], sharpen)
 
-    train(trainee, partial(losses_at, stream=11, sharpen=False), schedule, runs / "segmenter.pt")
+    learn, sharpen, enlarged = schedules
+    train(trainee, partial(losses_at, stream=11, sharpen=False), learn, runs / "segmenter.pt")
     train(trainee, partial(losses_at, stream=12, sharpen=True), sharpen, runs / "segmenter_sharpened.pt")
+    trainee.sam = enlarge(trainee.sam, LARGE)
+    train(trainee, partial(losses_at, stream=13, sharpen=True), enlarged, runs / "segmenter_enlarged.pt")
+    return trainee.sam
 
 
 def export(sam: "Sam", folder: Path) -> None:
     """Write the state dict in half precision; its metadata says what the shapes cannot tell."""
     unseen = {
         "architecture": "sam",
-        "image_size": SIZE,
+        "image_size": sam.image_encoder.img_size,
         "num_heads": HEADS,
         "global_attn_indexes": GLOBAL_BLOCKS,
         "decoder_num_heads": DECODER_HEADS,
@@ -277,8 +305,7 @@ def export(sam: "Sam", folder: Path) -> None:
 
 def main() -> None:
     arguments = read_arguments(__doc__, "emoji_segmenter")
-    sam = build_model()
-    fit(sam, scenes.load_sprites(arguments.data), arguments.runs)
+    sam = fit(scenes.load_sprites(arguments.data), arguments.runs)
     export(sam, arguments.output)
 
 

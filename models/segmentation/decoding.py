@@ -30,6 +30,9 @@ that of the highest predicted IoU. smallest, middle, largest: of the three, by a
 
 CHUNK_BYTES: Final = 512 * 2**20
 """Activation memory that one chunk of prompts may take."""
+CHUNK_PROMPTS: Final = 16
+"""Prompts that one chunk may hold: as many as a published SAM has room for. More leave a CPU's caches, which nearly
+doubles the time of a small network."""
 
 
 @torch.no_grad()
@@ -45,7 +48,7 @@ def segment(
 
     An object takes box, label and score of its box where it had one; else the mask's bounds, no label, and the
     predicted IoU. Where the network sees nothing, the object's mask is empty. `chunk_size` prompts are decoded at
-    once (None: as many as `CHUNK_BYTES` hold); the result does not depend on it.
+    once (None: as `prompts_per_chunk` says); the result does not depend on it.
 
     Raises:
         BadInput: the embedding was made by another segmenter.
@@ -143,8 +146,8 @@ def mask_bounds(mask: PackedMask) -> tuple[float, float, float, float]:
 
 
 def prompts_per_chunk(config: SamConfig) -> int:
-    """As many prompts as the decoder answers within `CHUNK_BYTES`."""
-    return max(1, CHUNK_BYTES // _bytes_per_prompt(config))
+    """As many prompts as the decoder answers within `CHUNK_BYTES`, at most CHUNK_PROMPTS."""
+    return max(1, min(CHUNK_PROMPTS, CHUNK_BYTES // _bytes_per_prompt(config)))
 
 
 def decode_bytes(config: SamConfig, prompts: int, height: int, width: int) -> int:

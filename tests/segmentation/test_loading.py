@@ -143,6 +143,6 @@ def test_a_tensor_that_the_shapes_are_read_from_is_missing(network, tmp_path):
 def test_starter_answers_a_box():
     path = catalog.starter_folder("segmenter", "starter emoji segmenter")
     segmenter = sam.load_segmenter(path)
-    assert segmenter.config.image_size == 126
+    assert segmenter.config.image_size == 210
     picture = torch.from_numpy(np.full((1, 128, 128, 3), 200, dtype=np.uint8)) / 255
-    assert sam.encode(segmenter, picture).features.shape == (1, segmenter.config.prompt_dim, 21, 21)
+    assert sam.encode(segmenter, picture).features.shape == (1, segmenter.config.prompt_dim, 35, 35)
