@@ -8,13 +8,13 @@ import sys
 import torch
 
 from .. import conftest  # noqa: F401 (imports the pack as `trilemma`)
-from . import extraction, masks, memory, sampling, scores
+from . import extraction, masks, memory, sampling, scores, segmentation
 
 
 def main() -> int:
     torch.set_num_threads(1)  # the references run on one
     score_rows, memory_rows = scores.rows()
-    rows = [*masks.rows(), *sampling.rows(), *extraction.rows(), *score_rows]
+    rows = [*masks.rows(), *segmentation.rows(), *sampling.rows(), *extraction.rows(), *score_rows]
     print("| what | reference, ms | ours, ms | times faster | promised |")
     print("|---|---|---|---|---|")
     for what, times, promised in rows:

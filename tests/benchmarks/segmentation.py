@@ -1,0 +1,39 @@
+"""Segment Everything with chunks that fit the caches, against chunks that fill the memory set aside for them."""
+
+from __future__ import annotations
+
+import torch
+from trilemma.models import catalog, examples
+from trilemma.models.segmentation.decoding import CHUNK_BYTES, decode_bytes
+from trilemma.models.segmentation.everything import segment_everything
+from trilemma.models.segmentation.sam import Embedding, Segmenter, encode, load_segmenter
+from trilemma.models.values import Objects
+from trilemma.tests.benchmarks.timing import Comparison, compare
+
+STARTER = "starter emoji segmenter"
+SCENE = "garden"
+AT_LEAST = 1.3
+
+
+def compare_chunks(segmenter: Segmenter, embedding: Embedding, repeats: int = 5) -> Comparison:
+    """The default chunks beside the largest; both find the same objects."""
+    largest = CHUNK_BYTES // decode_bytes(segmenter.config, 1, 1, 1)
+
+    def in_largest() -> Objects:
+        return segment_everything(segmenter, embedding, chunk_size=largest)
+
+    def in_default() -> Objects:
+        return segment_everything(segmenter, embedding)
+
+    with torch.inference_mode():
+        for expected, found in zip(in_largest().objects, in_default().objects, strict=True):
+            assert torch.equal(found.mask.bits, expected.mask.bits)
+        return compare(in_largest, in_default, repeats)
+
+
+def rows() -> list[tuple[str, Comparison, float]]:
+    """What is compared, the times, and the least ratio that is promised."""
+    segmenter = load_segmenter(catalog.starter_folder("segmenter", STARTER))
+    with torch.inference_mode():
+        embedding = encode(segmenter, examples.scene(SCENE))
+    return [(f"Segment Everything, {STARTER}, 256 points", compare_chunks(segmenter, embedding), AT_LEAST)]
