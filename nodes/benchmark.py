@@ -17,9 +17,8 @@ from ..models.scoring.features import ROWS, Features
 from ..models.scoring.scoring import Settings
 from ..models.scoring.sweep import CURVES, SWEPT, chosen, read_values, to_json_text
 from ..models.scoring.sweep import describe as describe_sweep
-from .scoring import CATEGORY, EXTRACTOR, FEATURES, SETTINGS, run_provenance
+from .scoring import CATEGORY, EXTRACTOR, FEATURES, SCORES, SETTINGS, run_provenance
 
-SCORES = "TRILEMMA_SCORES"
 INPUTS = {
     "generator": ("TRILEMMA_GENERATOR", {"tooltip": "From Load Generator, an option node or Condition."}),
     "extractor": (EXTRACTOR, {"tooltip": "From Load Feature Extractor; the one that took the reference."}),

@@ -14,7 +14,7 @@ from ..models.images import rgb
 from ..models.scoring import clip_score, lpips, pairs
 from ..models.scoring.difference import difference_map
 from ..models.scoring.report import Scores
-from .scoring import CATEGORY, name_of_images
+from .scoring import CATEGORY, SCORES, name_of_images
 
 NO_LPIPS = "none"
 
@@ -27,7 +27,7 @@ class CompareImages:
         "differ."
     )
     SEARCH_ALIASES = ["psnr", "ssim", "ms-ssim", "lpips", "image difference", "difference map", "image similarity"]
-    RETURN_TYPES = ("IMAGE", "FLOAT", "FLOAT", "FLOAT", "FLOAT", "TRILEMMA_SCORES", "STRING", "STRING")
+    RETURN_TYPES = ("IMAGE", "FLOAT", "FLOAT", "FLOAT", "FLOAT", SCORES, "STRING", "STRING")
     RETURN_NAMES = ("difference", "psnr", "ssim", "ms_ssim", "lpips", "scores", "data", "report")
     OUTPUT_TOOLTIPS = (
         "For each pair the absolute difference times gain: black where there is none, through violet and orange to "
@@ -106,7 +106,7 @@ class CLIPScore:
         "(Hessel et al. 2021). A CLIP without its text projection is refused: its score would be wrong."
     )
     SEARCH_ALIASES = ["clipscore", "text image similarity", "prompt adherence", "prompt alignment", "clip similarity"]
-    RETURN_TYPES = ("FLOAT", "TRILEMMA_SCORES", "STRING", "STRING")
+    RETURN_TYPES = ("FLOAT", SCORES, "STRING", "STRING")
     RETURN_NAMES = ("clip_score", "scores", "data", "report")
     OUTPUT_TOOLTIPS = (
         "The mean, 0 to 100.",

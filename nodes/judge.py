@@ -12,7 +12,7 @@ from ..models.detection import grounding_dino
 from ..models.errors import BadInput
 from ..models.scoring import edit_report, edits, gate, pairs
 from ..models.scoring.report import Scores
-from .scoring import CATEGORY, name_of_images
+from .scoring import CATEGORY, SCORES, name_of_images
 
 
 class ScoreEdit:
@@ -30,7 +30,7 @@ class ScoreEdit:
         "FLOAT",
         "FLOAT",
         "FLOAT",
-        "TRILEMMA_SCORES",
+        SCORES,
         "STRING",
         "STRING",
     )
@@ -137,7 +137,7 @@ class ScoreGate:
         "comes in passes through, so that what follows is only saved if the gate opens."
     )
     SEARCH_ALIASES = ["threshold", "assert", "quality gate", "fail if", "check score", "ci", "regression test"]
-    RETURN_TYPES = ("TRILEMMA_SCORES", "FLOAT", "STRING")
+    RETURN_TYPES = (SCORES, "FLOAT", "STRING")
     RETURN_NAMES = ("scores", "value", "report")
     OUTPUT_TOOLTIPS = (
         "The scores that came in; nothing if none did.",
@@ -174,7 +174,7 @@ class ScoreGate:
                 ),
             },
             "optional": {
-                "scores": ("TRILEMMA_SCORES", {"tooltip": "From a scoring node; its metric is checked."}),
+                "scores": (SCORES, {"tooltip": "From a scoring node; its metric is checked."}),
                 "value": ("FLOAT", {"forceInput": True, "tooltip": "Any number; checked as well."}),
             },
         }

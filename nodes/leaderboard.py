@@ -15,7 +15,7 @@ from ..models.scoring.leaderboard_text import to_csv, to_json, to_markdown
 from ..models.scoring.report import Scores
 from ..models.scoring.trilemma import COVERAGES, QUALITIES
 from ..models.scoring.trilemma_plot import draw_trilemma
-from .scoring import CATEGORY
+from .scoring import CATEGORY, SCORES
 
 SOCKETS = [f"scores_{number}" for number in range(1, 13)]
 
@@ -62,7 +62,7 @@ class Leaderboard:
             },
             "optional": {
                 socket: (
-                    "TRILEMMA_SCORES",
+                    SCORES,
                     {"tooltip": "One model, from Benchmark Generator, Score or another node that scores."},
                 )
                 for socket in SOCKETS

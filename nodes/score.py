@@ -8,9 +8,7 @@ from ..models import catalog
 from ..models.scoring import feature_files, report
 from ..models.scoring.features import Features, summary
 from ..models.scoring.scoring import Settings, score
-from .scoring import CATEGORY, FEATURES, SETTINGS, run_provenance
-
-SCORES = "TRILEMMA_SCORES"
+from .scoring import CATEGORY, FEATURES, SCORES, SETTINGS, run_provenance
 
 
 class Score:

@@ -13,6 +13,7 @@ from ..models.scoring.neighbours import NEAREST
 CATEGORY = "Trilemma/Score"
 EXTRACTOR = "TRILEMMA_EXTRACTOR"
 FEATURES = "TRILEMMA_FEATURES"
+SCORES = "TRILEMMA_SCORES"
 LOCATIONS = ["input", "output"]
 INFO_TOOLTIP = "How many images, by which network and resize they were taken, and what is kept of them."
 NAME = ("STRING", {"default": "", "tooltip": "Of the set, as tables show it. Empty: a name of its own."})
