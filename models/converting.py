@@ -86,7 +86,11 @@ def _write(tensors: dict[str, torch.Tensor], metadata: dict[str, str], target: P
 
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
+        # safetensors lets nobody but the owner read what it writes; this is what other new files allow.
+        unfinished.touch()
+        allowed = unfinished.stat().st_mode
         save_file(tensors, unfinished, metadata)
+        unfinished.chmod(allowed)
         unfinished.replace(target)
     except (SafetensorError, KeyError) as error:
         raise CannotDo(f"file: safetensors cannot hold it ({error}); its tensors are of an unusual dtype.") from error

@@ -46,6 +46,11 @@ def test_beside_the_original(source):
     assert sorted(path.name for path in source.parent.iterdir()) == ["x.ckpt", "x.safetensors"]
 
 
+def test_the_copy_has_the_permissions_of_any_new_file(source):
+    convert(source)
+    assert source.with_suffix(".safetensors").stat().st_mode == source.stat().st_mode
+
+
 def test_a_snapshot_keeps_its_settings(tmp_path):
     snapshot = reference_kit.KIT / "stylegan2_ada" / "snapshot_tiny_blank_source.pkl"
     done = convert(snapshot, tmp_path / "y.safetensors")
