@@ -81,7 +81,7 @@ def boxes(objects: Objects) -> list[list[dict[str, float | str]]]:
 
 
 def report(objects: Objects) -> str:
-    """One line per object: image, index among its objects, label, score, area and place."""
+    """One line per object: image, index among its objects, label, score, area and place. Or that there is none."""
     lines = []
     for index, found in numbered(objects):
         x, y, width, height = (round(value) for value in found.box)
@@ -89,7 +89,14 @@ def report(objects: Objects) -> str:
             f"image {found.frame}, object {index}: {found.label or 'unnamed'}, score {found.score:.2f}, "
             f"area {area(found.mask)} px, box {width} x {height} at {x}, {y}"
         )
-    return "\n".join(lines) or f"no objects in {objects.frames} images"
+    return "\n".join(lines) or f"no objects in {objects.frames} image{'' if objects.frames == 1 else 's'}"
+
+
+def report_selection(kept: Objects, given: Objects) -> str:
+    """`report` of the objects that were kept; where none was, also of those that were to choose from."""
+    if kept.objects or not given.objects:
+        return report(kept)
+    return f"no object passes the filters; there were:\n{report(given)}"
 
 
 def union(objects: Objects) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch
 from .. import host
 from ..models import masks
 from ..models.images import check_masks
-from ..models.objects import boxes, read_indices, read_labels, report, select, separate, union
+from ..models.objects import boxes, read_indices, read_labels, report_selection, select, separate, union
 from ..models.values import Objects
 
 MAX_SIDE = 16384
@@ -83,7 +83,7 @@ class SelectObjects:
             max_area or None,
             read_indices(indices),
         )
-        text = report(kept)
+        text = report_selection(kept, objects)
         return {"ui": {"text": [text]}, "result": (kept, boxes(kept), text)}
 
 

@@ -78,6 +78,7 @@ def test_report():
     assert lines[0] == "image 0, object 0: cat, score 0.90, area 20 px, box 4 x 5 at 1, 1"
     assert lines[3].startswith("image 2, object 1: cat, score 0.20, area 0 px")
     assert objects.report(NONE) == "no objects in 3 images"
+    assert objects.report(NONE._replace(frames=1)) == "no objects in 1 image"
 
 
 def test_union():

@@ -26,6 +26,15 @@ def test_select_keeps_all_by_default():
     assert Select().run(NONE)["result"] == (NONE, [[], [], []], "no objects in 3 images")
 
 
+def test_an_empty_selection_says_what_there_was():
+    objects, boxes, text = Select().run(ALL, labels="dog, top hat", min_score=1.0)["result"]
+    assert (objects.objects, boxes) == ((), [[], [], []])
+    first, *rest = text.splitlines()
+    assert first == "no object passes the filters; there were:"
+    assert len(rest) == len(ALL.objects)
+    assert rest[0].startswith("image 0, object 0: cat, score 0.90")
+
+
 def test_bad_indices():
     with pytest.raises(BadInput, match="indices"):
         Select().run(ALL, indices="first")
