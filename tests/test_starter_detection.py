@@ -48,6 +48,13 @@ def test_the_figures_come_from_enough_scenes():
     assert figures(SEGMENTER)["scenes"] >= 300
 
 
+def test_the_figures_are_as_good_as_promised():
+    found, cut = figures(DETECTOR), figures(SEGMENTER)
+    assert found["mAP50"] >= 0.9
+    assert max(value for name, value in found.items() if name.startswith("absent name fires")) <= 0.05
+    assert cut["mean IoU from exact boxes"] >= 0.87
+
+
 @pytest.mark.parametrize("folder", [DETECTOR, SEGMENTER], ids=lambda folder: folder.name)
 def test_the_card_states_the_measured_figures(folder, tmp_path):
     card = (folder / "README.md").read_text(encoding="utf-8")
