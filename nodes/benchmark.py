@@ -7,17 +7,18 @@ from typing import Any
 from .. import host
 from ..models.generators import noise
 from ..models.generators.binding import total_steps
-from ..models.grids import THEMES, Theme
-from ..models.scoring import benchmark_report, report
+from ..models.pictures.grids import THEMES, Theme
+from ..models.scoring import scores
 from ..models.scoring.benchmark import Plan
-from ..models.scoring.benchmark_report import SHOWN, Task, batch_size_of, carry_out, carry_out_all
 from ..models.scoring.candidates import KEPT
-from ..models.scoring.curves import draw_curves
-from ..models.scoring.features import ROWS, Features
-from ..models.scoring.scoring import Settings
+from ..models.scoring.evaluation import Settings
+from ..models.scoring.features.feature_set import ROWS, Features
+from ..models.scoring.reports import benchmark_report
+from ..models.scoring.reports.benchmark_report import SHOWN, Task, batch_size_of, carry_out, carry_out_all
+from ..models.scoring.reports.curves import draw_curves
 from ..models.scoring.sweep import CURVES, SWEPT, chosen, read_values, to_json_text
 from ..models.scoring.sweep import describe as describe_sweep
-from .scoring import CATEGORY, EXTRACTOR, FEATURES, SCORES, SETTINGS, run_provenance
+from .common.scoring import CATEGORY, EXTRACTOR, FEATURES, SCORES, SETTINGS, run_provenance
 
 INPUTS = {
     "generator": ("TRILEMMA_GENERATOR", {"tooltip": "From Load Generator, an option node or Condition."}),
@@ -137,9 +138,9 @@ class BenchmarkGenerator:
             host.progress(total_steps(bound, num_images)) as on_step,
         ):
             done = carry_out(task, bound, model, reference, device, name, on_step, host.halving)
-        text = report.describe(done.scores)
+        text = scores.describe(done.scores)
         strips = (host.intermediate(strip) for strip in (done.best, done.worst))
-        result = (done.scores, done.features, *strips, report.to_json(done.scores), text, done.file)
+        result = (done.scores, done.features, *strips, scores.to_json(done.scores), text, done.file)
         return {"ui": {"text": [f"{done.file}\n{text}"]}, "result": result}
 
 

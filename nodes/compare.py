@@ -10,11 +10,11 @@ import torch
 
 from .. import host
 from ..models.errors import CannotDo
-from ..models.images import rgb
-from ..models.scoring import clip_score, lpips, pairs
-from ..models.scoring.difference import difference_map
-from ..models.scoring.report import Scores
-from .scoring import CATEGORY, SCORES, name_of_images
+from ..models.pictures.images import rgb
+from ..models.scoring.metrics import clip_score, lpips, pairs
+from ..models.scoring.reports.difference import difference_map
+from ..models.scoring.scores import Scores
+from .common.scoring import CATEGORY, SCORES, name_of_images
 
 NO_LPIPS = "none"
 

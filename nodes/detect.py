@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models import drawing
 from ..models.detection import grounding_dino
 from ..models.detection.selection import SORT_BY, SortBy, select
+from ..models.pictures import drawing
 from ..models.values import Detections, Objects
-from .loading import ModelLoader, Source
+from .common.loading import ModelLoader, Source
 
 
 class LoadDetector(ModelLoader):

@@ -7,17 +7,17 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models import grids
 from ..models.errors import BadInput
 from ..models.generators import images as image_source
 from ..models.generators import noise
 from ..models.generators.binding import Bound
-from ..models.scoring import diagnosis_report
+from ..models.pictures import grids
 from ..models.scoring.diagnosing import Run, fitting, look, memory_bytes
 from ..models.scoring.diagnosis import QUANTILE, diagnose
-from ..models.scoring.diagnosis_chart import draw_chart
-from ..models.scoring.diagnosis_strips import duplicate_strip, nearest_strip
-from .scoring import CATEGORY, EXTRACTOR
+from ..models.scoring.reports import diagnosis_report
+from ..models.scoring.reports.diagnosis_chart import draw_chart
+from ..models.scoring.reports.diagnosis_strips import duplicate_strip, nearest_strip
+from .common.scoring import CATEGORY, EXTRACTOR
 
 
 class DiagnoseGenerator:

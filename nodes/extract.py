@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from .. import host
-from ..models import catalog
 from ..models.errors import CannotDo
-from ..models.scoring.clip_score import check_projection
-from ..models.scoring.describing import describe
-from ..models.scoring.extractors import Source as ExtractorSource
-from ..models.scoring.host_extractor import HostExtractor
-from ..models.scoring.loading import load_extractor
-from ..models.scoring.resizes import RESIZES
-from .loading import ModelLoader, Source
-from .scoring import CATEGORY, EXTRACTOR
+from ..models.files import catalog
+from ..models.scoring.extractors.base import Source as ExtractorSource
+from ..models.scoring.extractors.describing import describe
+from ..models.scoring.extractors.host_extractor import HostExtractor
+from ..models.scoring.extractors.loading import load_extractor
+from ..models.scoring.extractors.resizes import RESIZES
+from ..models.scoring.metrics.clip_score import check_projection
+from .common.loading import ModelLoader, Source
+from .common.scoring import CATEGORY, EXTRACTOR
 
 RESIZE_TOOLTIP = (
     "How pictures reach the network's size; part of every result. TF1: as FID was published (torch-fidelity). clean: "

@@ -7,10 +7,10 @@ from typing import Any
 
 from .. import host
 from ..models.errors import BadInput
-from ..models.files import fingerprint, path_inside
-from ..models.scoring import feature_files, published
-from ..models.scoring.features import Features, merge, summary
-from .scoring import CATEGORY, EXTRACTOR, FEATURES, INFO_TOOLTIP, LOCATIONS, NAME, root_of, shown
+from ..models.files.paths import fingerprint, path_inside
+from ..models.scoring.features import feature_files, published
+from ..models.scoring.features.feature_set import Features, merge, summary
+from .common.scoring import CATEGORY, EXTRACTOR, FEATURES, INFO_TOOLTIP, LOCATIONS, NAME, root_of, shown
 
 FORMATS = ["trilemma", "mu sigma"]
 SOCKETS = [f"features_{number}" for number in range(1, 13)]

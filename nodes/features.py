@@ -12,16 +12,16 @@ import torch
 
 from .. import host
 from ..models.errors import BadInput
-from ..models.files import fingerprint
+from ..models.files.paths import fingerprint
 from ..models.generators.records import from_json
-from ..models.image_files import folder_inside
-from ..models.scoring import samples
-from ..models.scoring.extraction import accumulate, fitting_batch
-from ..models.scoring.extractors import chosen_taps
-from ..models.scoring.features import ROWS, Features, summary
-from ..models.scoring.folder import Folder, check_readable, unreadable_lines
-from ..models.scoring.folder_cache import FolderCache
-from .scoring import CATEGORY, EXTRACTOR, FEATURES, INFO_TOOLTIP, LOCATIONS, NAME, root_of, shown
+from ..models.pictures.image_files import folder_inside
+from ..models.scoring.extractors.base import chosen_taps
+from ..models.scoring.features import samples
+from ..models.scoring.features.extraction import accumulate, fitting_batch
+from ..models.scoring.features.feature_set import ROWS, Features, summary
+from ..models.scoring.features.folder import Folder, check_readable, unreadable_lines
+from ..models.scoring.features.folder_cache import FolderCache
+from .common.scoring import CATEGORY, EXTRACTOR, FEATURES, INFO_TOOLTIP, LOCATIONS, NAME, root_of, shown
 
 CACHE = Path("trilemma", "cache")
 """Below the output folder, which outlives a restart."""

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models import examples
-from ..models.converting import convert
-from ..models.files import fingerprint
-from .loading import Source
+from ..models.files.converting import convert
+from ..models.files.paths import fingerprint
+from ..models.pictures import example_scenes
+from .common.loading import Source
 
 
 class ExampleScene:
@@ -31,10 +31,10 @@ class ExampleScene:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict:
-        return {"required": {"scene": (examples.scene_names(), {"tooltip": "Which of the shipped scenes."})}}
+        return {"required": {"scene": (example_scenes.scene_names(), {"tooltip": "Which of the shipped scenes."})}}
 
     def run(self, scene: str) -> tuple[torch.Tensor]:
-        return (host.intermediate(examples.scene(scene)),)
+        return (host.intermediate(example_scenes.scene(scene)),)
 
 
 PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".bin")

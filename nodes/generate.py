@@ -15,8 +15,8 @@ from ..models.generators.loading import load_generator
 from ..models.generators.records import from_json, records_of, to_json
 from ..models.generators.sampling import Samples, fitting_batch
 from ..models.generators.saving import save
-from ..models.images import check_images
-from .loading import ModelLoader, Source
+from ..models.pictures.images import check_images
+from .common.loading import ModelLoader, Source
 
 CATEGORY = "Trilemma/Generate"
 SHOWN = 16

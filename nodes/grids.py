@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models import grids
 from ..models.errors import BadInput
-from ..models.resizing import FITS, Fit
+from ..models.pictures import grids
+from ..models.pictures.resizing import FITS, Fit
 
 SOCKETS = [f"images_{number}" for number in range(1, 13)]
 

@@ -8,14 +8,15 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models import regions
+from ..models.diffusion import schedulers
+from ..models.diffusion.loading import load_inpainter
+from ..models.diffusion.memory import memory_bytes
 from ..models.errors import BadInput
-from ..models.images import check_images
-from ..models.inpainting import schedulers, stable_diffusion
-from ..models.inpainting.loading import load_inpainter
-from ..models.inpainting.memory import memory_bytes
+from ..models.inpainting import stable_diffusion
+from ..models.pictures import regions
+from ..models.pictures.images import check_images
 from ..models.values import Crops, Objects
-from .loading import ModelLoader, Source
+from .common.loading import ModelLoader, Source
 
 
 class CropObjects:

@@ -10,9 +10,11 @@ import torch
 from .. import host
 from ..models.detection import grounding_dino
 from ..models.errors import BadInput
-from ..models.scoring import edit_report, edits, gate, pairs
-from ..models.scoring.report import Scores
-from .scoring import CATEGORY, SCORES, name_of_images
+from ..models.scoring import edits, gate
+from ..models.scoring.metrics import pairs
+from ..models.scoring.reports import edit_report
+from ..models.scoring.scores import Scores
+from .common.scoring import CATEGORY, SCORES, name_of_images
 
 
 class ScoreEdit:

@@ -11,7 +11,7 @@ from ..models.generators import noise, reconstruction, walking
 from ..models.generators.base import Latents
 from ..models.generators.latents import Resize, fitted
 from ..models.generators.seeds import read_seeds
-from .coding import RESIZE_INPUT, decoded, encoded
+from .common.coding import RESIZE_INPUT, decoded, encoded
 
 CATEGORY = "Trilemma/Generate"
 GENERATOR = "TRILEMMA_GENERATOR"

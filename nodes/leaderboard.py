@@ -7,15 +7,15 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models.grids import THEMES, Theme
+from ..models.pictures.grids import THEMES, Theme
 from ..models.scoring.leaderboard import COLUMNS, leaderboard
-from ..models.scoring.leaderboard_files import Report, save
-from ..models.scoring.leaderboard_table import draw_table
-from ..models.scoring.leaderboard_text import to_csv, to_json, to_markdown
-from ..models.scoring.report import Scores
+from ..models.scoring.reports.leaderboard_files import Report, save
+from ..models.scoring.reports.leaderboard_table import draw_table
+from ..models.scoring.reports.leaderboard_text import to_csv, to_json, to_markdown
+from ..models.scoring.reports.trilemma_plot import draw_trilemma
+from ..models.scoring.scores import Scores
 from ..models.scoring.trilemma import COVERAGES, QUALITIES
-from ..models.scoring.trilemma_plot import draw_trilemma
-from .scoring import CATEGORY, SCORES
+from .common.scoring import CATEGORY, SCORES
 
 SOCKETS = [f"scores_{number}" for number in range(1, 13)]
 

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models import masks
-from ..models.images import check_masks
-from ..models.objects import boxes, read_indices, read_labels, report_selection, select, separate, union
+from ..models.pictures import masks
+from ..models.pictures.images import check_masks
+from ..models.pictures.objects import boxes, read_indices, read_labels, report_selection, select, separate, union
 from ..models.values import Objects
 
 MAX_SIDE = 16384

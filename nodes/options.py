@@ -12,9 +12,9 @@ from ..models.errors import BadInput
 from ..models.generators.base import Family
 from ..models.generators.latents import Resize, fitted, scale_of_images
 from ..models.generators.options import OPTIONS
-from ..models.generators.prior_fitting import fit_prior
-from ..models.generators.priors import FITTED, Prior
-from .coding import RESIZE_INPUT, in_batches
+from ..models.generators.vae.prior_fitting import fit_prior
+from ..models.generators.vae.priors import FITTED, Prior
+from .common.coding import RESIZE_INPUT, in_batches
 
 INPUT = ("TRILEMMA_GENERATOR", {"tooltip": "From Load Generator, or from another node that sets something on it."})
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..models import catalog
-from ..models.scoring import feature_files, report
-from ..models.scoring.features import Features, summary
-from ..models.scoring.scoring import Settings, score
-from .scoring import CATEGORY, FEATURES, SCORES, SETTINGS, run_provenance
+from ..models.files import catalog
+from ..models.scoring.evaluation import Settings, score
+from ..models.scoring.features import feature_files
+from ..models.scoring.features.feature_set import Features, summary
+from .common.scoring import CATEGORY, FEATURES, SCORES, SETTINGS, run_provenance
 
 
 class Score:
@@ -66,9 +66,9 @@ class Score:
         **settings: int,
     ) -> dict[str, Any]:
         scores = score(generated, reference, Settings(**settings), name, provenance=run_provenance(prompt))
-        text = report.describe(scores)
+        text = scores.describe(scores)
         common = (scores.value(metric) for metric in ("fid", "kid", "inception_score", "precision", "recall"))
-        return {"ui": {"text": [text]}, "result": (scores, *common, report.to_json(scores), text)}
+        return {"ui": {"text": [text]}, "result": (scores, *common, scores.to_json(scores), text)}
 
 
 class ExampleReference:

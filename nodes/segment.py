@@ -5,13 +5,13 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models import objects
+from ..models.pictures import objects
 from ..models.segmentation.decoding import MASK_CHOICES, decode_bytes, prompts_per_chunk, segment
 from ..models.segmentation.everything import segment_everything
 from ..models.segmentation.prompts import read_prompts
 from ..models.segmentation.sam import Embedding, encode, encode_bytes, load_segmenter
 from ..models.values import Objects
-from .loading import ModelLoader, Source
+from .common.loading import ModelLoader, Source
 
 
 class LoadSegmenter(ModelLoader):

@@ -8,12 +8,12 @@ import torch
 
 from .. import host
 from ..models.errors import BadInput, CannotDo
-from ..models.files import fingerprint
+from ..models.files.paths import fingerprint
 from ..models.generators import images as image_source
 from ..models.generators.base import Descriptor, Generator
 from ..models.generators.binding import Bound
-from ..models.generators.host_model import HostModel
-from ..models.image_files import folder_inside
+from ..models.generators.diffusion.host_model import HostModel
+from ..models.pictures.image_files import folder_inside
 
 MAX_SIDE = 16384
 """Side in pixels of the largest image that ComfyUI makes."""

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from trilemma.models import examples
 from trilemma.models.detection import grounding_dino
 from trilemma.models.detection.selection import select
-from trilemma.models.packed import paint
+from trilemma.models.pictures import example_scenes
+from trilemma.models.pictures.packed import paint
 from trilemma.models.segmentation import decoding, sam
 from trilemma.models.segmentation.prompts import read_prompts
 from trilemma.training import cards
@@ -86,7 +86,7 @@ def test_transformers_reads_the_detector_completely():
 
 @pytest.mark.parametrize(("scene", "name", "centre"), SHOWN)
 def test_a_shipped_scene_is_cut_out_by_name(detector, segmenter, scene, name, centre):
-    picture = examples.scene(scene)
+    picture = example_scenes.scene(scene)
     detections = grounding_dino.detect(detector, picture, f"a {name}", 1, lambda done, preview: None)
     boxes = select(detections, top_k=1).boxes
     (box,) = boxes[0]

@@ -16,7 +16,7 @@ from .command import read_arguments, save
 from .loop import Schedule, train
 from .pictures import NAMES, TRAINING, Pictures, draw_pictures, load_sprites
 
-from trilemma.models.scoring.classifier import Classifier  # isort: skip
+from trilemma.models.scoring.extractors.classifier import Classifier  # isort: skip
 
 PICTURES = 8192
 BATCH = 64

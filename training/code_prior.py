@@ -14,7 +14,7 @@ from .command import read_arguments, save
 from .loop import Schedule, train
 from .pictures import HELD_OUT, NAMES, draw_pictures, load_sprites
 
-from trilemma.models.generators.code_prior import CodePrior  # isort: skip
+from trilemma.models.generators.autoregressive.code_prior import CodePrior  # isort: skip
 
 if TYPE_CHECKING:
     from diffusers import VQModel

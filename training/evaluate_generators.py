@@ -19,9 +19,9 @@ from .pictures import HELD_OUT, NAMES, draw_pictures, load_sprites
 from trilemma.models.generators.base import Condition  # isort: skip
 from trilemma.models.generators.binding import Bound, sample  # isort: skip
 from trilemma.models.generators.loading import load_generator  # isort: skip
-from trilemma.models.scoring.classifier import Classifier, load_classifier  # isort: skip
-from trilemma.models.scoring.frechet import Gaussian, frechet_distance, gaussian  # isort: skip
-from trilemma.models.scoring.inception_score import inception_score_of_logits  # isort: skip
+from trilemma.models.scoring.extractors.classifier import Classifier, load_classifier  # isort: skip
+from trilemma.models.scoring.metrics.frechet import Gaussian, frechet_distance, gaussian  # isort: skip
+from trilemma.models.scoring.metrics.inception_score import inception_score_of_logits  # isort: skip
 
 CLASSIFIER = "emoji_classifier"
 REAL = 4096

@@ -17,9 +17,9 @@ from .inpainter import DRAWN, GUIDANCE_SCALE, PROMISED, SIDE, STEPS, STYLE
 from .scenes import Sprites, compose
 
 from trilemma.models.detection.grounding_dino import Detector, load_detector  # isort: skip
-from trilemma.models.inpainting.loading import load_inpainter  # isort: skip
+from trilemma.models.diffusion.loading import load_inpainter  # isort: skip
 from trilemma.models.inpainting.stable_diffusion import Inpainter, inpaint  # isort: skip
-from trilemma.models.regions import crop, holes_of_masks, stitch  # isort: skip
+from trilemma.models.pictures.regions import crop, holes_of_masks, stitch  # isort: skip
 
 CONTEXT_FACTOR = 1.6
 MARGIN = 0.05

@@ -13,7 +13,7 @@ from .evaluate_detector import BOX_THRESHOLD, find
 from .scenes import Scene, Sprites, compose
 
 from trilemma.models.detection.grounding_dino import load_detector  # isort: skip
-from trilemma.models.packed import paint  # isort: skip
+from trilemma.models.pictures.packed import paint  # isort: skip
 from trilemma.models.segmentation.decoding import segment  # isort: skip
 from trilemma.models.segmentation.everything import segment_everything  # isort: skip
 from trilemma.models.segmentation.prompts import Point, Prompt  # isort: skip

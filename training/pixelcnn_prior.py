@@ -8,7 +8,7 @@ from . import _pack, code_prior, vqvae  # noqa: F401
 from .loop import Schedule
 from .pictures import NAMES
 
-from trilemma.models.generators.pixelcnn_prior import PixelCNN  # isort: skip
+from trilemma.models.generators.autoregressive.pixelcnn_prior import PixelCNN  # isort: skip
 
 SCHEDULE = Schedule(steps=2400, rate=2e-3, warmup=100, betas=(0.9, 0.99))
 

@@ -16,12 +16,12 @@ from .evaluate_generators import CLASSIFIER, REAL
 from .pictures import HELD_OUT, draw_pictures, load_sprites
 from .scenes import DATA, Sprites
 
-from trilemma.models import catalog  # isort: skip
-from trilemma.models.scoring.extraction import Named, accumulate  # isort: skip
-from trilemma.models.scoring.feature_files import save  # isort: skip
-from trilemma.models.scoring.features import Features  # isort: skip
-from trilemma.models.scoring.keys import name_by_content  # isort: skip
-from trilemma.models.scoring.loading import load_extractor  # isort: skip
+from trilemma.models.files import catalog  # isort: skip
+from trilemma.models.scoring.features.extraction import Named, accumulate  # isort: skip
+from trilemma.models.scoring.features.feature_files import save  # isort: skip
+from trilemma.models.scoring.features.feature_set import Features  # isort: skip
+from trilemma.models.scoring.features.keys import name_by_content  # isort: skip
+from trilemma.models.scoring.extractors.loading import load_extractor  # isort: skip
 
 NAME = next(iter(catalog.REFERENCES))
 RESIZE = "TF1"

@@ -15,7 +15,7 @@ from .adversarial import Discriminator, Game, Rules, play
 from .command import read_arguments, save
 from .pictures import NAMES, Pictures, draw_pictures, load_sprites
 
-from trilemma.models.generators.stylegan2.network import Sizes, StyleGAN2  # isort: skip
+from trilemma.models.generators.gan.stylegan2.network import Sizes, StyleGAN2  # isort: skip
 
 PICTURES = 16384
 SIZES = Sizes(z_dim=64, c_dim=len(NAMES), w_dim=64, num_layers=2, channels=(128, 96, 64, 32), img_channels=3)

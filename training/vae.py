@@ -16,7 +16,7 @@ from .command import read_arguments, save
 from .loop import Schedule, train
 from .pictures import NAMES, Pictures, draw_pictures, load_sprites
 
-from trilemma.models.generators.sigma_vae import MEANS, SigmaVAE  # isort: skip
+from trilemma.models.generators.vae.sigma_vae import MEANS, SigmaVAE  # isort: skip
 
 PICTURES = 16384
 BATCH = 32

@@ -17,7 +17,7 @@ from . import _pack, scenes  # noqa: F401
 from .loop import Schedule, train
 from .pictures import Pictures
 
-from trilemma.models.generators.quantised import nearest  # isort: skip
+from trilemma.models.generators.autoregressive.quantised import nearest  # isort: skip
 
 if TYPE_CHECKING:
     from diffusers import VQModel

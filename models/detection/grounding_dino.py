@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import nn
 
-from .. import checkpoints, registry
 from ..errors import BadCheckpoint, MissingFile
-from ..images import rgb
+from ..files import checkpoints, signatures
+from ..pictures.images import rgb
 from ..values import Detections
 from . import preprocessing, published
 from .memory import activation_bytes
@@ -53,7 +53,7 @@ def load_detector(path: Path) -> Detector:
     tensors = checkpoints.read(path).tensors
     if not published.detect(tensors):
         raise BadCheckpoint(
-            f"{path.name}: holds {registry.identify(tensors)}; expected a Grounding DINO as its authors publish it, "
+            f"{path.name}: holds {signatures.identify(tensors)}; expected a Grounding DINO as its authors publish it, "
             "or a transformers folder with its config.json."
         )
     try:

@@ -16,8 +16,8 @@ from typing import Final, Literal, NamedTuple, get_args
 
 import torch
 
-from ..boxes import Box, suppress
 from ..errors import BadInput
+from ..pictures.boxes import Box, suppress
 from ..values import Detections
 from .prompt import SEPARATORS
 

@@ -10,10 +10,10 @@ from typing import Any, Final, Literal, NamedTuple
 import torch
 
 from ..errors import BadInput
-from ..files import fingerprint
-from ..image_files import picture_files, read_picture
-from ..images import rgb
-from ..resizing import FITS, Fit, fit
+from ..files.paths import fingerprint
+from ..pictures.image_files import picture_files, read_picture
+from ..pictures.images import rgb
+from ..pictures.resizing import FITS, Fit, fit
 from .base import Descriptor, Generator, OnStep, SampleRequest
 
 Resize = Fit | Literal["none"]

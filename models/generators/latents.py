@@ -9,8 +9,8 @@ from typing import Final, Literal
 import torch
 
 from ..errors import BadInput
-from ..images import rgb
-from ..resizing import FITS, Fit, fit
+from ..pictures.images import rgb
+from ..pictures.resizing import FITS, Fit, fit
 from .base import Descriptor, Latents, OnStep, SampleRequest, quiet
 from .binding import Bound
 

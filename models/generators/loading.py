@@ -6,29 +6,15 @@ from pathlib import Path
 
 import torch
 
-from .. import checkpoints
-from ..hashes import model_files
-from ..inpainting.networks import DtypeFor
-from . import (
-    autoencoder_kl,
-    autoencoder_tiny,
-    conv_vae,
-    dcgan,
-    ddpm,
-    diffusers_pipelines,
-    mlp_gan,
-    mnist_vae,
-    pixelcnn_prior,
-    sigma_vae,
-    stable_diffusion_v1,
-    stylegan2,
-    taef2,
-    transformer_prior,
-    vq_model,
-    vqvae,
-)
+from ..diffusion.networks import DtypeFor
+from ..files import checkpoints
+from ..files.hashes import model_files
+from .autoregressive import pixelcnn_prior, transformer_prior, vq_model, vqvae
 from .base import Generator
+from .diffusion import ddpm, diffusers_pipelines, stable_diffusion_v1
+from .gan import dcgan, mlp_gan, stylegan2
 from .registry import Registry
+from .vae import autoencoder_kl, autoencoder_tiny, conv_vae, mnist_vae, sigma_vae, taef2
 
 ARCHITECTURES = Registry()
 ARCHITECTURES.register(autoencoder_kl.ARCHITECTURE)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import BadInput, CannotDo
 from .base import Descriptor, Family
-from .priors import FITTED, STANDARD, Prior
+from .vae.priors import FITTED, STANDARD, Prior
 
 OWN: Final = "model's own"
 """The choice that leaves an option to the model."""

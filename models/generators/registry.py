@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import torch
 
-from ..checkpoints import Checkpoint
+from ..diffusion.networks import DtypeFor
 from ..errors import BadCheckpoint
-from ..inpainting.networks import DtypeFor
+from ..files.checkpoints import Checkpoint
 from .base import Generator
 
 Tensors = Mapping[str, torch.Tensor]

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..diffusion import prompts, schedulers
 from ..errors import BadInput
-from ..images import check_images, match_masks
-from . import prompts, schedulers
+from ..pictures.images import check_images, match_masks
 
 OnStep = Callable[[int, torch.Tensor | None], None]
 

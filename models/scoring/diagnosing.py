@@ -13,8 +13,8 @@ from ..generators.binding import Batch, Bound, sample, total_steps
 from ..generators.latents import fitted
 from ..generators.sampling import fitting_batch
 from .diagnosis import Activity, ActivitySums, Seen
-from .extraction import answer
-from .extractors import Answers, Extractor, eight_bit
+from .extractors.base import Answers, Extractor, eight_bit
+from .features.extraction import answer
 
 Halving = Callable[[Callable[[int], Seen], int], Seen]
 

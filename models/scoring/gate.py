@@ -6,7 +6,7 @@ import math
 from typing import Final, Literal, get_args
 
 from ..errors import BadInput, ScoreMissed
-from .report import Scores
+from .scores import Scores
 
 Comparison = Literal["at least", "at most"]
 COMPARISONS: Final = get_args(Comparison)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..errors import BadInput
-from . import report
-from .kernel import SUBSET_SIZE
-from .neighbours import NEAREST
-from .report import METRICS, Better, Score, Scores
+from . import scores
+from .metrics.kernel import SUBSET_SIZE
+from .metrics.neighbours import NEAREST
+from .scores import METRICS, Better, Score, Scores
 
 SPEED: Final = "images_per_second"
 COSTS: Final[Mapping[str, tuple[str, Better]]] = {
@@ -173,8 +173,8 @@ def columns_of(setting: Setting, scores: Sequence[Scores]) -> tuple[Column, ...]
 
 
 def label_of(key: str, extractor: str) -> str:
-    """How tables call a column: a metric by its extractor too, see `report.label_of`."""
-    return COSTS[key][0] if key in COSTS else report.label_of(key, extractor)
+    """How tables call a column: a metric by its extractor too, see `scores.label_of`."""
+    return COSTS[key][0] if key in COSTS else scores.label_of(key, extractor)
 
 
 def best(group: Group, column: Column) -> float:

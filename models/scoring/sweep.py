@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from ..errors import BadInput, CannotDo
 from ..generators.binding import Bound
 from ..generators.options import OPTIONS
-from .report import METRICS, Better, Scores, extractor_of, label_of, to_json
+from .scores import METRICS, Better, Scores, extractor_of, label_of, to_json
 
 SECONDS: Final = "seconds_per_image"
 SWEPT: Final = tuple(

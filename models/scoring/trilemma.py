@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .leaderboard import COLUMNS, SPEED, Group, cell, label_of
-from .report import Better
+from .scores import Better
 
 QUALITIES: Final = ("fid", "fid_infinity", "kid", "inception_score", "sfid", "compound_fid", "precision", "density")
 COVERAGES: Final = ("recall", "coverage")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..checkpoints import described
+from ..files.checkpoints import described
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Final, Literal
 import torch
 import torch.nn.functional as F
 
-from ..boxes import corners
 from ..errors import BadInput
-from ..packed import pack
+from ..pictures.boxes import corners
+from ..pictures.packed import pack
 from ..values import Objects, PackedMask, SegmentedObject
 from .architecture import SamConfig
 from .prompts import Prompt

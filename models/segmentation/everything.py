@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import torch
 
-from ..boxes import corners, suppress
-from ..packed import pack
+from ..pictures.boxes import corners, suppress
+from ..pictures.packed import pack
 from ..values import Objects, PackedMask, SegmentedObject
 from .decoding import check_embedding, decode, mask_bounds, prompts_per_chunk, upscale
 from .prompts import Point, Prompt

@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..boxes import Box, clipped, per_image
 from ..errors import BadInput
+from ..pictures.boxes import Box, clipped, per_image
 
 
 class Point(NamedTuple):

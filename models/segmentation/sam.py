@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from ..checkpoints import read
 from ..errors import BadCheckpoint
-from ..images import rgb
-from ..registry import identify
+from ..files.checkpoints import read
+from ..files.signatures import identify
+from ..pictures.images import rgb
 from .architecture import SamConfig, build, detect
 
 FAMILY = "a Segment Anything (SAM) segmenter"

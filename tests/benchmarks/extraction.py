@@ -6,11 +6,11 @@ import tempfile
 from pathlib import Path
 
 import torch
-from trilemma.models.scoring.extraction import Named, stream
-from trilemma.models.scoring.extractors import Extractor
-from trilemma.models.scoring.inception import LAYOUT, scale
-from trilemma.models.scoring.loading import load_extractor
-from trilemma.models.scoring.resizes import tensorflow
+from trilemma.models.scoring.extractors.base import Extractor
+from trilemma.models.scoring.extractors.inception import LAYOUT, scale
+from trilemma.models.scoring.extractors.loading import load_extractor
+from trilemma.models.scoring.extractors.resizes import tensorflow
+from trilemma.models.scoring.features.extraction import Named, stream
 from trilemma.tests import reference_kit
 from trilemma.tests.benchmarks.timing import Comparison, compare
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from scipy import ndimage
-from trilemma.models import masks
+from trilemma.models.pictures import masks
 from trilemma.tests.benchmarks.timing import Comparison, compare
 
 SIDE = 1024

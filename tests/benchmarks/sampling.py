@@ -7,10 +7,10 @@ import os
 
 import torch
 from trilemma import host
-from trilemma.models import catalog
+from trilemma.models.files import catalog
 from trilemma.models.generators.binding import Bound
+from trilemma.models.generators.gan.stylegan2.generator import StyleGAN2Generator
 from trilemma.models.generators.loading import load_generator
-from trilemma.models.generators.stylegan2.generator import StyleGAN2Generator
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.benchmarks.timing import Comparison, compare
 

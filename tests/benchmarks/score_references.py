@@ -1,6 +1,6 @@
 """How widely used packages compute the scores, written down here: the same arithmetic in the same types.
 
-tests/scoring/test_references.py pins them to the values that the packages themselves gave.
+tests/scoring/metrics/test_references.py pins them to the values that the packages themselves gave.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from trilemma.models.scoring import frechet, kernel, neighbours
+from trilemma.models.scoring.metrics import frechet, kernel, neighbours
 from trilemma.tests.benchmarks import score_references as references
 from trilemma.tests.benchmarks.timing import Comparison, compare_results
 from trilemma.tests.peak_memory import peak_bytes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-from trilemma.models import catalog, examples
+from trilemma.models.files import catalog
+from trilemma.models.pictures import example_scenes
 from trilemma.models.segmentation.decoding import CHUNK_BYTES, decode_bytes
 from trilemma.models.segmentation.everything import segment_everything
 from trilemma.models.segmentation.sam import Embedding, Segmenter, encode, load_segmenter
@@ -35,5 +36,5 @@ def rows() -> list[tuple[str, Comparison, float]]:
     """What is compared, the times, and the least ratio that is promised."""
     segmenter = load_segmenter(catalog.starter_folder("segmenter", STARTER))
     with torch.inference_mode():
-        embedding = encode(segmenter, examples.scene(SCENE))
+        embedding = encode(segmenter, example_scenes.scene(SCENE))
     return [(f"Segment Everything, {STARTER}, 256 points", compare_chunks(segmenter, embedding), AT_LEAST)]

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from trilemma.models import catalog
 from trilemma.models.detection import grounding_dino
 from trilemma.models.detection.grounding_dino import Detector, detect, load_detector, memory_bytes
 from trilemma.models.detection.preprocessing import InputSize
 from trilemma.models.detection.prompt import read_vocabulary
 from trilemma.models.detection.selection import select
 from trilemma.models.errors import BadInput
+from trilemma.models.files import catalog
 from trilemma.tests.detection import tiny
 from trilemma.tests.peak_memory import peak_bytes
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from trilemma.models.checkpoints import Checkpoint
 from trilemma.models.errors import BadCheckpoint, BadInput, CannotDo
+from trilemma.models.files.checkpoints import Checkpoint
 from trilemma.models.generators import noise
 from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound, sample, total_steps

@@ -12,8 +12,8 @@ from trilemma.models.errors import BadInput, MissingFile
 from trilemma.models.generators import binding
 from trilemma.models.generators.base import Condition, quiet
 from trilemma.models.generators.images import Images, from_batch, from_folder
-from trilemma.models.image_files import folder_inside, picture_files, read_picture
-from trilemma.models.resizing import FITS, fit
+from trilemma.models.pictures.image_files import folder_inside, picture_files, read_picture
+from trilemma.models.pictures.resizing import FITS, fit
 from trilemma.nodes.sources import ImagesAsGenerator
 from trilemma.tests.peak_memory import peak_bytes
 

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from trilemma.models.diffusion import prompts, schedulers
+from trilemma.models.diffusion.memory import memory_bytes
 from trilemma.models.errors import BadInput
-from trilemma.models.inpainting import prompts, schedulers
-from trilemma.models.inpainting.memory import memory_bytes
 from trilemma.models.inpainting.stable_diffusion import Inpainter, effective_steps, inpaint, padded_size
 from trilemma.tests.inpainting import tiny
 from trilemma.tests.peak_memory import peak_bytes

@@ -7,7 +7,7 @@ import torch
 from trilemma import host
 from trilemma.host import graph, standalone
 from trilemma.models.generators.binding import Bound
-from trilemma.models.scoring.report import from_json
+from trilemma.models.scoring.scores import from_json
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.generators.toy import HEIGHT, WIDTH
 from trilemma.tests.generators.toy import Toy as ToyGenerator

@@ -8,7 +8,7 @@ import torch
 from trilemma import NODE_CLASS_MAPPINGS, headless
 from trilemma.host import standalone
 from trilemma.models.errors import BadInput, CannotDo, MissingFile, ScoreMissed
-from trilemma.models.scoring.report import Score, Scores
+from trilemma.models.scoring.scores import Score, Scores
 from trilemma.nodes.detect import LoadDetector
 from trilemma.nodes.files import ExampleScene
 

@@ -5,9 +5,9 @@ import torch
 from safetensors.torch import load_file, safe_open, save_file
 from trilemma import host
 from trilemma.host import standalone
-from trilemma.models import catalog
 from trilemma.models.errors import BadCheckpoint, CannotDo
-from trilemma.models.scoring.resizes import RESIZES
+from trilemma.models.files import catalog
+from trilemma.models.scoring.extractors.resizes import RESIZES
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 
 Load = NODE_CLASS_MAPPINGS["TrilemmaLoadFeatureExtractor"]

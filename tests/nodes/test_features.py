@@ -10,7 +10,7 @@ from trilemma import host
 from trilemma.host import standalone
 from trilemma.models.errors import BadCheckpoint, BadInput, MissingFile
 from trilemma.models.generators.binding import Bound
-from trilemma.models.scoring.features import gaussian_of
+from trilemma.models.scoring.features.feature_set import gaussian_of
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.generators.toy import Toy as ToyGenerator
 from trilemma.tests.scoring.toy import SIZE, Toy, pictures

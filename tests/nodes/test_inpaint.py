@@ -5,7 +5,7 @@ import torch
 from trilemma import host
 from trilemma.host import standalone
 from trilemma.models.errors import BadInput
-from trilemma.models.packed import pack
+from trilemma.models.pictures.packed import pack
 from trilemma.models.values import Objects, SegmentedObject
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.inpainting import tiny

@@ -6,12 +6,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from trilemma.host import standalone
-from trilemma.models import catalog
 from trilemma.models.errors import BadCheckpoint, BadInput, CannotDo
-from trilemma.models.generators.sigma_vae import MEANS, SigmaVAE
-from trilemma.models.generators.stylegan2.network import Sizes, StyleGAN2
+from trilemma.models.files import catalog
+from trilemma.models.generators.gan.stylegan2.network import Sizes, StyleGAN2
+from trilemma.models.generators.vae.sigma_vae import MEANS, SigmaVAE
 from trilemma.nodes import NODE_CLASS_MAPPINGS
-from trilemma.tests.generators.autoencoders import random_weights
+from trilemma.tests.generators.vae.autoencoders import random_weights
 
 Load, Conditioned, Sample, Interpolate, Mix, Encode, Reconstruct, VAE, GAN = (
     NODE_CLASS_MAPPINGS[f"Trilemma{name}"]

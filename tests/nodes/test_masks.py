@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from trilemma.models import masks
 from trilemma.models.errors import BadInput
+from trilemma.models.pictures import masks
 from trilemma.nodes import NODE_CLASS_MAPPINGS
-from trilemma.tests.test_objects import ALL, HEIGHT, NONE, WIDTH
+from trilemma.tests.pictures.test_objects import ALL, HEIGHT, NONE, WIDTH
 
 Select, ToMasks, GrowSoften = (
     NODE_CLASS_MAPPINGS[f"Trilemma{name}"] for name in ("SelectObjects", "ObjectsToMasks", "GrowSoftenMasks")

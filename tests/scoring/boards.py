@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from trilemma.models.scoring.inception import NAME as INCEPTION
-from trilemma.models.scoring.report import Score, Scores
+from trilemma.models.scoring.extractors.inception import NAME as INCEPTION
+from trilemma.models.scoring.scores import Score, Scores
 
 STARTER = "starter emoji classifier"
 

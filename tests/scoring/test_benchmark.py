@@ -11,17 +11,17 @@ import torch
 from trilemma.models.errors import BadInput
 from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound, sample
-from trilemma.models.generators.priors import standard_normal
 from trilemma.models.generators.records import records_of
-from trilemma.models.scoring import samples
+from trilemma.models.generators.vae.priors import standard_normal
 from trilemma.models.scoring.benchmark import Benchmark, Plan, key_of
-from trilemma.models.scoring.benchmark_report import Task, batch_size_of, carry_out
 from trilemma.models.scoring.candidates import Candidates
 from trilemma.models.scoring.cost import PeakMemory, Timings, weight_bytes
-from trilemma.models.scoring.extraction import accumulate
-from trilemma.models.scoring.extractors import eight_bit
-from trilemma.models.scoring.report import from_json
-from trilemma.models.scoring.scoring import Settings, score
+from trilemma.models.scoring.evaluation import Settings, score
+from trilemma.models.scoring.extractors.base import eight_bit
+from trilemma.models.scoring.features import samples
+from trilemma.models.scoring.features.extraction import accumulate
+from trilemma.models.scoring.reports.benchmark_report import Task, batch_size_of, carry_out
+from trilemma.models.scoring.scores import from_json
 from trilemma.tests.generators.toy import HEIGHT, WIDTH
 from trilemma.tests.generators.toy import Toy as ToyGenerator
 from trilemma.tests.scoring.toy import Toy, features

@@ -5,7 +5,7 @@ import math
 import pytest
 from trilemma.models.errors import ScoreMissed, TrilemmaError
 from trilemma.models.scoring.gate import check, check_scores
-from trilemma.models.scoring.report import Score, Scores
+from trilemma.models.scoring.scores import Score, Scores
 
 SCORES = Scores(
     "my model", (Score("fid", 12.5), Score("ms_ssim", math.nan, note="too small")), cost={"seconds_per_image": 0.5}

@@ -8,10 +8,11 @@ import math
 import pytest
 import torch
 from trilemma.models.errors import BadInput
-from trilemma.models.scoring import leaderboard_files, report
+from trilemma.models.scoring import scores
 from trilemma.models.scoring.leaderboard import FEW, cell, label_of, leaderboard
-from trilemma.models.scoring.leaderboard_text import number, to_csv, to_json, to_markdown
-from trilemma.models.scoring.report import Score, Scores
+from trilemma.models.scoring.reports import leaderboard_files
+from trilemma.models.scoring.reports.leaderboard_text import number, to_csv, to_json, to_markdown
+from trilemma.models.scoring.scores import Score, Scores
 from trilemma.models.scoring.trilemma import axis_of, pareto, trilemma
 from trilemma.tests.scoring.boards import STARTER, model, provenance
 
@@ -208,7 +209,7 @@ def test_json_is_enough_to_run_a_row_again():
     board = json.loads(to_json(leaderboard(rows, "recall")))
     first, second = board["groups"][0]["rows"]
     assert first["scores"]["provenance"] == {**provenance(), **graph}
-    assert report.from_json(json.dumps(first["scores"])) == rows[0]
+    assert scores.from_json(json.dumps(first["scores"])) == rows[0]
     assert (first["pareto_front"], second["pareto_front"]) == (True, None)
     assert second["trilemma_lacks"] == "FID, recall"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from trilemma.models.scoring.extractors import Answers, Extractor, Source
-from trilemma.models.scoring.features import Accumulator
-from trilemma.models.scoring.keys import hash_keys
+from trilemma.models.scoring.extractors.base import Answers, Extractor, Source
+from trilemma.models.scoring.features.feature_set import Accumulator
+from trilemma.models.scoring.features.keys import hash_keys
 
 SIDE, SIZE, CLASSES = 4, 6, 3
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from segment_anything import SamAutomaticMaskGenerator
 from trilemma.models.errors import BadInput
-from trilemma.models.packed import area
+from trilemma.models.pictures.packed import area
 from trilemma.models.segmentation import sam
 from trilemma.models.segmentation.everything import segment_everything
 from trilemma.tests.segmentation import tiny

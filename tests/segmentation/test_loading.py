@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from segment_anything import SamPredictor
-from trilemma.models import catalog
 from trilemma.models.errors import BadCheckpoint
+from trilemma.models.files import catalog
 from trilemma.models.segmentation import sam
 from trilemma.models.segmentation.architecture import SamConfig
 from trilemma.tests.segmentation import tiny

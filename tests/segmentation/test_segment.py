@@ -5,7 +5,7 @@ import pytest
 import torch
 from segment_anything import SamPredictor
 from trilemma.models.errors import BadInput
-from trilemma.models.packed import area, unpack
+from trilemma.models.pictures.packed import area, unpack
 from trilemma.models.segmentation import decoding, sam
 from trilemma.models.segmentation.prompts import Point, Prompt, read_prompts
 from trilemma.tests.segmentation import tiny

@@ -1,0 +1,180 @@
+"""Single files of Stable Diffusion 1.x: the layout of the original code (CompVis, RunwayML) to that of diffusers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from ..errors import BadCheckpoint
+from ..files import checkpoints
+from ..files.signatures import identify
+from .networks import NAMED, Networks
+
+UNET: Final = "model.diffusion_model."
+VAE: Final = "first_stage_model."
+TEXT_ENCODER: Final = "cond_stage_model.transformer."
+AVERAGED: Final = "model_ema."
+FIRST_LAYER: Final = f"{UNET}input_blocks.0.0.weight"
+
+CONFIGURATIONS: Final = Path(__file__).parent / "stable_diffusion_v1"
+TOKENIZER: Final = CONFIGURATIONS / "tokenizer"
+
+# Buffers of the training code, all computable, and weights of the text encoder that no picture depends on.
+EXTRAS: Final = re.compile(
+    r"(alphas_cumprod(_prev)?|betas|logvar|log_one_minus_alphas_cumprod"
+    r"|sqrt_(one_minus_)?alphas_cumprod|sqrt_recip(m1)?_alphas_cumprod"
+    r"|posterior_(variance|log_variance_clipped|mean_coef[12])"
+    r"|model_ema\.(decay|num_updates)"
+    r"|cond_stage_model\.(logit_scale|text_projection)|cond_stage_model\.transformer\.text_projection(\.weight)?)"
+)
+
+RESNET: Final = {
+    "in_layers.0": "norm1",
+    "in_layers.2": "conv1",
+    "emb_layers.1": "time_emb_proj",
+    "out_layers.0": "norm2",
+    "out_layers.3": "conv2",
+    "skip_connection": "conv_shortcut",
+}
+UNET_ENDS: Final = {
+    "input_blocks.0.0": "conv_in",
+    "time_embed.0": "time_embedding.linear_1",
+    "time_embed.2": "time_embedding.linear_2",
+    "out.0": "conv_norm_out",
+    "out.2": "conv_out",
+}
+VAE_PARTS: Final = (
+    (r"norm_out", "conv_norm_out"),
+    (r"nin_shortcut", "conv_shortcut"),
+    (r"down\.(\d)\.block\.", r"down_blocks.\1.resnets."),
+    (r"down\.(\d)\.downsample\.", r"down_blocks.\1.downsamplers.0."),
+    (r"up\.(\d)\.upsample\.", r"up_blocks.\1.upsamplers.0."),
+    (r"up\.(\d)\.block\.", r"up_blocks.\1.resnets."),
+    (r"mid\.block_1\.", "mid_block.resnets.0."),
+    (r"mid\.block_2\.", "mid_block.resnets.1."),
+    (r"mid\.attn_1\.norm\.", "mid_block.attentions.0.group_norm."),
+    (r"mid\.attn_1\.([qkv])\.", r"mid_block.attentions.0.to_\1."),
+    (r"mid\.attn_1\.proj_out\.", "mid_block.attentions.0.to_out.0."),
+)
+LEVELS: Final = 4
+BLOCKS_PER_LEVEL: Final = 3
+"""Two residual blocks and a change of resolution on the way down; three residual blocks on the way up."""
+
+
+def read(path: Path) -> tuple[dict[str, dict[str, Any]], Networks]:
+    """Configurations of the parts (unet, vae, text_encoder, scheduler), and state dicts under diffusers' names.
+
+    The number of input channels is read from the weights. What the sampler should be, how large pictures are and
+    that the network predicts noise cannot be detected: they are those of Stable Diffusion 1.x. Averaged weights
+    are taken where the file has both.
+
+    Raises:
+        BadCheckpoint: another kind of model, or a tensor that no part accounts for.
+    """
+    tensors = checkpoints.read(path).tensors
+    if not detect(tensors):
+        raise BadCheckpoint(
+            f"{path.name}: it is {identify(tensors)}; this loader reads single files of Stable Diffusion 1.x "
+            "that hold U-Net, VAE and text encoder, and diffusers folders."
+        )
+    return convert(tensors, path.name)
+
+
+def detect(tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Whether these are U-Net, VAE and text encoder of Stable Diffusion 1.x in the original layout."""
+    parts_there = all(any(name.startswith(prefix) for name in tensors) for prefix in (UNET, VAE, TEXT_ENCODER))
+    return FIRST_LAYER in tensors and parts_there
+
+
+def convert(tensors: Mapping[str, torch.Tensor], source: str) -> tuple[dict[str, dict[str, Any]], Networks]:
+    """What `read` returns, of tensors that `detect` accepts. source: names the file in errors."""
+    parts = {part: _configuration(part) for part in (*Networks._fields, "scheduler")}
+    parts["unet"]["in_channels"] = tensors[FIRST_LAYER].shape[1]
+    return parts, _split(tensors, source)
+
+
+def _split(tensors: Mapping[str, torch.Tensor], source: str) -> Networks:
+    """The state dicts of the parts; whatever belongs to none of them, and is not known to be of no use, is an error."""
+    averaged = _averaged_names(tensors)
+    unet, vae, text_encoder, unknown = {}, {}, {}, []
+    for name, value in tensors.items():
+        if name.startswith(UNET):
+            unet[unet_name(name.removeprefix(UNET))] = tensors[averaged.get(name, name)]
+        elif name.startswith(VAE):
+            vae[vae_name(name.removeprefix(VAE))] = flat_attention(name, value)
+        elif EXTRAS.fullmatch(name):
+            continue
+        elif name.startswith(TEXT_ENCODER):
+            text_encoder[name.removeprefix(TEXT_ENCODER)] = value
+        elif name not in averaged.values():
+            unknown.append(name)
+    if unknown:
+        raise BadCheckpoint(
+            f"{source}: {len(unknown)} tensors belong to no part of a Stable Diffusion 1.x model "
+            f"({', '.join(unknown[:NAMED])}); choose another file."
+        )
+    return Networks(unet, vae, text_encoder)
+
+
+def _averaged_names(names: Iterable[str]) -> dict[str, str]:
+    """The U-Net's tensors and those of its moving average, whose names the training code wrote without dots."""
+    names = set(names)
+    pairs = {name: AVERAGED + name.removeprefix("model.").replace(".", "") for name in names if name.startswith(UNET)}
+    return pairs if names.issuperset(pairs.values()) else {}
+
+
+def unet_name(name: str) -> str:
+    """diffusers' name of a tensor of the U-Net; names that are not the U-Net's come back as they are."""
+    layer, _, kind = name.rpartition(".")
+    if layer in UNET_ENDS:
+        return f"{UNET_ENDS[layer]}.{kind}"
+    match = re.fullmatch(r"(input|output)_blocks\.(\d+)\.(\d)\.(.+)", name)
+    if match is None:
+        return _middle_name(name)
+    way, block, place, rest = match[1], int(match[2]), match[3], match[4]
+    level, index = divmod(block - (way == "input"), BLOCKS_PER_LEVEL)
+    side = "down" if way == "input" else "up"
+    if rest.startswith("op."):
+        return f"down_blocks.{level}.downsamplers.0.conv.{kind}"
+    if rest.startswith("conv."):
+        return f"up_blocks.{level}.upsamplers.0.conv.{kind}"
+    if place == "0":
+        return f"{side}_blocks.{level}.resnets.{index}.{_resnet_name(rest)}"
+    return f"{side}_blocks.{level}.attentions.{index}.{rest}"
+
+
+def _middle_name(name: str) -> str:
+    match = re.fullmatch(r"middle_block\.([012])\.(.+)", name)
+    if match is None:
+        return name
+    if match[1] == "1":
+        return f"mid_block.attentions.0.{match[2]}"
+    return f"mid_block.resnets.{int(match[1]) // 2}.{_resnet_name(match[2])}"
+
+
+def _resnet_name(name: str) -> str:
+    layer, _, kind = name.rpartition(".")
+    return f"{RESNET.get(layer, layer)}.{kind}"
+
+
+def vae_name(name: str, levels: int = LEVELS) -> str:
+    """diffusers' name of a tensor of the VAE; its decoder counts levels from the latents on, the original from the
+    pixels."""
+    for pattern, replacement in VAE_PARTS:
+        name = re.sub(rf"(?<=\.){pattern}", replacement, name)
+    return re.sub(r"up_blocks\.(\d)", lambda match: f"up_blocks.{levels - 1 - int(match[1])}", name)
+
+
+def flat_attention(name: str, value: torch.Tensor) -> torch.Tensor:
+    """The VAE's attention has 1 x 1 convolutions in the file, linear layers in diffusers."""
+    projection = ".mid.attn_1." in name and value.ndim == 4
+    return value.flatten(1) if projection else value
+
+
+def _configuration(part: str) -> dict[str, Any]:
+    return json.loads((CONFIGURATIONS / f"{part}.json").read_text(encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""Model files: what is on disk, read without trust, and written whole or not at all."""

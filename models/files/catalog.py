@@ -1,0 +1,152 @@
+"""Which model files exist: the starters that come with the pack, and the published ones that users fetch themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..errors import MissingFile
+
+Kind = Literal["detector", "segmenter", "inpainter", "generator", "extractor"]
+
+STARTER_ROOT = Path(__file__).parents[1] / "starter"
+
+STARTERS: dict[Kind, dict[str, str]] = {
+    "detector": {"starter emoji detector": "emoji_detector"},
+    "segmenter": {"starter emoji segmenter": "emoji_segmenter"},
+    "inpainter": {"starter emoji inpainter": "emoji_inpainter"},
+    "generator": {
+        "starter emoji vae": "emoji_vae",
+        "starter emoji vqvae transformer": "emoji_vqvae_transformer",
+        "starter emoji vqvae pixelcnn": "emoji_vqvae_pixelcnn",
+        "starter emoji stylegan2": "emoji_stylegan2",
+        "starter emoji ddpm": "emoji_ddpm",
+        "starter emoji latent diffusion": "emoji_inpainter",
+    },
+    "extractor": {"starter emoji classifier": "emoji_classifier"},
+}
+"""Public names, for ever, of the models in `models/starter/`, and their folders."""
+
+REFERENCES: dict[str, str] = {"starter emoji pictures": "emoji_classifier/reference.npz"}
+"""Public names of the sets whose features come with the pack, and their files below STARTER_ROOT."""
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A checkpoint as its authors publish it.
+
+    name: of the file, or of a transformers folder. source: where it is published. bytes, sha256: size and hex digest
+    of the file, or of the folder's model.safetensors.
+    """
+
+    name: str
+    source: str
+    bytes: int
+    sha256: str
+
+
+PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
+    "detector": (
+        PublishedFile(
+            name="groundingdino_swint_ogc.pth",
+            source="https://github.com/IDEA-Research/GroundingDINO/releases/tag/v0.1.0-alpha",
+            bytes=693_997_677,
+            sha256="3b3ca2563c77c69f651d7bd133e97139c186df06231157a64c507099c52bc799",
+        ),
+        PublishedFile(
+            name="groundingdino_swinb_cogcoor.pth",
+            source="https://github.com/IDEA-Research/GroundingDINO/releases/tag/v0.1.0-alpha2",
+            bytes=938_057_991,
+            sha256="46270f7a822e6906b655b729c90613e48929d0f2bb8b9b76fd10a856f3ac6ab7",
+        ),
+        PublishedFile(
+            name="grounding-dino-tiny",
+            source="https://huggingface.co/IDEA-Research/grounding-dino-tiny, config.json and model.safetensors",
+            bytes=689_359_096,
+            sha256="1a2412ef99bd74bcd3c2a246fa1e48581f8889a1300c9051974741314fc042f3",
+        ),
+        PublishedFile(
+            name="grounding-dino-base",
+            source="https://huggingface.co/IDEA-Research/grounding-dino-base, config.json and model.safetensors",
+            bytes=933_400_872,
+            sha256="5548f844c928c4b6f411fa8cbcc2bfa8dbbba437cb1d513975519f93c2a9ed21",
+        ),
+    ),
+    "segmenter": (
+        PublishedFile(
+            name="sam_vit_b_01ec64.pth",
+            source="https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth",
+            bytes=375_042_383,
+            sha256="ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+        ),
+        PublishedFile(
+            name="sam_vit_l_0b3195.pth",
+            source="https://dl.fbaipublicfiles.com/segment_anything/sam_vit_l_0b3195.pth",
+            bytes=1_249_524_607,
+            sha256="3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+        ),
+        PublishedFile(
+            name="sam_vit_h_4b8939.pth",
+            source="https://dl.fbaipublicfiles.com/segment_anything/sam_vit_h_4b8939.pth",
+            bytes=2_564_550_879,
+            sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+        ),
+    ),
+    "inpainter": (
+        PublishedFile(
+            name="sd-v1-5-inpainting.ckpt",
+            source="https://huggingface.co/stable-diffusion-v1-5/stable-diffusion-inpainting",
+            bytes=4_265_437_280,
+            sha256="c6bbc15e3224e6973459ba78de4998b80b50112b0ae5b5c67113d56b4e366b19",
+        ),
+        PublishedFile(
+            name="sd-v1-5-inpainting.safetensors",
+            source="https://huggingface.co/webui/stable-diffusion-inpainting",
+            bytes=4_265_203_873,
+            sha256="0ec8f8585b104417a8c34a9fbcc1e922a70b8c15490ec4553087f01c8cf33673",
+        ),
+    ),
+    "generator": (),
+    "extractor": (
+        PublishedFile(
+            name="pt_inception-2015-12-05-6726825d.pth",
+            source="https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights",
+            bytes=95_628_359,
+            sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        ),
+        PublishedFile(
+            name="weights-inception-2015-12-05-6726825d.pth",
+            source="https://github.com/toshas/torch-fidelity/releases/tag/v0.2.0",
+            bytes=95_628_359,
+            sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        ),
+    ),
+}
+
+
+def starter_names(kind: Kind) -> list[str]:
+    """Public names of the starter models of one kind, as loaders list them."""
+    return list(STARTERS[kind])
+
+
+def starter_folder(kind: Kind, name: str) -> Path | None:
+    """Folder of a starter model, None for a name of another kind of file."""
+    folder = STARTERS[kind].get(name)
+    return STARTER_ROOT / folder if folder else None
+
+
+def missing_file(kind: Kind, name: str, folder: Path) -> MissingFile:
+    """The error for a model file that is not on disk: what it is, where from, size, hash, and where it goes."""
+    for file in PUBLISHED[kind]:
+        if Path(name).name == file.name:
+            return MissingFile(
+                f"model: {name} is not on this machine. Fetch it from {file.source} ({file.bytes:,} bytes, SHA-256 "
+                f"{file.sha256}) and put it into {folder}."
+            )
+    published = ", ".join(file.name for file in PUBLISHED[kind])
+    starters = ", ".join(starter_names(kind))
+    return MissingFile(
+        f"model: no {kind} named {name!r} is on this machine. Put it into {folder}, or choose another: the pack comes "
+        f"with {starters}" + (f"; published {kind}s are {published}." if published else ".")
+    )

@@ -1,0 +1,98 @@
+"""Any readable checkpoint to a safetensors file, which every program opens without running code."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from ..errors import BadInput, CannotDo
+from . import checkpoints
+
+
+class Conversion(NamedTuple):
+    """What was written: file, number of tensors, bytes on disk, and what the reader chose (`Checkpoint.notes`)."""
+
+    path: Path
+    tensors: int
+    bytes: int
+    notes: tuple[str, ...]
+
+
+def convert(source: Path, target: Path | None = None, overwrite: bool = False) -> Conversion:
+    """Write the weights of `source` as `target`, by default beside it with the ending .safetensors.
+
+    Names, shapes and dtypes stay as `checkpoints.read` gives them; so do notes and plain values, in the metadata.
+    The file appears whole or not at all.
+
+    Raises:
+        MissingFile, BadCheckpoint, CannotDo: as of `checkpoints.read`.
+        BadInput: the target exists already (and `overwrite` is off), is the source, or has another ending.
+        CannotDo: no such folder, no room on the disk, or a tensor that safetensors cannot hold.
+    """
+    target = source.with_suffix(".safetensors") if target is None else target
+    _check_target(source, target, overwrite)
+    checkpoint = checkpoints.read(source)
+    tensors = _apart(checkpoint.tensors)
+    needed = sum(tensor.numel() * tensor.itemsize for tensor in tensors.values())
+    free = shutil.disk_usage(target.parent).free
+    if needed > free:
+        raise CannotDo(f"output: {target.name} needs {needed:,} bytes, but its disk has {free:,} free; make room.")
+    _write(tensors, _metadata(checkpoint, source.name), target)
+    return Conversion(target, len(tensors), target.stat().st_size, checkpoint.notes)
+
+
+def _check_target(source: Path, target: Path, overwrite: bool) -> None:
+    if target.suffix.lower() != ".safetensors":
+        raise BadInput(f"output: {target.name} does not end in .safetensors, by which programs know the format.")
+    if not target.parent.is_dir():
+        raise CannotDo(f"output: there is no folder {target.parent}; make it first.")
+    if not target.exists():
+        return
+    if source.exists() and target.samefile(source):
+        raise BadInput(f"file: {source.name} is a safetensors file already; choose another file.")
+    if not overwrite:
+        raise BadInput(f"output: {target.name} exists already; turn on overwrite, or move it away.")
+
+
+def _apart(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same tensors, each contiguous and in memory of its own (tied ones are written once for each name)."""
+    apart, taken = {}, set()
+    for name, tensor in tensors.items():
+        whole = tensor.detach().contiguous()
+        memory = whole.untyped_storage().data_ptr()
+        apart[name] = whole.clone() if memory in taken else whole
+        taken.add(memory)
+    return apart
+
+
+def _metadata(checkpoint: checkpoints.Checkpoint, name: str) -> dict[str, str]:
+    kept = {**checkpoint.metadata, "format": "pt", "converted_from": name}
+    if checkpoint.notes:
+        kept[checkpoints.NOTES_KEY] = json.dumps(checkpoint.notes)
+    if checkpoint.values:
+        kept[checkpoints.VALUES_KEY] = json.dumps(dict(checkpoint.values))
+    return kept
+
+
+def _write(tensors: dict[str, torch.Tensor], metadata: dict[str, str], target: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        # safetensors lets nobody but the owner read what it writes; this is what other new files allow.
+        unfinished.touch()
+        allowed = unfinished.stat().st_mode
+        save_file(tensors, unfinished, metadata)
+        unfinished.chmod(allowed)
+        unfinished.replace(target)
+    except (SafetensorError, KeyError) as error:
+        raise CannotDo(f"file: safetensors cannot hold it ({error}); its tensors are of an unusual dtype.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,28 @@
+"""Where a relative path leads, and what tells that a file on disk is another one than before."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from ..errors import BadInput
+
+
+def fingerprint(path: Path) -> str:
+    """Names, sizes and modification times of a file, or of all files in a folder: changes when one is replaced."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    stats = ((file.relative_to(path.parent).as_posix(), file.stat()) for file in files)
+    return ";".join(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in stats)
+
+
+def path_inside(root: Path, name: str, what: str) -> Path:
+    """The path that a relative one, with slashes of either kind, means below `root`, whether or not it is there.
+
+    what: the input that it came from, for the message.
+
+    Raises:
+        BadInput: an absolute path, or one that leads out of `root`.
+    """
+    posix = name.replace("\\", "/")
+    if PureWindowsPath(name).anchor or ".." in PurePosixPath(posix).parts:
+        raise BadInput(f"{what}: {name!r} leads out of {root}; give a path relative to that folder, without '..'.")
+    return root / posix

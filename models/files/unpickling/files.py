@@ -1,0 +1,214 @@
+"""Where a file keeps its pickle streams and the bytes of its tensors."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from ...errors import BadCheckpoint
+from .machine import Budget, Global, Machine
+from .rebuilding import DTYPES, Rebuilder
+
+STREAM_MAGIC: Final = 0x1950A86A20F9469CFC6C
+STREAM_VERSION: Final = 1001
+"""The first two values of PyTorch's format before 1.6."""
+
+STORAGES: Final = {
+    **{
+        f"{name}Storage": DTYPES[dtype]
+        for name, dtype in {
+            "Float": "float32",
+            "Double": "float64",
+            "Half": "float16",
+            "BFloat16": "bfloat16",
+            "Long": "int64",
+            "Int": "int32",
+            "Short": "int16",
+            "Char": "int8",
+            "Byte": "uint8",
+            "Bool": "bool",
+            "ComplexFloat": "complex64",
+            "ComplexDouble": "complex128",
+            "Untyped": "uint8",
+        }.items()
+    }
+}
+"""Storage classes of modules torch, torch.cuda and torch.storage."""
+
+
+def contents(path: Path) -> Any:
+    """What a PyTorch archive, an older PyTorch stream or a plain pickle holds, as inert data.
+
+    Tensors of archives lie in a private mapping of the file: they are read from disk when they are used, and writing
+    to them does not change the file. All are on the CPU, wherever they were saved from.
+
+    Raises:
+        BadCheckpoint: see the package; or an archive that is damaged, compressed, or of another kind.
+    """
+    data = np.memmap(path, np.uint8, mode="c")
+    budget = Budget(len(data))
+    if bytes(data[:4]) == b"PK\x03\x04":
+        return _archive(path, data, budget)
+    view = memoryview(data)
+    machine = Machine(view, _rebuilder(budget), _no_persistent, budget)
+    value, end = machine.run()
+    return _stream(view, end, budget) if _is_number(value, STREAM_MAGIC) else value
+
+
+def _is_number(value: Any, number: int) -> bool:
+    return isinstance(value, int) and value == number
+
+
+def _rebuilder(budget: Budget) -> Rebuilder:
+    return Rebuilder(budget, lambda raw: _nested_stream(raw, budget))
+
+
+def _no_persistent(reference: Any) -> Any:
+    raise BadCheckpoint("it refers to objects outside of itself (a persistent id), as no plain pickle can.")
+
+
+def _typed(raw: memoryview, numel: int, dtype: torch.dtype, budget: Budget) -> torch.Tensor:
+    """The first `numel` values of a buffer, 1-D; in place where they are aligned."""
+    if numel == 0:
+        return torch.empty(0, dtype=dtype)
+    values = np.frombuffer(raw, np.uint8, count=numel * dtype.itemsize)
+    if values.ctypes.data % dtype.itemsize:
+        budget.copy(len(values))
+        values = values.copy()
+    return torch.from_numpy(values).view(dtype)
+
+
+def _storage(reference: Any) -> tuple[torch.dtype, str, int, Any]:
+    """Element type, key, number of elements and view of ('storage', class, key, location, numel, view)."""
+    if not (isinstance(reference, tuple) and len(reference) in (5, 6) and reference[0] == "storage"):
+        raise BadCheckpoint("it refers to an object of an unknown kind (a persistent id that is no storage).")
+    _, cls, key, _, numel, *view = reference
+    known = isinstance(cls, Global) and cls.module in ("torch", "torch.cuda", "torch.storage")
+    if not (known and cls.name in STORAGES):
+        named = cls if isinstance(cls, Global) else type(cls).__name__
+        raise BadCheckpoint(f"it keeps tensors in a {named}, which this reader does not know.")
+    if not (isinstance(key, str) and isinstance(numel, int) and numel >= 0):
+        raise BadCheckpoint("it describes a tensor's storage in a way that makes no sense; it is damaged.")
+    return STORAGES[cls.name], key, numel, view[0] if view else None
+
+
+def _archive(path: Path, data: np.ndarray, budget: Budget) -> Any:
+    """A zip archive of PyTorch 1.6 and later: data.pkl, and each storage as a file of its own."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = {entry.filename: entry for entry in archive.infolist()}
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise BadCheckpoint(
+            f"it begins as a zip archive, but has no whole list of its contents ({len(data)} bytes): it is cut short "
+            "or damaged, download it again."
+        ) from error
+    if any(name.rpartition("/")[2] == "constants.pkl" for name in entries):
+        raise BadCheckpoint("it is a TorchScript program, which is code; use the state dict that it was made from.")
+    _check_entries(entries.values(), len(data))
+    pickles = [name for name in entries if name.rpartition("/")[2] == "data.pkl"]
+    if len(pickles) != 1:
+        names = ", ".join(list(entries)[:3])
+        raise BadCheckpoint(f"it is a zip archive, but no PyTorch checkpoint (it holds {names or 'nothing'}).")
+    prefix = pickles[0].removesuffix("data.pkl")
+
+    def record(name: str) -> memoryview:
+        if name not in entries:
+            raise BadCheckpoint(f"it lacks its record {name}; it is damaged: download it again.")
+        return _record(data, entries[name])
+
+    if f"{prefix}byteorder" in entries and bytes(record(f"{prefix}byteorder")) != b"little":
+        raise BadCheckpoint("it was saved on a big-endian machine, whose byte order is not read.")
+    made: dict[tuple[str, torch.dtype], torch.Tensor] = {}
+
+    def persistent(reference: Any) -> torch.Tensor:
+        dtype, key, numel, _ = _storage(reference)
+        if (key, dtype) not in made:
+            raw = record(f"{prefix}data/{key}")
+            if len(raw) < numel * dtype.itemsize:
+                raise BadCheckpoint(
+                    f"its record data/{key} has {len(raw)} bytes of the {numel * dtype.itemsize} that it should have; "
+                    "it is damaged: download it again."
+                )
+            made[key, dtype] = _typed(raw, numel, dtype, budget)
+        return made[key, dtype]
+
+    return Machine(record(pickles[0]), _rebuilder(budget), persistent, budget).run()[0]
+
+
+def _check_entries(entries: Collection[zipfile.ZipInfo], size: int) -> None:
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
+            raise BadCheckpoint(
+                f"its record {entry.filename} is compressed ({entry.compress_size} bytes for {entry.file_size}); "
+                "PyTorch never compresses, zip bombs do."
+            )
+        if entry.flag_bits & 1:
+            raise BadCheckpoint(f"its record {entry.filename} is encrypted.")
+    declared = sum(entry.file_size for entry in entries)
+    if declared > size:
+        raise BadCheckpoint(f"its records claim {declared} bytes, but the whole file has {size}, as in a zip bomb.")
+
+
+def _record(data: np.ndarray, entry: zipfile.ZipInfo) -> memoryview:
+    """The bytes of an archive's file. Its own header says where they start; the archive's list does not."""
+    header = bytes(data[entry.header_offset : entry.header_offset + 30])
+    start = entry.header_offset + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+    if header[:4] != b"PK\x03\x04" or start + entry.file_size > len(data):
+        raise BadCheckpoint(f"its record {entry.filename} is not where it should be; it is damaged: download it again.")
+    return memoryview(data)[start : start + entry.file_size]
+
+
+def _nested_stream(raw: memoryview, budget: Budget) -> Any:
+    machine = Machine(raw, _rebuilder(budget), _no_persistent, budget)
+    magic, end = machine.run()
+    if not _is_number(magic, STREAM_MAGIC):
+        raise ValueError("no PyTorch stream")
+    return _stream(raw, end, budget)
+
+
+def _stream(data: memoryview, offset: int, budget: Budget) -> Any:
+    """A stream of PyTorch before 1.6 behind its magic number: version, machine, value, keys and bytes of storages."""
+    storages: dict[str, torch.Tensor] = {}
+    views: dict[tuple[str, str], torch.Tensor] = {}
+
+    def persistent(reference: Any) -> Any:
+        if isinstance(reference, tuple) and len(reference) == 4 and reference[0] == "module":
+            # A class with its source text, as torch.save wrote whole modules.
+            return reference[1]
+        dtype, key, numel, view = _storage(reference)
+        if key not in storages:
+            budget.copy(numel * dtype.itemsize)
+            storages[key] = torch.zeros(numel, dtype=dtype)
+        if view is None:
+            return storages[key]
+        name, start, length = view
+        if not isinstance(name, str):
+            raise TypeError("a view without a name")
+        return views.setdefault((key, name), storages[key][start : start + length])
+
+    rebuilder = _rebuilder(budget)
+    version, offset = Machine(data, rebuilder, _no_persistent, budget).run(offset)
+    machine_facts, offset = Machine(data, rebuilder, _no_persistent, budget).run(offset)
+    little_endian = isinstance(machine_facts, dict) and machine_facts.get("little_endian") is True
+    if not (_is_number(version, STREAM_VERSION) and little_endian):
+        raise BadCheckpoint("it is a PyTorch stream of another version, or saved on a big-endian machine.")
+    value, offset = Machine(data, rebuilder, persistent, budget).run(offset)
+    keys, offset = Machine(data, rebuilder, _no_persistent, budget).run(offset)
+    named = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    if not (named and len(keys) == len(storages) and set(keys) == set(storages)):
+        raise BadCheckpoint("its list of storages is not that of its tensors; it is damaged: download it again.")
+    for key in keys:
+        storage = storages[key]
+        end = offset + 8 + storage.numel() * storage.itemsize
+        if end > len(data):
+            raise BadCheckpoint(f"it ends early, at {len(data)} bytes of at least {end}: cut short, download it again.")
+        if int.from_bytes(data[offset : offset + 8], "little") != storage.numel():
+            raise BadCheckpoint(f"its storage {key} has another length than its tensors; it is damaged.")
+        storage.view(torch.uint8).numpy()[:] = data[offset + 8 : end]
+        offset = end
+    return value

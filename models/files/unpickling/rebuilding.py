@@ -1,0 +1,238 @@
+"""Which names of a pickle become tensors, containers and plain values, which stay inert, and which are refused."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from ...errors import BadCheckpoint
+from .machine import Budget, Global, Inert, check_key
+
+DTYPES: Final = {
+    str(value).removeprefix("torch."): value for value in vars(torch).values() if isinstance(value, torch.dtype)
+}
+
+PYTHON_LIBRARY: Final = sys.stdlib_module_names | {
+    *("__builtin__", "copy_reg", "exceptions", "commands", "cPickle", "popen2", "urllib2", "xmlrpclib"),
+    *("asyncore", "asynchat", "distutils", "imp", "smtpd", "crypt", "nis", "pipes", "telnetlib", "cgi", "lib2to3"),
+}
+"""Top-level modules of Python's library, also of versions other than the running one."""
+
+MAX_NAME: Final = 1000
+MAX_DIMENSIONS: Final = 64
+
+PLAIN_NAMES: Final = {
+    "__builtin__": ("object", "type", "int", "float", "str", "bool", "slice", "range", "long", "unicode"),
+    "argparse": ("Namespace",),
+    "builtins": ("object", "type", "int", "float", "str", "bool", "bytes", "slice", "range"),
+    "collections": ("deque",),
+    "datetime": ("date", "datetime", "time", "timedelta", "timezone"),
+    "decimal": ("Decimal",),
+    "fractions": ("Fraction",),
+    "functools": ("partial",),
+    "operator": ("getitem",),
+    "pathlib": ("Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"),
+    "pathlib._local": ("Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"),
+    "types": ("SimpleNamespace",),
+    "typing": ("Any", "Dict", "List", "Optional", "Tuple", "Union"),
+    "uuid": ("UUID",),
+}
+"""Names of Python's library that settings beside the weights are made of. They stay inert, as do NumPy's arrays."""
+
+
+class NumpyDtype:
+    """An array's element type, while its state may still be set."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.order = "="
+
+    def made(self) -> np.dtype:
+        return np.dtype(self.code).newbyteorder(self.order)
+
+
+class Rebuilder:
+    """Makes a file's values. `load_storage` reads the bytes of a PyTorch stream that lies within this one."""
+
+    def __init__(self, budget: Budget, load_storage: Callable[[memoryview], Any]) -> None:
+        self.budget = budget
+        self.load_storage = load_storage
+
+    def mention(self, module: str, name: str) -> Global:
+        """The name as data.
+
+        Raises:
+            BadCheckpoint: it is one of Python's own library that no checkpoint has a use for.
+        """
+        if len(module) + len(name) > MAX_NAME or not (module + name).isprintable():
+            raise BadCheckpoint("it names a class by something that is no name; it is damaged, or no checkpoint.")
+        named = Global(module, name)
+        plain = str(named) in FUNCTIONS or name in PLAIN_NAMES.get(module, ())
+        if module.partition(".")[0] in PYTHON_LIBRARY and not plain:
+            raise BadCheckpoint(
+                f"it names {named}, which no checkpoint has a use for. Opened by other programs it may run code; "
+                "nothing of it was run here. Delete it, and look for the same weights as .safetensors."
+            )
+        return named
+
+    def call(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """What the file says `function(*args, **kwargs)` is; see the table FUNCTIONS.
+
+        Raises:
+            BadCheckpoint: what is called is no name, or is given arguments that it cannot take.
+        """
+        if not isinstance(function, Global):
+            made_by = f" that {function.cls} would make" if isinstance(function, Inert) else ""
+            raise BadCheckpoint(
+                f"it calls a {type(function).__name__} object{made_by}, as no checkpoint does; do not use it."
+            )
+        if not (isinstance(args, tuple) and isinstance(kwargs, dict)):
+            raise BadCheckpoint(f"it calls {function} without a list of arguments; it is damaged, or no checkpoint.")
+        rebuild = FUNCTIONS.get(str(function))
+        if rebuild is None:
+            return Inert(function, args, kwargs)
+        try:
+            return rebuild(self, *args)
+        except (TypeError, ValueError, KeyError, RuntimeError, OverflowError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise BadCheckpoint(f"it calls {function} with arguments that make no sense ({reason}).") from error
+
+    def set_state(self, value: Any, state: Any) -> None:
+        """What pickle does by `__setstate__`, for the kinds of value that have a state here."""
+        if isinstance(value, Inert):
+            value.state = state
+        elif isinstance(value, NumpyDtype):
+            value.order = {"<": "<", ">": ">"}.get(state[1], "=")
+        elif not isinstance(value, (dict, list, set, torch.Tensor)):
+            # Those may carry attributes of their own, such as a state dict's _metadata, that nothing here reads.
+            named = value if isinstance(value, Global) else f"a {type(value).__name__}"
+            raise BadCheckpoint(f"it sets the state of {named}, as no checkpoint does; do not use it.")
+
+    def raw(self, value: Any) -> bytes:
+        """Bytes, which Python 2 may have written as text."""
+        self.budget.copy(len(value))
+        return value.encode("latin-1") if isinstance(value, str) else bytes(memoryview(value))
+
+    def encode(self, text: str, encoding: str = "latin1") -> bytes:
+        if encoding not in ("latin1", "latin-1"):
+            raise ValueError("another encoding than Latin-1")
+        return self.raw(text)
+
+    def bytearray(self, value: Any = b"", encoding: str = "latin1") -> bytes:
+        return self.raw(value)
+
+    def dictionary(self, pairs: Any = ()) -> dict[Any, Any]:
+        if not isinstance(pairs, (dict, list, tuple)):
+            raise TypeError("a dict of what is no list")
+        self.budget.copy(16 * len(pairs))
+        return {check_key(key): value for key, value in (pairs.items() if isinstance(pairs, dict) else pairs)}
+
+    def defaultdict(self, factory: Any = None, pairs: Any = ()) -> dict[Any, Any]:
+        return self.dictionary(pairs)
+
+    def collection(self, kind: type, values: Any = ()) -> Any:
+        if not isinstance(values, (list, tuple, set, frozenset, dict)):
+            raise TypeError(f"a {kind.__name__} of what is no list")
+        self.budget.copy(8 * len(values))
+        return kind(check_key(value) for value in values) if kind in (set, frozenset) else kind(values)
+
+    def reconstructor(self, cls: Global, base: Any, state: Any) -> Any:
+        """How protocols 0 and 1 write an object: an empty one of its base's content."""
+        made = self.call(cls, (), {})
+        if isinstance(state, dict):
+            (made.items if isinstance(made, Inert) else made).update(self.dictionary(state))
+        return made
+
+    def new(self, cls: Global, *args: Any) -> Any:
+        return self.call(cls, args, {})
+
+    def persistent_object(self, meta: dict[str, Any]) -> Inert:
+        """An object of StyleGAN's torch_utils.persistence. The source text in `module_src` is not looked at."""
+        name = meta["class_name"]
+        if not isinstance(name, str):
+            raise TypeError("a class name that is no text")
+        found = Inert(self.mention("torch_utils.persistence", name))
+        found.state = meta["state"]
+        return found
+
+    def tensor(self, storage: torch.Tensor, offset: int, size: Any, stride: Any, *rest: Any) -> torch.Tensor:
+        """A view of a storage; as_strided sees to it that it stays within. `rest`: requires_grad, hooks."""
+        if max(len(size), len(stride)) > MAX_DIMENSIONS:
+            raise ValueError(f"a tensor of {len(size)} dimensions")
+        return storage.as_strided(tuple(size), tuple(stride), storage.storage_offset() + offset)
+
+    def tensor_of_bytes(self, storage: torch.Tensor, *rest: Any) -> torch.Tensor:
+        """A view of an untyped storage. `rest`: offset, size, stride, requires_grad, hooks, dtype, metadata."""
+        kind = DTYPES[rest[5].name]
+        usable = storage.numel() // kind.itemsize * kind.itemsize
+        return self.tensor(storage[:usable].view(kind), *rest[:3])
+
+    def parameter(self, value: torch.Tensor, *rest: Any) -> torch.Tensor:
+        return value
+
+    def tensor_subclass(self, function: Global, cls: Any, args: tuple, *rest: Any) -> Any:
+        return self.call(function, args, {})
+
+    def storage(self, raw: Any) -> Any:
+        return self.load_storage(memoryview(raw))
+
+    def numpy_dtype(self, code: Any, *rest: Any) -> Any:
+        """A number's type; others (objects, text, records) stay inert, and so does what is made of them."""
+        simple = isinstance(code, str) and re.fullmatch(r"[biufc]\d{1,2}", code)
+        return NumpyDtype(code) if simple else Inert(Global("numpy", "dtype"), (code,))
+
+    def numpy_scalar(self, dtype: Any, raw: Any = None) -> Any:
+        if not isinstance(dtype, NumpyDtype):
+            return Inert(Global("numpy", "scalar"), (dtype, raw))
+        return np.frombuffer(self.raw(raw), dtype.made(), count=1)[0].item()
+
+    def size(self, sizes: Any) -> tuple[Any, ...]:
+        return self.collection(tuple, sizes)
+
+    def device(self, *parts: Any) -> str:
+        return ":".join(str(part) for part in parts if isinstance(part, (str, int)))
+
+
+def _table() -> dict[str, Callable[..., Any]]:
+    """Name in a file -> what makes its value here from (rebuilder, *arguments)."""
+    table: dict[str, Callable[..., Any]] = {
+        "_codecs.encode": Rebuilder.encode,
+        "collections.Counter": Rebuilder.dictionary,
+        "collections.OrderedDict": Rebuilder.dictionary,
+        "collections.defaultdict": Rebuilder.defaultdict,
+        "dnnlib.EasyDict": Rebuilder.dictionary,
+        "dnnlib.util.EasyDict": Rebuilder.dictionary,
+        "easydict.EasyDict": Rebuilder.dictionary,
+        "numpy.dtype": Rebuilder.numpy_dtype,
+        "torch._tensor._rebuild_from_type_v2": Rebuilder.tensor_subclass,
+        "torch._utils._rebuild_parameter": Rebuilder.parameter,
+        "torch._utils._rebuild_parameter_with_state": Rebuilder.parameter,
+        "torch._utils._rebuild_tensor": Rebuilder.tensor,
+        "torch._utils._rebuild_tensor_v2": Rebuilder.tensor,
+        "torch._utils._rebuild_tensor_v3": Rebuilder.tensor_of_bytes,
+        "torch.Size": Rebuilder.size,
+        "torch.device": Rebuilder.device,
+        "torch.storage._load_from_bytes": Rebuilder.storage,
+        "torch.tensor._rebuild_from_type": Rebuilder.tensor_subclass,
+        "torch_utils.persistence._reconstruct_persistent_obj": Rebuilder.persistent_object,
+    }
+    for module in ("numpy.core", "numpy._core"):
+        table[f"{module}.multiarray.scalar"] = Rebuilder.numpy_scalar
+    for module in ("builtins", "__builtin__"):
+        table[f"{module}.bytearray"] = Rebuilder.bytearray
+        table[f"{module}.complex"] = lambda rebuilder, real, imaginary: complex(real, imaginary)
+        table[f"{module}.dict"] = Rebuilder.dictionary
+        for kind in (set, frozenset, list, tuple):
+            table[f"{module}.{kind.__name__}"] = lambda rebuilder, *args, kind=kind: rebuilder.collection(kind, *args)
+    for module in ("copyreg", "copy_reg"):
+        table[f"{module}._reconstructor"] = Rebuilder.reconstructor
+        table[f"{module}.__newobj__"] = Rebuilder.new
+    return table
+
+
+FUNCTIONS: Final = _table()

@@ -1,0 +1,1 @@
+"""Models that draw a picture's codes one after the other."""

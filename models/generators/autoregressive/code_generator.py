@@ -1,0 +1,123 @@
+"""A VQModel and a prior over its codes: draws codes one after the other, then decodes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as F
+
+from ...files.checkpoints import Checkpoint, described
+from .. import noise
+from ..base import Descriptor, Latents, OnStep, SampleRequest, quiet
+from ..registry import Tensors, load_strictly
+from ..vae.autoencoder import Autoencoder
+from . import vq_model
+from .code_prior import CodePrior
+from .code_sampling import pick
+from .quantised import QuantisedCoder
+
+CODER, PRIOR = "vqvae.", "prior."
+OPTIONS: Final[Mapping[str, Any]] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+UNKNOWN: Final = 0.5
+"""Grey of what a preview does not know yet."""
+
+
+class CodeGenerator(Autoencoder):
+    """Encodes to vectors before quantisation; decoding them, or vectors between them, quantises first."""
+
+    def __init__(self, descriptor: Descriptor, coder: QuantisedCoder, prior: CodePrior, identity: str, floats: float):
+        """floats: see Autoencoder."""
+        super().__init__(descriptor, coder, None, identity, floats)
+        self.modules = (coder, prior)
+        self._code_prior = prior
+
+    def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> torch.Tensor:
+        codes = self.codes(requests, options, on_step)
+        return self.decode(self._vectors(codes), requests, options)
+
+    def evaluations(self, options: Mapping[str, Any]) -> int:
+        """One for each code."""
+        return self._code_prior.places
+
+    def memory_bytes(self, batch_size: int) -> int:
+        """Either the prior's, with one picture that is decoded as a preview, or that of decoding the batch."""
+        drawing = int(4 * batch_size * self._code_prior.floats()) + super().memory_bytes(1)
+        return max(drawing, super().memory_bytes(batch_size))
+
+    def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
+        """The vectors of the codes that the prior draws."""
+        return self._vectors(self.codes(requests, options))
+
+    def codes(
+        self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep = quiet
+    ) -> torch.Tensor:
+        """The prior's codes, int64 [N, h, w], CPU. Each takes one number that the sample's generator drew before."""
+        generators = noise.generators(requests)
+        device = self._code_prior.code.weight.device
+        labels = noise.labels(self.descriptor, requests, generators).to(device)
+        uniforms = noise.uniform(generators, (self._code_prior.places,))
+        rows, columns = self._code_prior.grid
+        codes = torch.zeros(len(requests), rows * columns, dtype=torch.int64)
+        known = codes.to(device)
+        state = self._code_prior.begin(labels)
+        for place in range(self._code_prior.places):
+            logits = self._code_prior.next_logits(state, known, place)
+            codes[:, place] = pick(logits, uniforms[:, place], **options)
+            known[:, place] = codes[:, place].to(device)
+            row, column = divmod(place + 1, columns)
+            shown = column == 0 and row % max(1, rows // 4) == 0
+            on_step(place + 1, self._preview(codes[-1].reshape(rows, columns)[:row]) if shown else None)
+        return codes.reshape(-1, rows, columns)
+
+    def mean_latent(self) -> Latents:
+        raise self._cannot("tell a mean latent")
+
+    def _preview(self, codes: torch.Tensor) -> torch.Tensor:
+        """The rows of one picture that are drawn so far, [H, W, 3]."""
+        image = self.decode(self._vectors(codes[None]), (), {})[0]
+        return F.pad(image, (0, 0, 0, 0, 0, self.descriptor.height - len(image)), value=UNKNOWN)
+
+    def _vectors(self, codes: torch.Tensor) -> Latents:
+        placed = codes.to(self._network.book.device)
+        return self._latents(self._network.vectors(placed).float().cpu())
+
+
+def load_code_generator(
+    checkpoint: Checkpoint, name: str, build: Callable[[Tensors, Mapping[str, Any]], CodePrior]
+) -> CodeGenerator:
+    """Both networks of one file, their names prefixed. `build` makes the prior for its tensors and the metadata.
+
+    Raises:
+        BadCheckpoint: a tensor is missing, unexpected, or of another shape.
+    """
+    told = described(checkpoint.metadata)
+    tensors = checkpoint.tensors
+    prior_tensors = {key.removeprefix(PRIOR): value for key, value in tensors.items() if key.startswith(PRIOR)}
+    rest = {key.removeprefix(CODER): value for key, value in tensors.items() if not key.startswith(PRIOR)}
+    coder = vq_model.build(rest, told)
+    prior = build(prior_tensors, told)
+    load_strictly(prior, prior_tensors, name)
+    rows, columns = prior.grid
+    descriptor = Descriptor(
+        family="autoregressive",
+        architecture=name,
+        height=rows * coder.scale,
+        width=columns * coder.scale,
+        channels=coder.network.config.out_channels,
+        parameters=sum(parameter.numel() for part in (coder, prior) for parameter in part.parameters()),
+        conditions=("none", "class"),
+        class_names=tuple(told.get("class_names", ())),
+        num_classes=prior.label.num_embeddings,
+        latent_shape=(coder.book.shape[1], rows, columns),
+        options=OPTIONS,
+        abilities=("sample", "encode", "decode", "interpolate"),
+    )
+    return CodeGenerator(descriptor, coder, prior, noise.weights_identity(tensors), coder.floats)
+
+
+def typical(names: frozenset[str]) -> frozenset[str]:
+    """Names of a file that holds a VQModel of usual size and a prior with these."""
+    coder = {CODER + name for name in vq_model.ARCHITECTURE.typical()}
+    return frozenset(coder | {PRIOR + name for name in names})

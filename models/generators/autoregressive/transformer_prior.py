@@ -1,0 +1,137 @@
+"""A causal transformer over the codes of a picture, row by row, with the class as first token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ...files.checkpoints import Checkpoint
+from ..registry import Architecture, Tensors
+from .code_generator import CODER, PRIOR, CodeGenerator, load_code_generator, typical
+from .code_prior import CodePrior
+
+NAME: Final = "VQModel with transformer prior"
+HEADS: Final = 4
+"""Attention heads of a file that does not tell them; cannot be detected."""
+
+
+class KeysAndValues(NamedTuple):
+    """What the layers of a transformer remember of the places so far, float32 [layers, N, heads, places, size] each."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
+
+
+class CodeTransformer(CodePrior):
+    """Decoder-only transformer, layers normalised before their branches (GPT-2, Radford 2019).
+
+    codes: size of the codebook. grid: rows and columns of a picture's codes. classes: number of classes.
+    """
+
+    def __init__(
+        self, codes: int, grid: tuple[int, int], classes: int, width: int = 96, layers: int = 3, heads: int = HEADS
+    ) -> None:
+        super().__init__()
+        self.grid = grid
+        self.code = nn.Embedding(codes, width)
+        self.label = nn.Embedding(classes, width)
+        self.position = nn.Parameter(0.02 * torch.randn(*grid, width))
+        self.layers = nn.ModuleList(_Layer(width, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, codes)
+        for embedding in (self.code, self.label):
+            nn.init.normal_(embedding.weight, std=0.02)
+
+    def forward(self, codes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Logits of each code given those before it: int64 [N, h, w], int64 [N] -> [N, h * w, codes]."""
+        return self.from_embedding(self.code(codes).flatten(1, 2), labels)
+
+    def from_embedding(self, embedded: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Logits [N, h * w, codes] of embedded codes [N, h * w, width]."""
+        tokens = torch.cat([self.label(labels)[:, None], embedded[:, :-1]], dim=1)
+        x = tokens + self.position.flatten(0, 1)
+        for layer in self.layers:
+            x = layer(x)
+        return self.head(self.norm(x))
+
+    def begin(self, labels: torch.Tensor) -> tuple[torch.Tensor, KeysAndValues]:
+        """The labels, and an empty cache."""
+        width, heads = self.position.shape[-1], self.layers[0].heads
+        shape = (len(self.layers), len(labels), heads, self.places, width // heads)
+        return labels, KeysAndValues(self.position.new_empty(shape), self.position.new_empty(shape))
+
+    def next_logits(self, state: tuple[torch.Tensor, KeysAndValues], codes: torch.Tensor, place: int) -> torch.Tensor:
+        """One token passes the layers, whatever the place: those before it are in the cache, which grows by it."""
+        labels, cache = state
+        token = self.label(labels) if place == 0 else self.code(codes[:, place - 1])
+        x = (token + self.position.flatten(0, 1)[place])[:, None]
+        for layer, keys, values in zip(self.layers, *cache, strict=True):
+            x = layer.next(x, keys, values, place)
+        return self.head(self.norm(x[:, 0]))
+
+    def floats(self) -> float:
+        # The cache; then the widest layer, and the distribution in twice the precision, sorted and summed.
+        width, codes = self.position.shape[-1], self.code.num_embeddings
+        return 2 * len(self.layers) * self.places * width + 8 * width + 8 * codes
+
+
+class _Layer(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(4 * width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        query, keys, values = self._split(x)
+        return self._finish(x, F.scaled_dot_product_attention(query, keys, values, is_causal=True))
+
+    def next(self, x: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, place: int) -> torch.Tensor:
+        """x: [N, 1, width]; keys, values: [N, heads, places, size], of which `place` are known and one is added."""
+        query, keys[:, :, place : place + 1], values[:, :, place : place + 1] = self._split(x)
+        known = slice(place + 1)
+        return self._finish(x, F.scaled_dot_product_attention(query, keys[:, :, known], values[:, :, known]))
+
+    def _split(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Queries, keys and values, [N, heads, T, size] each."""
+        count, length, width = x.shape
+        parts = self.qkv(self.attention_norm(x)).reshape(count, length, 3, self.heads, width // self.heads)
+        return tuple(parts.permute(2, 0, 3, 1, 4))
+
+    def _finish(self, x: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+        x = x + self.out(attended.transpose(1, 2).reshape(x.shape))
+        return x + self.down(F.gelu(self.up(self.mlp_norm(x))))
+
+
+def detect(tensors: Tensors) -> bool:
+    """A codebook, and a layer of this prior."""
+    return f"{CODER}quantize.embedding.weight" in tensors and f"{PRIOR}layers.0.qkv.weight" in tensors
+
+
+def load(checkpoint: Checkpoint) -> CodeGenerator:
+    """Sizes are read from the shapes; metadata tells the heads, the groups of the VQModel's norms and class names."""
+    return load_code_generator(checkpoint, NAME, build)
+
+
+def build(tensors: Tensors, told: Mapping[str, Any]) -> CodeTransformer:
+    """A transformer that these tensors fit; `told` may hold "heads"."""
+    codes, width = tensors["code.weight"].shape
+    layers = sum(name.endswith("qkv.weight") for name in tensors)
+    grid = tuple(tensors["position"].shape[:2])
+    return CodeTransformer(codes, grid, len(tensors["label.weight"]), width, layers, told.get("heads", HEADS))
+
+
+def _typical() -> frozenset[str]:
+    with torch.device("meta"):
+        return typical(frozenset(CodeTransformer(256, (8, 8), 32).state_dict()))
+
+
+ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)

@@ -1,0 +1,96 @@
+"""What all diffusion generators share: from requests to noise, through the sampler, to pictures."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+
+from ...diffusion import sampling
+from ...diffusion.sampling import DETERMINISTIC, Guidance, Predict
+from .. import noise
+from ..base import Generator, Latents, OnStep, SampleRequest, quiet
+from ..interpolation import spherical
+
+
+class DiffusionGenerator(Generator):
+    """A denoising network with its noise schedule. Latents "z" are its initial noise.
+
+    scheduler_config: the model's own scheduler as diffusers writes it, its class under `_class_name`.
+    """
+
+    scheduler_config: Mapping[str, Any]
+    space: ClassVar = "z"
+
+    @abstractmethod
+    def _condition(self, requests: Sequence[SampleRequest], generators: Sequence[torch.Generator]) -> Any:
+        """What the samples show, once per batch; drawn before the noise where it is left to the model."""
+
+    @abstractmethod
+    def _networks(
+        self, condition: Any, generators: Sequence[torch.Generator], guided: bool
+    ) -> tuple[Predict, Predict | None]:
+        """The network with the condition and, where `guided`, the one without or with the negative condition."""
+
+    @abstractmethod
+    def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
+        """float32 [N, H, W, 3], 0..1, of latents float32 [N, C, h, w]."""
+
+    def _preview(self, latents: torch.Tensor) -> torch.Tensor:
+        """A small picture [H, W, 3] of latents [1, C, h, w]."""
+        return self._pictures(latents)[0]
+
+    def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> torch.Tensor:
+        return self._run(requests, options, on_step)
+
+    def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
+        generators = noise.generators(requests)
+        self._condition(requests, generators)
+        return Latents(noise.normal(generators, self.descriptor.latent_shape), self.space, self.identity)
+
+    def decode(
+        self,
+        latents: Latents,
+        requests: Sequence[SampleRequest],
+        options: Mapping[str, Any],
+        on_step: OnStep = quiet,
+    ) -> torch.Tensor:
+        """By the chosen sampler where it draws no noise, else by DDIM (Song et al., 2021, arXiv 2010.02502)."""
+        sampler = options["sampler"] if options["sampler"] in DETERMINISTIC else "DDIM"
+        return self._run(requests, {**options, "sampler": sampler, "eta": 0.0}, on_step, latents.values)
+
+    def interpolate(self, start: Latents, end: Latents, shares: Sequence[float]) -> Latents:
+        return start._replace(values=spherical(start.values, end.values, shares))
+
+    def mean_latent(self) -> Latents:
+        return Latents(torch.zeros(1, *self.descriptor.latent_shape), self.space, self.identity)
+
+    def evaluations(self, options: Mapping[str, Any]) -> int:
+        return sampling.network_calls(self.scheduler_config, options, self._guided(options))
+
+    def _guided(self, options: Mapping[str, Any]) -> bool:
+        return options.get("guidance_scale", 1.0) > 1
+
+    def _run(
+        self,
+        requests: Sequence[SampleRequest],
+        options: Mapping[str, Any],
+        on_step: OnStep,
+        initial: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        device = next(self.modules[0].parameters()).device
+        scheduler = sampling.build_scheduler(self.scheduler_config, options, device)
+        generators = noise.generators(requests)
+        condition = self._condition(requests, generators)
+        drawn = noise.normal(generators, self.descriptor.latent_shape)
+        predict, without = self._networks(condition, generators, self._guided(options))
+        guidance = None if without is None else Guidance(options["guidance_scale"], without)
+        start = (drawn if initial is None else initial).to(device)
+
+        def report(calls: int, foreseen: torch.Tensor | None) -> None:
+            on_step(calls, None if foreseen is None else self._preview(foreseen).cpu())
+
+        latents = sampling.denoise(predict, guidance, scheduler, start, generators, options["eta"], report)
+        return self._pictures(latents).cpu()

@@ -1,0 +1,210 @@
+"""Pixel diffusion (Ho et al., 2020, arXiv 2006.11239) on diffusers' UNet2DModel, with classes or without."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import torch
+
+from ...diffusion.memory import unet_floats
+from ...diffusion.sampling import Predict, own_sampler
+from ...errors import BadCheckpoint
+from ...files.checkpoints import Checkpoint, described
+from .. import noise
+from ..base import Descriptor, SampleRequest
+from ..registry import Architecture, Tensors, load_strictly
+from .base import DiffusionGenerator
+
+NAME: Final = "DDPM"
+
+UNSEEN: Final[Mapping[str, Any]] = {
+    "sample_size": 32,
+    "norm_num_groups": None,
+    "attention_head_dim": 8,
+    "prediction_type": "epsilon",
+    "beta_schedule": "linear",
+    "num_train_timesteps": 1000,
+    "class_names": (),
+    "unconditional_label": None,
+    "steps": 20,
+    "guidance_scale": 2.0,
+}
+"""Cannot be detected: taken from the metadata of the pack's own files, else these, which are diffusers' defaults.
+
+sample_size: pixels a side. norm_num_groups: None for 32, or the most below that divide every width. class_names: one
+per class. unconditional_label: the label that stands for no class, the last one. steps, guidance_scale: by the eye.
+"""
+
+SIGNS: Final = (
+    "conv_in.weight",
+    "time_embedding.linear_1.weight",
+    "down_blocks.0.resnets.0.conv1.weight",
+    "conv_out.weight",
+)
+
+STATE_FLOATS: Final = 8
+"""Floats per value of the latents that the loop holds beside a network: noise, latents, outputs, the scheduler's."""
+
+
+class PixelDiffusion(DiffusionGenerator):
+    """A U-Net that denoises pictures, or latents where a subclass turns them into pictures.
+
+    unet: UNet2DModel. scheduler_config: see `DiffusionGenerator`. steps: as many as its own sampler takes unasked.
+    class_names: of its classes, where they are known. unconditional_label: the one that stands for no class, the
+    last; None leaves no guidance.
+    """
+
+    def __init__(
+        self,
+        unet: Any,
+        scheduler_config: Mapping[str, Any],
+        steps: int,
+        class_names: Sequence[str] = (),
+        unconditional_label: int | None = None,
+        guidance_scale: float = 1.0,
+        architecture: str = NAME,
+    ) -> None:
+        self.modules = (unet,)
+        self.identity = noise.weights_identity(unet.state_dict())
+        self.scheduler_config = scheduler_config
+        self._unconditional = unconditional_label
+        size = unet.config.sample_size
+        height, width = (size, size) if isinstance(size, int) else size
+        classes = 0 if unet.config.num_class_embeds is None else unet.config.num_class_embeds
+        guided = {} if unconditional_label is None else {"guidance_scale": guidance_scale}
+        self.descriptor = Descriptor(
+            family="diffusion",
+            architecture=architecture,
+            height=height,
+            width=width,
+            channels=unet.config.in_channels,
+            parameters=sum(parameter.numel() for parameter in unet.parameters()),
+            conditions=("none", "class") if classes else ("none",),
+            class_names=tuple(class_names),
+            num_classes=classes if unconditional_label is None else classes - 1,
+            latent_shape=(unet.config.in_channels, height, width),
+            options={"sampler": own_sampler(scheduler_config), "steps": steps, "eta": 0.0, **guided},
+            abilities=("sample", "decode", "interpolate"),
+        )
+
+    def memory_bytes(self, batch_size: int) -> int:
+        unet = self.modules[0]
+        channels, height, width = self.descriptor.latent_shape
+        floats = unet_floats(unet.config) + channels * STATE_FLOATS
+        return int(batch_size * height * width * floats * unet.dtype.itemsize)
+
+    def _condition(
+        self, requests: Sequence[SampleRequest], generators: Sequence[torch.Generator]
+    ) -> torch.Tensor | None:
+        """int64 [N], the classes; None for a model without."""
+        return noise.labels(self.descriptor, requests, generators) if self.descriptor.num_classes else None
+
+    def _networks(
+        self, condition: torch.Tensor | None, generators: Sequence[torch.Generator], guided: bool
+    ) -> tuple[Predict, Predict | None]:
+        if not guided:
+            return self._network(condition), None
+        return self._network(condition), self._network(torch.full_like(condition, self._unconditional))
+
+    def _network(self, labels: torch.Tensor | None) -> Predict:
+        unet = self.modules[0]
+        labels = None if labels is None else labels.to(unet.device)
+
+        def predict(latents: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+            return unet(latents.to(unet.dtype), time, class_labels=labels).sample.float()
+
+        return predict
+
+    def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
+        pictures = (latents / 2 + 0.5).clamp(0, 1).movedim(1, -1)
+        return pictures.expand(-1, -1, -1, 3).contiguous()
+
+
+def detect(tensors: Tensors) -> bool:
+    """A U-Net in diffusers' layout without text: no transformer blocks, no parts beside it."""
+    return all(name in tensors for name in SIGNS) and not any("transformer_blocks" in name for name in tensors)
+
+
+def load(checkpoint: Checkpoint) -> PixelDiffusion:
+    """The generator of a state dict of diffusers' UNet2DModel."""
+    from diffusers import UNet2DModel
+
+    known = {**UNSEEN, **described(checkpoint.metadata)}
+    settings = read_settings(checkpoint.tensors)
+    with torch.device("meta"):
+        unet = UNet2DModel(
+            **settings,
+            sample_size=known["sample_size"],
+            norm_num_groups=known["norm_num_groups"] or math.gcd(32, *settings["block_out_channels"]),
+            attention_head_dim=known["attention_head_dim"],
+        )
+    unet.to_empty(device="cpu")
+    load_strictly(unet, checkpoint.tensors, NAME)
+    check_channels(unet, NAME)
+    return PixelDiffusion(
+        unet,
+        scheduler_config(known),
+        known["steps"],
+        known["class_names"],
+        known["unconditional_label"],
+        known["guidance_scale"],
+    )
+
+
+def read_settings(tensors: Tensors) -> dict[str, Any]:
+    """Those of UNet2DModel's settings that shapes tell."""
+    levels = 1 + max(int(match[1]) for name in tensors if (match := re.match(r"down_blocks\.(\d+)\.", name)))
+    widths = tuple(tensors[f"down_blocks.{level}.resnets.0.conv1.weight"].shape[0] for level in range(levels))
+    layers = len({name.split(".")[3] for name in tensors if name.startswith("down_blocks.0.resnets.")})
+    attended = [any(name.startswith(f"down_blocks.{level}.attentions.") for name in tensors) for level in range(levels)]
+    classes = tensors.get("class_embedding.weight")
+    return {
+        "in_channels": tensors["conv_in.weight"].shape[1],
+        "out_channels": tensors["conv_out.weight"].shape[0],
+        "block_out_channels": widths,
+        "layers_per_block": layers,
+        "down_block_types": tuple("AttnDownBlock2D" if attends else "DownBlock2D" for attends in attended),
+        "up_block_types": tuple("AttnUpBlock2D" if attends else "UpBlock2D" for attends in reversed(attended)),
+        "add_attention": any(name.startswith("mid_block.attentions.") for name in tensors),
+        "num_class_embeds": None if classes is None else classes.shape[0],
+    }
+
+
+def scheduler_config(known: Mapping[str, Any]) -> dict[str, Any]:
+    """DDIM over the noise schedule of the training; trailing steps begin at its last one, where all is noise."""
+    return {
+        "_class_name": "DDIMScheduler",
+        "num_train_timesteps": known["num_train_timesteps"],
+        "beta_schedule": known["beta_schedule"],
+        "prediction_type": known["prediction_type"],
+        "timestep_spacing": "trailing",
+    }
+
+
+def check_channels(unet: Any, source: str) -> None:
+    """Raise BadCheckpoint unless a U-Net of pictures gives what it takes: grey or RGB."""
+    inputs, outputs = unet.config.in_channels, unet.config.out_channels
+    if inputs not in (1, 3) or outputs != inputs:
+        raise BadCheckpoint(
+            f"{source}: its U-Net takes {inputs} channels and gives {outputs}; the pack draws with 1 (grey) or 3 (RGB) "
+            "of both. A learned variance is not supported."
+        )
+
+
+def typical() -> frozenset[str]:
+    """Names in a model of three levels with attention in the last, two layers each."""
+    from diffusers import UNet2DModel
+
+    with torch.device("meta"):
+        unet = UNet2DModel(
+            block_out_channels=(32, 64, 64),
+            down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),
+            up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        )
+    return frozenset(unet.state_dict())
+
+
+ARCHITECTURE: Final = Architecture(NAME, detect, load, typical)

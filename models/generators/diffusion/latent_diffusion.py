@@ -1,0 +1,191 @@
+"""Latent diffusion (Rombach et al., 2022, arXiv 2112.10752): Stable Diffusion by text, and U-Nets without conditions.
+
+Inpainting models, whose U-Net also sees a mask and the picture around it, draw with all of a grey picture masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+import torch
+
+from ...diffusion import prompts
+from ...diffusion.memory import unet_floats, vae_floats
+from ...diffusion.sampling import Predict, own_sampler
+from ...inpainting.stable_diffusion import Inpainter, decode, encode, latent_scale, modules, native_resolution, preview
+from .. import noise
+from ..base import Condition, Descriptor, SampleRequest
+from .base import DiffusionGenerator
+from .ddpm import STATE_FLOATS, PixelDiffusion
+
+NAME: Final = "Stable Diffusion"
+UNCONDITIONAL: Final = "latent diffusion"
+STEPS: Final = 50
+GUIDANCE_SCALE: Final = 7.5
+"""As diffusers' StableDiffusionPipeline draws unasked."""
+
+LATENT_SETTINGS: Final = {"clip_sample": False, "steps_offset": 1}
+"""What StableDiffusionPipeline sets on every scheduler: latents have no limits to clip at."""
+
+PICTURE_FLOATS: Final = 9
+"""Floats per pixel of a batch: the pictures decoded, stacked and scaled, three channels each."""
+
+
+class Encoded(NamedTuple):
+    """A prompt. states: [T, D], what the U-Net attends to. pooled: [P], for models that take one."""
+
+    states: torch.Tensor
+    pooled: torch.Tensor | None = None
+
+
+class TextToImage(DiffusionGenerator):
+    """A Stable Diffusion model that draws by prompt, at the resolution that it was made for.
+
+    networks: U-Net with 4 channels (latents) or 9 (inpainting), VAE, text encoder, tokenizer, scheduler. steps,
+    guidance_scale: the model's own. names: what it can draw, where that is a closed set.
+    """
+
+    def __init__(
+        self,
+        networks: Inpainter,
+        steps: int = STEPS,
+        guidance_scale: float = GUIDANCE_SCALE,
+        names: Sequence[str] = (),
+        architecture: str = NAME,
+    ) -> None:
+        self.modules = modules(networks)
+        self.scheduler_config = {**networks.scheduler_config, **LATENT_SETTINGS}
+        self._parts = networks
+        self.identity = _identity(self.modules)
+        size, scale = native_resolution(networks), latent_scale(networks)
+        self.descriptor = Descriptor(
+            family="diffusion",
+            architecture=architecture,
+            height=size,
+            width=size,
+            channels=3,
+            parameters=_parameters(self.modules),
+            conditions=("none", "prompt"),
+            class_names=tuple(names),
+            latent_shape=(networks.vae.config.latent_channels, size // scale, size // scale),
+            options={
+                "sampler": own_sampler(self.scheduler_config),
+                "steps": steps,
+                "eta": 0.0,
+                "guidance_scale": guidance_scale,
+            },
+            abilities=("sample", "decode", "interpolate"),
+        )
+
+    def _extend(self, further: tuple[torch.nn.Module, ...]) -> None:
+        """Add networks to those that are placed and counted together."""
+        self.modules = (*self.modules, *further)
+        self.identity = _identity(self.modules)
+        self.descriptor = replace(self.descriptor, parameters=_parameters(self.modules))
+
+    def memory_bytes(self, batch_size: int) -> int:
+        unet, vae, _ = self._parts[:3]
+        return _memory(self.descriptor, unet, vae, batch_size)
+
+    def _condition(
+        self, requests: Sequence[SampleRequest], generators: Sequence[torch.Generator]
+    ) -> Sequence[Condition]:
+        return [request.condition for request in requests]
+
+    def _networks(
+        self, condition: Sequence[Condition], generators: Sequence[torch.Generator], guided: bool
+    ) -> tuple[Predict, Predict | None]:
+        around = self._around(generators)
+        positive = self._network([each.text for each in condition], around, negative=False)
+        return positive, self._network([each.negative for each in condition], around, negative=True) if guided else None
+
+    def _around(self, generators: Sequence[torch.Generator]) -> torch.Tensor | None:
+        """[N, 1 + C, h, w], what an inpainting U-Net sees beside the latents: a full mask, and latents of grey."""
+        unet, vae = self._parts.unet, self._parts.vae
+        if unet.config.in_channels == vae.config.latent_channels:
+            return None
+        grey = torch.zeros(len(generators), 3, self.descriptor.height, self.descriptor.width, device=unet.device)
+        latents = encode(vae, grey, generators)
+        return torch.cat([torch.ones_like(latents[:, :1]), latents], dim=1)
+
+    def _network(self, texts: Sequence[str], around: torch.Tensor | None, negative: bool) -> Predict:
+        unet = self._parts.unet
+        encoded = {text: self._encode(text, negative) for text in dict.fromkeys(texts)}
+        context = self._context([encoded[text] for text in texts])
+
+        def predict(latents: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+            given = latents if around is None else torch.cat([latents, around], dim=1)
+            return unet(given.to(unet.dtype), time, **context).sample.float()
+
+        return predict
+
+    def _encode(self, text: str, negative: bool) -> Encoded:
+        """Each prompt on its own, so that none depends on the batch."""
+        return Encoded(prompts.encode_one(self._parts.text_encoder, self._parts.tokenizer, text))
+
+    def _context(self, encoded: Sequence[Encoded]) -> dict[str, Any]:
+        """The U-Net's inputs for a batch: shorter prompts are filled up, and what fills them is masked."""
+        dtype = self._parts.unet.dtype
+        lengths = torch.tensor([len(each.states) for each in encoded], device=encoded[0].states.device)
+        states = torch.nn.utils.rnn.pad_sequence([each.states for each in encoded], batch_first=True).to(dtype)
+        if bool((lengths == lengths[0]).all()):
+            return {"encoder_hidden_states": states}
+        kept = torch.arange(states.shape[1], device=states.device) < lengths[:, None]
+        return {"encoder_hidden_states": states, "encoder_attention_mask": kept}
+
+    def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
+        return decode(self._parts.vae, latents)
+
+    def _preview(self, latents: torch.Tensor) -> torch.Tensor:
+        return preview(self._parts.vae, latents)
+
+
+class UnconditionalLatentDiffusion(PixelDiffusion):
+    """A UNet2DModel in the latent space of an autoencoder of diffusers, VQModel or AutoencoderKL."""
+
+    def __init__(self, unet: Any, vae: Any, scheduler_config: Mapping[str, Any], steps: int = STEPS) -> None:
+        super().__init__(unet, scheduler_config, steps, architecture=UNCONDITIONAL)
+        self.modules = (unet, vae)
+        self.identity = _identity(self.modules)
+        scale = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.descriptor = replace(
+            self.descriptor,
+            height=self.descriptor.height * scale,
+            width=self.descriptor.width * scale,
+            channels=vae.config.out_channels,
+            parameters=_parameters(self.modules),
+        )
+
+    def memory_bytes(self, batch_size: int) -> int:
+        return _memory(self.descriptor, *self.modules, batch_size)
+
+    def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
+        return decode(self.modules[1], latents).expand(-1, -1, -1, 3).contiguous()
+
+    def _preview(self, latents: torch.Tensor) -> torch.Tensor:
+        return preview(self.modules[1], latents).expand(-1, -1, 3)
+
+
+def _memory(descriptor: Descriptor, unet: Any, vae: Any, batch_size: int) -> int:
+    """The larger of what the U-Net needs for the batch, and the VAE for the one picture that it is given at a time."""
+    channels, height, width = descriptor.latent_shape
+    pixels = descriptor.height * descriptor.width
+    denoising = batch_size * height * width * (unet_floats(unet.config) + channels * STATE_FLOATS) * unet.dtype.itemsize
+    decoding = pixels * vae_floats(vae.config) * vae.dtype.itemsize + batch_size * pixels * PICTURE_FLOATS * 4
+    return int(max(denoising, decoding))
+
+
+def _parameters(networks: Sequence[torch.nn.Module]) -> int:
+    return sum(parameter.numel() for network in networks for parameter in network.parameters())
+
+
+def _identity(networks: Sequence[torch.nn.Module]) -> str:
+    return noise.weights_identity(
+        {
+            f"{index}.{name}": value
+            for index, network in enumerate(networks)
+            for name, value in network.state_dict().items()
+        }
+    )

@@ -1,0 +1,84 @@
+"""GAN generators of dense layers (Goodfellow et al. 2014), saved from one `nn.Sequential` of them.
+
+Sizes are read from shapes; the picture is square, grey where the outputs are a square number, else of three planes.
+Cannot be detected: ReLU between the layers, tanh at the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+import torch
+from torch import nn
+
+from ...files.checkpoints import Checkpoint
+from ..noise import weights_identity
+from ..registry import Architecture, Tensors, load_strictly
+from .gaussian_gan import GaussianGAN
+
+NAME: Final = "MLP GAN"
+
+
+class MLP(nn.Sequential):
+    """z [N, sizes[0]] to pictures [N, C, S, S] in -1..1; dense layers are numbered 0, 2, 4, ..."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise(sizes):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True)]
+        super().__init__(*layers[:-1], nn.Tanh())
+        self.picture = picture(sizes[-1])
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return super().forward(z).unflatten(1, self.picture)
+
+
+def picture(outputs: int) -> tuple[int, int, int] | None:
+    """Channels, height and width of a picture of so many numbers; None where it would not be square."""
+    for channels in (1, 3):
+        side = math.isqrt(outputs // channels)
+        if channels * side**2 == outputs:
+            return channels, side, side
+    return None
+
+
+def sizes(tensors: Tensors) -> list[int]:
+    """Widths from z to the picture; empty where the layout is not a row of dense layers."""
+    found: list[int] = []
+    count = len(tensors) // 2
+    for index in range(0, 2 * count, 2):
+        weight = tensors.get(f"{index}.weight")
+        if weight is None or weight.ndim != 2 or found[-1:] not in ([], [weight.shape[1]]):
+            return []
+        found += [weight.shape[0]] if found else [weight.shape[1], weight.shape[0]]
+    return found
+
+
+def detect(tensors: Tensors) -> bool:
+    """Whether a state dict is a row of dense layers that ends in a square picture larger than its input."""
+    found = sizes(tensors)
+    return len(found) > 2 and found[-1] > found[0] and picture(found[-1]) is not None
+
+
+def load(checkpoint: Checkpoint) -> GaussianGAN:
+    """Build the generator of a state dict that `detect` claims.
+
+    Raises:
+        BadCheckpoint: a tensor is missing, unexpected, or of another shape.
+    """
+    widths = sizes(checkpoint.tensors)
+    network = MLP(widths)
+    load_strictly(network, checkpoint.tensors, NAME)
+    floats = max(one + next_one for one, next_one in pairwise(widths))
+    return GaussianGAN(NAME, network, (widths[0],), network.picture, floats, weights_identity(checkpoint.tensors))
+
+
+def _typical() -> frozenset[str]:
+    with torch.device("meta"):
+        return frozenset(MLP([64, 256, 256, 784]).state_dict())
+
+
+ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)

@@ -1,0 +1,61 @@
+"""StyleGAN2 and StyleGAN2-ADA generators (Karras et al. 2019, 2020).
+
+Read from shapes: latent sizes, classes, mapping layers, resolution, channels, colours. Cannot be detected, and the
+same in every published file: the mapping's learning rate (`mapping.RATE`), the leaky ReLU's slope and the clamp
+(`layers.SLOPE`, `layers.CLAMP`). Names of classes come from the metadata of the pack's own files.
+"""
+
+from __future__ import annotations
+
+from itertools import count, takewhile
+from typing import Final
+
+import torch
+
+from ....files.checkpoints import Checkpoint, described
+from ...noise import weights_identity
+from ...registry import Architecture, Tensors, load_strictly
+from .generator import StyleGAN2Generator
+from .network import Sizes, StyleGAN2
+
+NAME: Final = "StyleGAN2"
+
+
+def detect(tensors: Tensors) -> bool:
+    """Whether a state dict is a StyleGAN2 generator with skip connections."""
+    return {"synthesis.b4.const", "synthesis.b4.torgb.weight", "mapping.fc0.weight"} <= tensors.keys()
+
+
+def sizes(tensors: Tensors) -> Sizes:
+    """Hyper-parameters of a state dict that `detect` claims."""
+    w_dim, inputs = tensors["mapping.fc0.weight"].shape
+    embed = tensors.get("mapping.embed.weight")
+    sides = takewhile(lambda side: f"synthesis.b{side}.conv1.weight" in tensors, (4 << index for index in count()))
+    return Sizes(
+        z_dim=inputs - (0 if embed is None else w_dim),
+        c_dim=0 if embed is None else embed.shape[1],
+        w_dim=w_dim,
+        num_layers=len(list(takewhile(lambda index: f"mapping.fc{index}.weight" in tensors, count()))),
+        channels=tuple(len(tensors[f"synthesis.b{side}.conv1.weight"]) for side in sides),
+        img_channels=len(tensors["synthesis.b4.torgb.weight"]),
+    )
+
+
+def load(checkpoint: Checkpoint) -> StyleGAN2Generator:
+    """Build the generator of a state dict that `detect` claims.
+
+    Raises:
+        BadCheckpoint: a tensor is missing, unexpected, or of another shape.
+    """
+    network = StyleGAN2(sizes(checkpoint.tensors))
+    load_strictly(network, checkpoint.tensors, NAME)
+    names = tuple(described(checkpoint.metadata).get("class_names", ()))
+    return StyleGAN2Generator(NAME, network, names, weights_identity(checkpoint.tensors))
+
+
+def _typical() -> frozenset[str]:
+    with torch.device("meta"):
+        return frozenset(StyleGAN2(Sizes(512, 0, 512, 8, (8,) * 7, 3)).state_dict())
+
+
+ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)

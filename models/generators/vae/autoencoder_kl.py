@@ -1,0 +1,149 @@
+"""diffusers' AutoencoderKL, the autoencoder of latent diffusion, in its own layout or the original one."""
+
+from __future__ import annotations
+
+import re
+from itertools import count, takewhile
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from torch import nn
+
+from ...diffusion.networks import todays_attention
+from ...diffusion.single_file import flat_attention, vae_name
+from ...errors import BadCheckpoint
+from ...files.checkpoints import Checkpoint, described
+from .. import noise
+from ..base import Descriptor
+from ..registry import Architecture, Tensors, load_strictly
+from .autoencoder import OPTIONS, Autoencoder
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+NAME: Final = "AutoencoderKL"
+FIRST_STAGE: Final = "first_stage_model."
+"""Prefix of a latent diffusion model's autoencoder."""
+LOSS: Final = "loss."
+"""Prefix of the discriminator and the perceptual network that the original training code saves along."""
+SIDE: Final = 256
+"""Of the pictures that are drawn from latents of no given size."""
+NORM_GROUPS: Final = 32
+PARTS: Final = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+
+
+class KLCoder(nn.Module):
+    """The library's network with pixels in 0..1 and latents that are not scaled."""
+
+    def __init__(self, network: AutoencoderKL) -> None:
+        super().__init__()
+        self.network = network
+
+    def means(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.network.encode(2 * pixels - 1).latent_dist.mean
+
+    def posteriors(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        gaussian = self.network.encode(2 * pixels - 1).latent_dist
+        return gaussian.mean, gaussian.logvar
+
+    def pictures(self, latents: torch.Tensor) -> torch.Tensor:
+        return (self.network.decode(latents).sample + 1) / 2
+
+
+def detect(tensors: Tensors) -> bool:
+    """Both halves in either layout, whose encoder gives means and variances; no codebook, no diffusion model."""
+    named = renamed(tensors)
+    ends = ("encoder.conv_in.weight", "encoder.conv_out.weight", "decoder.conv_in.weight")
+    if not all(name in named for name in ends) or not all(name.startswith(PARTS) for name in named):
+        return False
+    given, taken = len(named["encoder.conv_out.weight"]), named["decoder.conv_in.weight"].shape[1]
+    return given == 2 * taken and "decoder.up_blocks.0.resnets.0.conv1.weight" in named
+
+
+def load(checkpoint: Checkpoint) -> Autoencoder:
+    """Sizes are read from names and shapes. The groups of its norms cannot be detected: metadata tells them, else they
+    are the 32 of all published files.
+
+    Raises:
+        BadCheckpoint: a tensor too many or too few, or widths that 32 does not divide.
+    """
+    from diffusers import AutoencoderKL
+
+    tensors = renamed(checkpoint.tensors)
+    groups = described(checkpoint.metadata).get("norm_num_groups", NORM_GROUPS)
+    config = {**configuration(tensors), "norm_num_groups": groups}
+    if any(width % groups for width in config["block_out_channels"]):
+        raise BadCheckpoint(
+            f"generator: the file looks like {NAME}, but its widths {config['block_out_channels']} do not divide into "
+            f"{groups} groups, and it does not tell how many its norms have; choose another file."
+        )
+    network = AutoencoderKL(**config)
+    load_strictly(network, tensors, NAME)
+    widths, latent = config["block_out_channels"], config["latent_channels"]
+    scale = 2 ** (len(widths) - 1)
+    descriptor = Descriptor(
+        family="vae",
+        architecture=NAME,
+        height=SIDE,
+        width=SIDE,
+        channels=config["in_channels"],
+        parameters=sum(map(torch.numel, network.parameters())),
+        latent_shape=(latent, SIDE // scale, SIDE // scale),
+        size_multiple=scale,
+        options=OPTIONS,
+        abilities=("encode", "decode", "interpolate"),
+    )
+    return Autoencoder(descriptor, KLCoder(network), None, noise.weights_identity(tensors), _floats(widths))
+
+
+def renamed(tensors: Tensors) -> dict[str, torch.Tensor]:
+    """Under diffusers' names of today, without what only training needs."""
+    bare = {name.removeprefix(FIRST_STAGE): value for name, value in tensors.items()}
+    kept = {name: value for name, value in bare.items() if not name.startswith(LOSS)}
+    upward = [re.match(r"decoder\.up\.(\d+)\.", name) for name in kept]
+    if not any(upward):
+        return todays_attention(kept)
+    levels = 1 + max(int(match[1]) for match in upward if match)
+    return {vae_name(name, levels): flat_attention(name, value) for name, value in kept.items()}
+
+
+def configuration(tensors: Tensors) -> dict[str, Any]:
+    """The arguments of AutoencoderKL."""
+    first = "encoder.down_blocks.{}.resnets.0.conv1.weight".format
+    levels = len(list(takewhile(lambda level: first(level) in tensors, count())))
+    blocks = takewhile(lambda block: f"encoder.down_blocks.0.resnets.{block}.conv1.weight" in tensors, count())
+    return {
+        "in_channels": tensors["encoder.conv_in.weight"].shape[1],
+        "out_channels": len(tensors["decoder.conv_out.weight"]),
+        "down_block_types": ("DownEncoderBlock2D",) * levels,
+        "up_block_types": ("UpDecoderBlock2D",) * levels,
+        "block_out_channels": tuple(len(tensors[first(level)]) for level in range(levels)),
+        "layers_per_block": len(list(blocks)),
+        "latent_channels": tensors["decoder.conv_in.weight"].shape[1],
+        "use_quant_conv": "quant_conv.weight" in tensors,
+        "use_post_quant_conv": "post_quant_conv.weight" in tensors,
+        "mid_block_add_attention": "encoder.mid_block.attentions.0.to_q.weight" in tensors,
+    }
+
+
+def _floats(widths: tuple[int, ...]) -> float:
+    """Numbers per pixel at the peak: in a residual block at the finest level, or in the decoder's last upsampling."""
+    top, below = widths[0], widths[min(1, len(widths) - 1)]
+    return max(3 * below, 5 * top)
+
+
+def _typical() -> frozenset[str]:
+    from diffusers import AutoencoderKL
+
+    levels = 4
+    with torch.device("meta"):
+        network = AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * levels,
+            up_block_types=("UpDecoderBlock2D",) * levels,
+            block_out_channels=(128, 256, 512, 512),
+            layers_per_block=2,
+        )
+    return frozenset(network.state_dict())
+
+
+ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)

@@ -1,0 +1,132 @@
+"""diffusers' AutoencoderTiny: Stable Diffusion's latents by a small network, in its own layout or TAESD's."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from torch import nn
+
+from ...errors import BadCheckpoint
+from ...files.checkpoints import Checkpoint
+from .. import noise
+from ..base import Descriptor
+from ..registry import Architecture, Tensors, load_strictly
+from .autoencoder import OPTIONS, Autoencoder
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderTiny
+
+NAME: Final = "AutoencoderTiny"
+SIGNS: Final = ("encoder.layers.0.weight", "encoder.layers.1.conv.0.weight", "decoder.layers.0.weight")
+SIDE: Final = 256
+"""Of the pictures that are drawn from latents of no given size."""
+FLOATS: Final = 3.0
+"""Numbers per pixel and channel of the finest level at the peak."""
+
+
+class TinyCoder(nn.Module):
+    """The library's network with pixels in 0..1."""
+
+    def __init__(self, network: AutoencoderTiny) -> None:
+        super().__init__()
+        self.network = network
+
+    def means(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.network.encode(2 * pixels - 1).latents
+
+    def pictures(self, latents: torch.Tensor) -> torch.Tensor:
+        return (self.network.decode(latents).sample + 1) / 2
+
+
+def detect(tensors: Tensors) -> bool:
+    """Both halves as numbered layers, the blocks without a pooled branch, the pixels' scale changing by layers of
+    stride 2 alone."""
+    if any(".pool." in name for name in tensors):
+        return False
+    named = tensors if "encoder.layers.0.weight" in tensors else renamed(tensors)
+    return all(
+        name in named
+        for name in ("encoder.layers.0.weight", "encoder.layers.1.conv.0.weight", "decoder.layers.0.weight")
+    )
+
+
+def load(checkpoint: Checkpoint) -> Autoencoder:
+    """Channels and numbers of blocks are read from names and shapes. ReLU, and nearest upsampling by 2 in every layer,
+    cannot be detected: they are those of all published files."""
+    from diffusers import AutoencoderTiny
+
+    tensors = checkpoint.tensors
+    named = tensors if "encoder.layers.0.weight" in tensors else renamed(tensors)
+    config = configuration(named)
+    network = AutoencoderTiny(**config)
+    load_strictly(network, named, NAME)
+    latent, levels = config["latent_channels"], len(config["num_encoder_blocks"])
+    scale = 2 ** (levels - 1)
+    descriptor = Descriptor(
+        family="vae",
+        architecture=NAME,
+        height=SIDE,
+        width=SIDE,
+        channels=3,
+        parameters=sum(map(torch.numel, network.parameters())),
+        latent_shape=(latent, SIDE // scale, SIDE // scale),
+        size_multiple=scale,
+        options=OPTIONS,
+        abilities=("encode", "decode", "interpolate"),
+    )
+    floats = FLOATS * max(config["encoder_block_out_channels"][0], config["decoder_block_out_channels"][-1])
+    return Autoencoder(descriptor, TinyCoder(network), None, noise.weights_identity(named), floats)
+
+
+def renamed(tensors: Tensors) -> dict[str, torch.Tensor]:
+    """diffusers' names of TAESD's tensors: its decoder counts the clamp in front as layer 0."""
+    found = {}
+    for name, value in tensors.items():
+        match = re.fullmatch(r"(encoder|decoder)\.(\d+)\.(.+)", name)
+        number = int(match[2]) - (match[1] == "decoder") if match else 0
+        found[f"{match[1]}.layers.{number}.{match[3]}" if match else name] = value
+    return found
+
+
+def configuration(tensors: Tensors) -> dict[str, Any]:
+    """The arguments of AutoencoderTiny.
+
+    Raises:
+        BadCheckpoint: encoder and decoder have levels of different number.
+    """
+    encoder, decoder = _blocks("encoder", tensors), _blocks("decoder", tensors)
+    if len(encoder) != len(decoder):
+        raise BadCheckpoint(
+            f"generator: the file looks like {NAME}, but its encoder has {len(encoder)} levels and its decoder "
+            f"{len(decoder)}; download it again, or choose another file."
+        )
+    first, last = tensors["encoder.layers.0.weight"], tensors["decoder.layers.0.weight"]
+    return {
+        "in_channels": first.shape[1],
+        "out_channels": first.shape[1],
+        "latent_channels": last.shape[1],
+        "encoder_block_out_channels": (len(first),) * len(encoder),
+        "decoder_block_out_channels": (len(last),) * len(decoder),
+        "num_encoder_blocks": tuple(encoder),
+        "num_decoder_blocks": tuple(decoder),
+    }
+
+
+def _blocks(half: str, tensors: Tensors) -> list[int]:
+    """Residual blocks of each level: levels are divided by single convolutions."""
+    numbers = sorted({int(name.split(".")[2]) for name in tensors if name.startswith(f"{half}.layers.")})
+    is_block = [f"{half}.layers.{number}.conv.0.weight" in tensors for number in numbers]
+    return [len(list(group)) for blocks, group in groupby(is_block) if blocks]
+
+
+def _typical() -> frozenset[str]:
+    from diffusers import AutoencoderTiny
+
+    with torch.device("meta"):
+        return frozenset(AutoencoderTiny().state_dict())
+
+
+ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)

@@ -1,0 +1,123 @@
+"""Convolutional VAE and beta-VAE in the layout of AntixK/PyTorch-VAE (VanillaVAE, BetaVAE).
+
+The two differ in their losses alone: which of them a file holds, and its beta, cannot be detected and is not needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count, pairwise, takewhile
+from typing import Final
+
+import torch
+from torch import nn
+
+from ...files.checkpoints import Checkpoint
+from .. import noise
+from ..base import Descriptor
+from ..registry import Architecture, Tensors, load_strictly
+from .autoencoder import OPTIONS, Autoencoder
+from .priors import standard_normal
+
+NAME: Final = "convolutional VAE"
+LIGHTNING: Final = "model."
+"""Prefix of a PyTorch Lightning checkpoint, as that project's training writes it."""
+SIGNS: Final = ("encoder.0.0.weight", "fc_mu.weight", "fc_var.weight", "decoder_input.weight", "final_layer.3.weight")
+LOWEST: Final = 2
+WIDTHS: Final = (32, 64, 128, 256, 512)
+
+
+class ConvVAE(nn.Module):
+    """Strided convolutions with batch norm down to 2 x 2, transposed ones back, tanh.
+
+    widths: channels of the levels, from the pixels on; pictures are 2^(levels + 1) pixels a side.
+    """
+
+    def __init__(self, channels: int = 3, latent: int = 128, widths: Sequence[int] = WIDTHS) -> None:
+        super().__init__()
+        features = widths[-1] * LOWEST**2
+        self.encoder = nn.Sequential(*[_down(*pair) for pair in pairwise((channels, *widths))])
+        self.fc_mu = nn.Linear(features, latent)
+        self.fc_var = nn.Linear(features, latent)
+        self.decoder_input = nn.Linear(latent, features)
+        self.decoder = nn.Sequential(*[_up(*pair) for pair in pairwise(widths[::-1])])
+        self.final_layer = nn.Sequential(
+            *_up(widths[0], widths[0]), nn.Conv2d(widths[0], 3, kernel_size=3, padding=1), nn.Tanh()
+        )
+
+    def posterior(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log variance of q(z|x), [N, latent] each, of pictures [N, C, S, S] in -1..1."""
+        features = self.encoder(images).flatten(1)
+        return self.fc_mu(features), self.fc_var(features)
+
+    def restore(self, latents: torch.Tensor) -> torch.Tensor:
+        """Mean of p(x|z), [N, 3, S, S] in -1..1."""
+        features = self.decoder_input(latents).unflatten(1, (-1, LOWEST, LOWEST))
+        return self.final_layer(self.decoder(features))
+
+    def means(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.posteriors(pixels)[0]
+
+    def posteriors(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.posterior(2 * pixels - 1)
+
+    def pictures(self, latents: torch.Tensor) -> torch.Tensor:
+        return (self.restore(latents) + 1) / 2
+
+
+def _down(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel_size=3, stride=2, padding=1), nn.BatchNorm2d(outputs), nn.LeakyReLU()
+    )
+
+
+def _up(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.ConvTranspose2d(inputs, outputs, kernel_size=3, stride=2, padding=1, output_padding=1),
+        nn.BatchNorm2d(outputs),
+        nn.LeakyReLU(),
+    )
+
+
+def detect(tensors: Tensors) -> bool:
+    """The names that this layout alone has, with or without Lightning's prefix."""
+    return all(sign in _bare(tensors) for sign in SIGNS)
+
+
+def load(checkpoint: Checkpoint) -> Autoencoder:
+    """Channels, widths, latent size and so the resolution are read from the shapes."""
+    tensors = _bare(checkpoint.tensors)
+    first = [f"encoder.{level}.0.weight" for level in takewhile(lambda i: f"encoder.{i}.0.weight" in tensors, count())]
+    widths = [len(tensors[name]) for name in first]
+    channels = tensors[first[0]].shape[1]
+    latent = len(tensors["fc_mu.weight"])
+    network = ConvVAE(channels, latent, widths)
+    load_strictly(network, tensors, NAME)
+    side = LOWEST * 2 ** len(widths)
+    identity = noise.weights_identity(tensors)
+    descriptor = Descriptor(
+        family="vae",
+        architecture=NAME,
+        height=side,
+        width=side,
+        channels=channels,
+        parameters=sum(map(torch.numel, network.parameters())),
+        latent_shape=(latent,),
+        options=OPTIONS,
+        abilities=("sample", "encode", "decode", "interpolate"),
+    )
+    # The last level: a convolution normalised and activated, and a quarter of it from the level below.
+    floats = 2.25 * widths[0]
+    return Autoencoder(descriptor, network, standard_normal((latent,), identity), identity, floats)
+
+
+def _bare(tensors: Tensors) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(LIGHTNING): value for name, value in tensors.items()}
+
+
+def _typical() -> frozenset[str]:
+    with torch.device("meta"):
+        return frozenset(ConvVAE().state_dict())
+
+
+ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)

@@ -1,0 +1,84 @@
+"""The MNIST VAE of the PyTorch examples, as csinva/gan-vae-pretrained-pytorch publishes it: 784-400-20-400-784."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ...files.checkpoints import Checkpoint
+from .. import noise
+from ..base import Descriptor
+from ..registry import Architecture, Tensors, load_strictly
+from .autoencoder import OPTIONS, Autoencoder
+from .priors import standard_normal
+
+NAME: Final = "MNIST VAE"
+LAYERS: Final = ("fc1", "fc21", "fc22", "fc3", "fc4")
+NAMES: Final = frozenset(f"{layer}.{kind}" for layer in LAYERS for kind in ("weight", "bias"))
+FLOATS: Final = 4.0
+"""Numbers per pixel at the peak: the flat picture before and after the sigmoid, and in three channels."""
+
+
+class MnistVAE(nn.Module):
+    """Two fully connected layers each way, ReLU between, a sigmoid at the end. Square grey pictures, 0..1.
+
+    pixels: of a picture. hidden: width. latent: numbers of a latent.
+    """
+
+    def __init__(self, pixels: int = 784, hidden: int = 400, latent: int = 20) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(pixels, hidden)
+        self.fc21 = nn.Linear(hidden, latent)
+        self.fc22 = nn.Linear(hidden, latent)
+        self.fc3 = nn.Linear(latent, hidden)
+        self.fc4 = nn.Linear(hidden, pixels)
+
+    def posterior(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log variance of q(z|x), [N, latent] each, of flat pictures [N, pixels]."""
+        hidden = F.relu(self.fc1(pixels))
+        return self.fc21(hidden), self.fc22(hidden)
+
+    def means(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.posteriors(pixels)[0]
+
+    def posteriors(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.posterior(pixels.flatten(1))
+
+    def pictures(self, latents: torch.Tensor) -> torch.Tensor:
+        flat = self.fc4(F.relu(self.fc3(latents))).sigmoid()
+        return flat.unflatten(1, (1, math.isqrt(flat.shape[1]), -1))
+
+
+def detect(tensors: Tensors) -> bool:
+    """Exactly its five layers."""
+    return frozenset(tensors) == NAMES
+
+
+def load(checkpoint: Checkpoint) -> Autoencoder:
+    """All sizes are read from the shapes."""
+    tensors = checkpoint.tensors
+    hidden, pixels = tensors["fc1.weight"].shape
+    latent = len(tensors["fc21.weight"])
+    network = MnistVAE(pixels, hidden, latent)
+    load_strictly(network, tensors, NAME)
+    side = math.isqrt(pixels)
+    identity = noise.weights_identity(tensors)
+    descriptor = Descriptor(
+        family="vae",
+        architecture=NAME,
+        height=side,
+        width=side,
+        channels=1,
+        parameters=sum(map(torch.numel, network.parameters())),
+        latent_shape=(latent,),
+        options=OPTIONS,
+        abilities=("sample", "encode", "decode", "interpolate"),
+    )
+    return Autoencoder(descriptor, network, standard_normal((latent,), identity), identity, FLOATS)
+
+
+ARCHITECTURE: Final = Architecture(NAME, detect, load, lambda: NAMES)

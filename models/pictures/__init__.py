@@ -1,0 +1,1 @@
+"""Pictures, masks, boxes and objects as tensors; no networks."""

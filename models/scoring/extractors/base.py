@@ -1,0 +1,94 @@
+"""The contract of feature extractors: images -> features, and what a result must say of how they were taken."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from ...errors import BadInput
+
+
+@dataclass(frozen=True)
+class Source:
+    """How features were taken. Features of different sources are never merged or compared.
+
+    extractor: name of the network, as tables show it. identity: hash of its weights.
+    resize: name of the way from pixels to the network's input (resampling and scaling).
+    """
+
+    extractor: str
+    identity: str
+    resize: str
+
+
+class Answers(NamedTuple):
+    """What a network says of N images.
+
+    taps: float32 [N, D] each, on the CPU, in the order asked for.
+    log_probabilities: float32 [N, C] of its classes, on the CPU; None where it has none.
+    """
+
+    taps: tuple[torch.Tensor, ...]
+    log_probabilities: torch.Tensor | None
+
+
+class Extractor(ABC):
+    """A network that describes images by features.
+
+    A subclass sets the attributes and implements `prepare`, `extract` and `memory_bytes`. `extract` runs under
+    `torch.no_grad`, with `modules` on one device, which it asks their own parameters for.
+
+    source: see Source. taps: name -> size of the features there, the deepest last. main: the tap that scores use.
+    spatial: the tap of sFID; None where it has none. depths: taps of Compound FID, shallow to deep; empty where none.
+    classes: number of classes, 0 where it has none. modules: what the host places.
+    files: what it was read from; empty where the host has read it.
+    """
+
+    source: Source
+    taps: Mapping[str, int]
+    main: str
+    spatial: str | None = None
+    depths: tuple[str, ...] = ()
+    classes: int = 0
+    modules: tuple[nn.Module, ...]
+    files: tuple[Path, ...] = ()
+
+    @abstractmethod
+    def prepare(self, images: torch.Tensor) -> torch.Tensor:
+        """The network's input, CPU [N, ...], one shape whatever the images' size; image i decides row i alone.
+
+        images: uint8 [N, H, W, 3]. Runs on the CPU, also in another thread than `extract`.
+        """
+
+    @abstractmethod
+    def extract(self, prepared: torch.Tensor, taps: Sequence[str]) -> Answers:
+        """Features of what `prepare` gave at the taps asked for; only these are computed where it saves time."""
+
+    @abstractmethod
+    def memory_bytes(self, batch_size: int) -> int:
+        """Activation memory of one batch, within 0.7 to 1.5 times of what is measured."""
+
+
+def chosen_taps(extractor: Extractor, sfid: bool = False, compound_fid: bool = False) -> tuple[str, ...]:
+    """The taps that scores need, the main one first.
+
+    Raises:
+        BadInput: the extractor has no features for one of the scores.
+    """
+    spatial = (extractor.spatial,) if sfid else ()
+    depths = extractor.depths if compound_fid else ()
+    if None in spatial or (compound_fid and not depths):
+        missing = "sfid" if None in spatial else "compound_fid"
+        raise BadInput(f"{missing}: {extractor.source.extractor} has no features for it; switch it off.")
+    return tuple(dict.fromkeys((extractor.main, *spatial, *depths)))
+
+
+def eight_bit(images: torch.Tensor) -> torch.Tensor:
+    """IMAGE [N, H, W, 3 or 4], 0..1, as uint8 [N, H, W, 3] on the CPU: as a saved PNG holds it, without alpha."""
+    return images[..., :3].clamp(0, 1).mul(255).round().to("cpu", torch.uint8)

@@ -1,0 +1,26 @@
+"""A feature extractor in words, for a user to read."""
+
+from __future__ import annotations
+
+from .base import Extractor
+
+
+def describe(extractor: Extractor) -> str:
+    """Lines of text: which network, how pictures reach it, and what it gives."""
+    source = extractor.source
+    parameters = sum(weight.numel() for module in extractor.modules for weight in module.parameters())
+    lines = [
+        source.extractor,
+        f"resize: {source.resize}",
+        *([f"parameters: {parameters:,}"] if parameters else []),
+        f"features: {extractor.taps[extractor.main]} ({extractor.main})",
+        f"classes: {extractor.classes or 'none, so it gives no Inception score'}",
+        f"sFID: {_tap(extractor, extractor.spatial)}",
+        f"Compound FID: {', '.join(_tap(extractor, name) for name in extractor.depths) or 'none'}",
+        f"identity: {source.identity[:16]}",
+    ]
+    return "\n".join(lines)
+
+
+def _tap(extractor: Extractor, name: str | None) -> str:
+    return f"{extractor.taps[name]} ({name})" if name else "none"

@@ -1,0 +1,51 @@
+"""A vision model that the host has loaded, as an extractor: an adapter over plain functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import torch
+
+from .base import Answers, Extractor, Source
+from .resizes import resize
+
+TAP: Final = "embedding"
+
+
+class HostExtractor(Extractor):
+    """One vector per image, as the host gives it to its own nodes; no classes. The host places its network."""
+
+    main = TAP
+    modules = ()
+
+    def __init__(
+        self,
+        source: Source,
+        side: int,
+        size: int,
+        encode: Callable[[torch.Tensor], torch.Tensor],
+        memory_bytes: Callable[[int], int],
+    ) -> None:
+        """
+        Args:
+            side: of the network's input in pixels; source.resize, a key of resizes.RESIZES, is the way there.
+            size: of the vectors.
+            encode: pictures, float32 [N, side, side, 3], 0..1, CPU -> vectors, float32 [N, size], CPU.
+            memory_bytes: estimate for a batch of N.
+        """
+        self.source = source
+        self.taps = {TAP: size}
+        self._side = side
+        self._encode = encode
+        self._memory_bytes = memory_bytes
+
+    def prepare(self, images: torch.Tensor) -> torch.Tensor:
+        return resize(images, self._side, self.source.resize)
+
+    def extract(self, prepared: torch.Tensor, taps: Sequence[str]) -> Answers:
+        vectors = self._encode(prepared.movedim(1, -1) / 255)
+        return Answers(tuple(vectors for _ in taps), None)
+
+    def memory_bytes(self, batch_size: int) -> int:
+        return self._memory_bytes(batch_size)

@@ -1,0 +1,1 @@
+"""Sets of features: taken, added up, kept on disk."""

@@ -1,0 +1,80 @@
+"""Arrays in `.npz` files: read without trust, written whole or not at all."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from ...errors import BadCheckpoint, MissingFile, TrilemmaError
+from ...files.atomic import replacing
+
+DType = Literal["float32", "float64", "int64"]
+
+
+class Arrays(NamedTuple):
+    """The arrays of an open file, read when they are asked for."""
+
+    name: str
+    file: np.lib.npyio.NpzFile
+
+    def tensor(self, key: str, dtype: DType, *shape: int | None) -> torch.Tensor:
+        """The array as a tensor of this dtype; `shape` has None where any length will do.
+
+        Raises:
+            BadCheckpoint: it is missing, of another shape or kind of number, or holds NaN or infinite values.
+        """
+        if key not in self.file.files:
+            raise BadCheckpoint(f"features: {self.name} has no array {key!r}; it is not whole.")
+        array = self.file[key]
+        fits = array.ndim == len(shape) and array.shape == tuple(
+            side if want is None else want for want, side in zip(shape, array.shape, strict=True)
+        )
+        if not fits or not np.can_cast(array.dtype, dtype, "same_kind"):
+            wanted = " x ".join("n" if want is None else str(want) for want in shape)
+            raise BadCheckpoint(
+                f"features: {key} of {self.name} is {array.dtype} of shape {array.shape}, not {dtype} of {wanted}."
+            )
+        if not np.isfinite(array).all():
+            raise BadCheckpoint(f"features: {key} of {self.name} holds values that are not numbers; take it anew.")
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=dtype))
+
+    def text(self, key: str) -> str:
+        """A text that `write` has put there."""
+        return str(self.file[key][()])
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Arrays]:
+    """The file for reading; nothing in it is executed.
+
+    Raises:
+        MissingFile: there is none.
+        BadCheckpoint: also in the block, where the file turns out to be broken.
+    """
+    try:
+        with open(path, "rb") as stream:
+            file = np.load(stream, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise BadCheckpoint(f"features: {path.name} is a single array, no .npz file; choose another file.")
+            with file:
+                yield Arrays(path.name, file)
+    except TrilemmaError:
+        raise
+    except FileNotFoundError as error:
+        raise MissingFile(f"features: there is no file {path.name} in {path.parent}; save it there.") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, LookupError, TypeError) as error:
+        raise BadCheckpoint(f"features: {path.name} is broken, or no .npz file ({error}); take it anew.") from error
+
+
+def write(path: Path, arrays: Mapping[str, torch.Tensor | str]) -> None:
+    """Write tensors and texts; the folder is made as needed. Needs no lock where nobody else writes this file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        np.savez(file, **{key: value if isinstance(value, str) else value.numpy() for key, value in arrays.items()})

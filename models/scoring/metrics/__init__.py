@@ -1,0 +1,1 @@
+"""Numbers from features or from pictures."""

@@ -1,0 +1,60 @@
+"""Inception score (Salimans et al. 2016) from sums of class probabilities."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+
+from ...errors import BadInput
+from .checks import check_finite
+
+
+class InceptionScore(NamedTuple):
+    """mean, std: over the splits; std is the population's (ddof 0), as torch-fidelity has it. splits: each one's."""
+
+    mean: float
+    std: float
+    splits: tuple[float, ...]
+
+
+def inception_score(
+    counts: torch.Tensor, probabilities: torch.Tensor, negative_entropies: torch.Tensor
+) -> InceptionScore:
+    """exp of the mean divergence between each sample's classes and those of all samples of its split.
+
+    mean(sum_c p log p) - sum_c q log q for q = mean(p): sums are enough, and they add up over batches.
+
+    counts: int64 [S], samples of each split. probabilities: float64 [S, C], sums of p.
+    negative_entropies: float64 [S], sums of sum_c p log p.
+
+    Raises:
+        BadInput: a split without samples; NaN sums.
+    """
+    empty = int((counts < 1).sum())
+    if empty:
+        raise BadInput(f"splits: {empty} of {len(counts)} have no sample; give more images, or use fewer splits.")
+    check_finite("class probabilities", probabilities)
+    check_finite("class probabilities", negative_entropies)
+    q = probabilities / counts[:, None]
+    divergences = negative_entropies / counts - torch.xlogy(q, q).sum(dim=1)
+    scores = divergences.exp()
+    return InceptionScore(float(scores.mean()), float(scores.std(correction=0)), tuple(scores.tolist()))
+
+
+def inception_score_of_logits(logits: torch.Tensor, splits: int = 1) -> InceptionScore:
+    """Of logits [N, C]; split i holds the rows from i N // splits to (i + 1) N // splits.
+
+    Raises:
+        BadInput: fewer samples than splits; NaN logits.
+    """
+    check_finite("logits", logits)
+    log_p = logits.double().log_softmax(dim=1)
+    bounds = [i * len(logits) // splits for i in range(splits + 1)]
+    parts = [log_p[start:end] for start, end in pairwise(bounds)]
+    return inception_score(
+        torch.tensor([len(part) for part in parts]),
+        torch.stack([part.exp().sum(dim=0) for part in parts]),
+        torch.stack([(part.exp() * part).sum() for part in parts]),
+    )

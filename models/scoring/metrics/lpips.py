@@ -1,0 +1,116 @@
+"""LPIPS (Zhang et al. 2018, arXiv:1801.03924): torchmetrics' network, filled from files on disk, never from the net."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+import torch
+from torch import nn
+
+from ...errors import BadCheckpoint, MissingFile
+from ...files.catalog import PublishedFile
+from ...files.checkpoints import read
+
+Net = Literal["alex", "vgg"]
+
+
+class Backbone(NamedTuple):
+    """file: torchvision's ImageNet weights. builder: of torchvision.models. side: shortest that it takes, in pixels.
+
+    floats: of activations kept per pixel, for two images.
+    """
+
+    file: PublishedFile
+    builder: str
+    side: int
+    floats: int
+
+
+BACKBONES: Final[dict[Net, Backbone]] = {
+    "alex": Backbone(
+        PublishedFile(
+            name="alexnet-owt-7be5be79.pth",
+            source="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+            bytes=244_408_911,
+            sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+        ),
+        "alexnet",
+        side=31,
+        floats=50,
+    ),
+    "vgg": Backbone(
+        PublishedFile(
+            name="vgg16-397923af.pth",
+            source="https://download.pytorch.org/models/vgg16-397923af.pth",
+            bytes=553_433_881,
+            sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        ),
+        "vgg16",
+        side=16,
+        floats=480,
+    ),
+}
+"""The backbones with which LPIPS is reported; their linear heads come with torchmetrics."""
+
+
+def missing_file(net: Net, folder: Path) -> MissingFile:
+    """The error for a backbone that is not on disk: what it is, where from, size, hash, and where it goes."""
+    file = BACKBONES[net].file
+    return MissingFile(
+        f"lpips: {net} needs {file.name}, which is not on this machine. Fetch it from {file.source} ({file.bytes:,} "
+        f"bytes, SHA-256 {file.sha256}) and put it into {folder}; or choose none."
+    )
+
+
+def load_lpips(net: Net, path: Path) -> nn.Module:
+    """The network with the backbone's weights at `path`, float32, on the CPU.
+
+    Raises:
+        BadCheckpoint: the file is broken, or is not exactly torchvision's network.
+    """
+    import torchmetrics
+    import torchvision
+    from torchmetrics.functional.image import lpips
+
+    with torch.device("meta"):
+        whole = getattr(torchvision.models, BACKBONES[net].builder)(weights=None).state_dict()
+        # Random backbone and heads: with any other setting the library would fetch weights.
+        network = lpips._LPIPS(net=net, pnet_rand=True, pretrained=False)
+    # Its constants are no parameters, so that loading would not bring them back from meta.
+    network.scaling_layer = lpips.ScalingLayer()
+    tensors = read(path).tensors
+    wrong = sorted(name for name in whole.keys() | tensors.keys() if not _fits(whole.get(name), tensors.get(name)))
+    if wrong:
+        raise BadCheckpoint(
+            f"lpips: {path.name} is not torchvision's {BACKBONES[net].builder}: {len(wrong)} tensors are missing, "
+            f"unexpected or of another shape ({', '.join(wrong[:3])}); download it again."
+        )
+    heads = read(Path(torchmetrics.__file__).parent / "functional" / "image" / "lpips_models" / f"{net}.pth").tensors
+    state = {}
+    for name in network.state_dict():
+        # The library has each head under two names.
+        head = re.sub(r"^lins\.(\d)", r"lin\1", name)
+        # Slices keep the numbers that their layers have in torchvision's network.
+        layer = re.sub(r"^net\.slice\d", "features", name)
+        # Copies: the network must not live in a mapped file, which the user may replace while it is loaded.
+        state[name] = (heads[head] if head in heads else tensors[layer]).to(torch.float32, copy=True)
+    network.load_state_dict(state, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def _fits(expected: torch.Tensor | None, found: torch.Tensor | None) -> bool:
+    return expected is not None and found is not None and expected.shape == found.shape
+
+
+@torch.no_grad()
+def distance(network: nn.Module, reference: torch.Tensor, image: torch.Tensor) -> float:
+    """LPIPS of two images [1, 3, H, W], 0..1, at their own size; 0 is the same."""
+    device = next(network.parameters()).device
+    return float(network(reference.to(device), image.to(device), normalize=True))
+
+
+def memory_bytes(net: Net, height: int, width: int) -> int:
+    """Estimate of what `distance` takes beside the weights."""
+    return 4 * BACKBONES[net].floats * height * width

@@ -1,0 +1,144 @@
+"""A benchmark from the first sample to the report on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import torch
+
+from ...errors import BadInput
+from ...files.atomic import replacing
+from ...files.paths import path_inside
+from ...generators import sampling
+from ...generators.base import OnStep, quiet
+from ...generators.binding import Bound, total_steps
+from ..benchmark import Benchmark, Halving, Plan, as_given, key_of
+from ..evaluation import Settings, score
+from ..extractors.base import Extractor
+from ..features import extraction
+from ..features.feature_set import Features
+from ..scores import Scores, to_json
+from ..sweep import Sweep, sweep
+
+TIMED: Final = 4
+"""Batches at least, where their size is not given: the time of the first call stands apart."""
+SHOWN: Final = 8
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be measured, and where the report goes.
+
+    root: folder below which everything is written. prefix: beginning of the name of the benchmark's own folder there.
+    batch_size: samples drawn at once; 0 takes what fits. shown: samples in the strips.
+    provenance: further entries of the report.
+    """
+
+    plan: Plan
+    settings: Settings
+    root: Path
+    prefix: str
+    batch_size: int = 0
+    shown: int = SHOWN
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Done(NamedTuple):
+    """best, worst: strips, float32 [1, H, N * W, 3], 0..1, the most extreme first. file: the report, below the root."""
+
+    scores: Scores
+    features: Features
+    best: torch.Tensor
+    worst: torch.Tensor
+    file: str
+
+
+def batch_size_of(task: Task, bound: Bound, extractor: Extractor) -> int:
+    """The number of samples to draw at once: as many as fit both networks, in at least TIMED batches."""
+    count = task.plan.num_images
+    if task.batch_size:
+        return min(task.batch_size, count)
+    largest = min(sampling.fitting_batch(bound.generator, count), extraction.fitting_batch(extractor, count))
+    return max(1, min(largest, count // TIMED))
+
+
+def memory_bytes(bound: Bound, extractor: Extractor, batch_size: int) -> int:
+    """Activation memory of the larger of the two networks, which work in turn."""
+    return max(bound.generator.memory_bytes(batch_size), extractor.memory_bytes(batch_size))
+
+
+def carry_out(
+    task: Task,
+    bound: Bound,
+    extractor: Extractor,
+    reference: Features,
+    device: torch.device,
+    name: str = "",
+    on_step: OnStep = quiet,
+    halving: Halving = as_given,
+) -> Done:
+    """Draw, score, measure, and write `<root>/<prefix>_<key>/<number of samples>.json`, the state beside it.
+
+    name: of the model, as tables show it; empty takes the architecture's. The rest: see `Benchmark`.
+
+    Raises:
+        BadInput: see `Benchmark` and `score`; the prefix leads out of the root, or names nothing.
+    """
+    key = key_of(bound, extractor, reference, task.plan)
+    folder = _folder(task, key)
+    batch_size = batch_size_of(task, bound, extractor)
+    run = Benchmark(bound, extractor, reference, task.plan, folder, on_step)
+    outcome = run.run(batch_size, device, halving)
+    nearest, farthest = outcome.nearest[: task.shown], outcome.farthest[: task.shown]
+    provenance = {
+        **outcome.provenance,
+        "best": run.told(nearest),
+        "worst": run.told(farthest),
+        "key": key,
+        **task.provenance,
+    }
+    name = name or bound.generator.descriptor.architecture
+    scores = score(outcome.features, reference, task.settings, name, outcome.cost, provenance)
+    file = folder / f"{task.plan.num_images}.json"
+    with replacing(file) as stream:
+        stream.write(to_json(scores).encode())
+    strips = (run.draw_again(found, batch_size) for found in (nearest, farthest))
+    return Done(scores, outcome.features._replace(name=name), *strips, file.relative_to(task.root).as_posix())
+
+
+def carry_out_all(
+    task: Task,
+    option: str,
+    values: Sequence[tuple[float, Bound]],
+    extractor: Extractor,
+    reference: Features,
+    device: torch.device,
+    name: str = "",
+    on_step: OnStep = quiet,
+    halving: Halving = as_given,
+) -> Sweep:
+    """The same for each value of an option (`sweep.read_values`), with a report for each.
+
+    on_step: called with the steps done for all values.
+    """
+    found, done = [], 0
+    for value, bound in values:
+        offset = done
+
+        def step(steps: int, preview: torch.Tensor | None = None, offset: int = offset) -> None:
+            on_step(offset + steps, preview)
+
+        title = f"{name or bound.generator.descriptor.architecture}, {option} = {value:g}"
+        found.append(carry_out(task, bound, extractor, reference, device, title, step, halving).scores)
+        done += total_steps(bound, task.plan.num_images)
+    return sweep(option, [value for value, _ in values], found)
+
+
+def _folder(task: Task, key: str) -> Path:
+    path = path_inside(task.root, task.prefix, "filename_prefix")
+    if path == task.root or task.prefix.endswith(("/", "\\")):
+        raise BadInput(f"filename_prefix: {task.prefix!r} is no name; write, for example, benchmarks/generator.")
+    return path.with_name(f"{path.name}_{key}")

@@ -1,0 +1,148 @@
+"""A leaderboard as Markdown, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import asdict, fields
+from typing import Any, Final
+
+from .. import scores
+from ..leaderboard import COLUMNS, Column, Group, Leaderboard, Row, Setting, best, cell
+from ..scores import Score
+from ..trilemma import Trilemma, trilemma
+
+ABSENT: Final = "–"
+ARROWS: Final = {"lower": "↓", "higher": "↑"}
+UNITS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+"""Factor and prefix of large numbers and of bytes, decimal."""
+BYTES: Final = ("weight_bytes", "peak_bytes")
+SHARES: Final = ("precision", "recall", "density", "coverage", "ssim", "ms_ssim", "edit_done", "old_object_gone")
+"""Written with three decimals."""
+
+
+def number(key: str, value: float) -> str:
+    """A value as tables show it."""
+    if math.isnan(value):
+        return ABSENT
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if key in SHARES:
+        return f"{value:.3f}"
+    if key in BYTES:
+        return f"{_prefixed(value)}B"
+    if abs(value) >= 1000:
+        return _prefixed(value).strip() if key == "parameters" else f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def uncertainty(key: str, score: Score) -> str:
+    """The interval of a score, else its spread; empty where it has neither."""
+    if score.low is not None and score.high is not None:
+        return f"[{number(key, score.low)}, {number(key, score.high)}]"
+    return "" if score.spread is None else f"± {score.spread:.2g}"
+
+
+def to_markdown(board: Leaderboard) -> str:
+    """A table for each group, its best values bold, its warnings below."""
+    return "\n\n".join(_group(board, group) for group in board.groups) + "\n"
+
+
+def to_csv(board: Leaderboard) -> str:
+    """One line per row, a column for each metric and cost that any row has, with its ends and spread where it has them.
+
+    Values are written in full; what is missing stays empty.
+    """
+    keys = [key for key in COLUMNS if any(key in {column.key for column in group.columns} for group in board.groups)]
+    extras = [
+        (key, part)
+        for key in keys
+        for part in ("low", "high", "spread")
+        if any(getattr(cell(row.scores, key), part) is not None for group in board.groups for row in group.rows)
+    ]
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    of_setting = [field.name for field in fields(Setting)]
+    writer.writerow(["rank", "name", *of_setting, *keys, *(f"{key}_{part}" for key, part in extras), "warnings"])
+    for group in board.groups:
+        for row in group.rows:
+            values = [_full(cell(row.scores, key).value) for key in keys]
+            more = [_full(getattr(cell(row.scores, key), part)) for key, part in extras]
+            setting = asdict(group.setting).values()
+            writer.writerow([row.rank or "", row.name, *setting, *values, *more, "; ".join(row.warnings)])
+    return file.getvalue()
+
+
+def to_json(board: Leaderboard, quality: str = "fid", coverage: str = "recall") -> str:
+    """Everything, of each row all scores and where they came from, so that it can be run again from this alone."""
+    groups = []
+    for group in board.groups:
+        places = trilemma(group, quality, coverage)
+        groups.append(
+            {
+                "setting": asdict(group.setting),
+                "columns": [asdict(column) for column in group.columns],
+                "rows": [_row(row, places) for row in group.rows],
+                "axes": [asdict(axis) for axis in places.axes],
+            }
+        )
+    return json.dumps({"sort_by": board.sort_by, "groups": groups}, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _row(row: Row, places: Trilemma) -> dict[str, Any]:
+    place = next((place for place in places.places if place.number == row.number), None)
+    return {
+        "rank": row.rank,
+        "name": row.name,
+        "pareto_front": place and place.front,
+        "trilemma_position": place and list(place.position),
+        "trilemma_lacks": dict(places.missing).get(row.name, ""),
+        "warnings": list(row.warnings),
+        "scores": json.loads(scores.to_json(row.scores)),
+    }
+
+
+def _group(board: Leaderboard, group: Group) -> str:
+    bests = {column.key: best(group, column) for column in group.columns}
+    ranked = next((column.label for column in group.columns if column.key == board.sort_by), board.sort_by)
+    header = ["#", "model", *(f"{column.label} {ARROWS[column.better]}" for column in group.columns)]
+    lines = [
+        f"**{_escaped(str(group.setting))}**; ranked by {_escaped(ranked)}",
+        "",
+        _line(header),
+        _line(["--:", ":--", *("--:" for _ in group.columns)]),
+        *(_line([str(row.rank or ABSENT), row.name, *_cells(row, group.columns, bests)]) for row in group.rows),
+    ]
+    notes = [f"- {_escaped(row.name)}: {_escaped('; '.join(row.warnings))}" for row in group.rows if row.warnings]
+    return "\n".join([*lines, *(["", *notes] if notes else [])])
+
+
+def _cells(row: Row, columns: tuple[Column, ...], bests: dict[str, float]) -> list[str]:
+    cells = []
+    for column in columns:
+        score = cell(row.scores, column.key)
+        text = number(column.key, score.value)
+        shown = f"**{text}**" if score.value == bests[column.key] else text
+        cells.append(f"{shown} {uncertainty(column.key, score)}".strip())
+    return cells
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(_escaped(text) for text in cells)} |"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _full(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else repr(float(value))
+
+
+def _prefixed(value: float) -> str:
+    for factor, prefix in UNITS:
+        if value >= factor:
+            return f"{value / factor:.3g} {prefix}"
+    return f"{value:.3g} "

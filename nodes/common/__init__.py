@@ -1,0 +1,1 @@
+"""What node files share: loaders, inputs, values."""

@@ -1,0 +1,101 @@
+"""Hostile and damaged zip archives: refused by what their lists and records claim, before anything is unpacked."""
+
+import io
+import pickle
+import struct
+import zipfile
+
+import pytest
+import torch
+from trilemma.models.errors import BadCheckpoint
+from trilemma.models.files import checkpoints
+from trilemma.models.files.unpickling import Global
+
+
+def test_archives_are_not_unpacked(tmp_path):
+    path = tmp_path / "x.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02N.")
+        archive.writestr("archive/data/0", bytes(10**7))
+    with pytest.raises(BadCheckpoint, match=r"is compressed .* zip bombs do"):
+        checkpoints.read(path)
+
+
+def test_archives_that_claim_more_than_the_file(tmp_path):
+    """Both sizes in the list of contents are forged, as if the records overlapped."""
+    path = tmp_path / "x.pth"
+    torch.save({"w": torch.ones(1000)}, path)
+    raw = bytearray(path.read_bytes())
+    entry = raw.index(b"PK\x01\x02")
+    raw[entry + 20 : entry + 28] = struct.pack("<II", 2**30, 2**30)
+    path.write_bytes(raw)
+    with pytest.raises(BadCheckpoint, match=r"records claim 10\d+ bytes, but the whole file has \d+, as in a zip bomb"):
+        checkpoints.read(path)
+
+
+@pytest.mark.parametrize(("offset", "value"), [(46, b"\xff"), (6, b"\xc8\x00")], ids=["name", "version"])
+def test_damaged_lists_of_an_archive(offset, value, tmp_path):
+    path = tmp_path / "x.pth"
+    torch.save({"w": torch.ones(1)}, path)
+    raw = bytearray(path.read_bytes())
+    entry = raw.index(b"PK\x01\x02")
+    raw[entry + 9] |= 8
+    raw[entry + offset : entry + offset + len(value)] = value
+    path.write_bytes(raw)
+    with pytest.raises(BadCheckpoint, match="no whole list of its contents"):
+        checkpoints.read(path)
+
+
+def forged(path, **records):
+    """A zip archive of other records than a checkpoint's."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in records.items():
+            archive.writestr(name.replace("__", "/").replace("_pkl", ".pkl"), content)
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ({"word__document": b"x"}, "is a zip archive, but no PyTorch checkpoint .it holds word/document"),
+        ({"a__data_pkl": b"N.", "a__constants_pkl": b"N."}, "a TorchScript program, which is code"),
+        ({"a__data_pkl": b"\x80\x02N.", "a__byteorder": b"big"}, "big-endian"),
+        ({"a__data_pkl": b"\x80\x02N.", "b__data_pkl": b"N."}, "no PyTorch checkpoint"),
+    ],
+)
+def test_archives_of_other_kinds(records, said, tmp_path):
+    forged(tmp_path / "x.pth", **records)
+    with pytest.raises(BadCheckpoint, match=said):
+        checkpoints.read(tmp_path / "x.pth")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
+def test_a_program_is_named_as_such_though_its_code_is_compressed(tmp_path):
+    torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(tmp_path / "x.pt")
+    with pytest.raises(BadCheckpoint, match=r"x\.pt: it is a TorchScript program"):
+        checkpoints.read(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        (("storage", Global, "0", "cpu", 4), r"machine\.Global, which this reader does not know"),
+        (("module", "x", "file", "source"), "persistent id that is no storage"),
+        (("storage", torch.QInt8Storage, "0", "cpu", 4), "keeps tensors in a torch.QInt8Storage"),
+        (
+            ("storage", torch.FloatStorage, "../../etc/passwd", "cpu", 4),
+            "lacks its record archive/data/../../etc/passwd",
+        ),
+        (("storage", torch.FloatStorage, "0", "cpu", -4), "makes no sense"),
+        (("storage", torch.FloatStorage, "0", "cpu", 10**15), "has 16 bytes of the 4000000000000000"),
+    ],
+)
+def test_storages_of_an_archive(reference, said, tmp_path):
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, value):
+            return reference if value == "the storage" else None
+
+    stream = io.BytesIO()
+    Pickler(stream, 2).dump(["the storage"])
+    forged(tmp_path / "x.pth", archive__data_pkl=stream.getvalue(), archive__data__0=bytes(16))
+    with pytest.raises(BadCheckpoint, match=said):
+        checkpoints.read(tmp_path / "x.pth")

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from trilemma.models.errors import BadCheckpoint, CannotDo
+from trilemma.models.files.checkpoints import Checkpoint
+from trilemma.models.generators import noise
+from trilemma.models.generators.autoregressive import vqvae
+from trilemma.models.generators.base import Condition
+from trilemma.models.generators.loading import load_generator
+from trilemma.tests import peak_memory, reference_kit
+
+CASE = reference_kit.case("pytorch_vae", "golden_VQVAE")
+
+
+def tiny(seed: int = 0) -> vqvae.VQVAE:
+    torch.manual_seed(seed)
+    return vqvae.VQVAE(channels=3, codes=7, size=5, widths=(6, 8)).eval()
+
+
+@torch.no_grad()
+def test_agrees_with_the_reference():
+    weights = reference_kit.weights(CASE)
+    assert vqvae.detect(weights)
+    generator = vqvae.load(Checkpoint(weights, {}))
+    pixels = (torch.from_numpy(reference_kit.inputs(CASE)["img"]) + 1) / 2
+    latents = generator.encode(pixels.permute(0, 2, 3, 1))
+    network = generator.modules[0]
+    codes = network.codes(latents.values)
+    reference_kit.compare(CASE, {"enc": latents.values, "quant": network.vectors(codes)})
+    recon = 2 * generator.decode(latents, (), {}).permute(0, 3, 1, 2) - 1
+    reference_kit.compare(CASE, {"recon": recon})
+    with np.load(reference_kit.KIT / CASE["golden_dev"]) as golden:
+        stored = golden["out.quant.sub"]
+        found = network.vectors(codes).numpy().ravel()[:: int(golden["out.quant.stride"])]
+    # The reference adds the difference to the latent and so rounds; any other code would be far off.
+    assert np.abs(found - stored).max() < 1e-5
+
+
+def test_every_tensor_of_the_published_layout_is_used():
+    names = [entry.name for entry in reference_kit.manifest("pytorch_vae", "manifest_VQVAE.json")]
+    assert sorted(vqvae.VQVAE().state_dict()) == sorted(names)
+
+
+@pytest.mark.parametrize("prefix", ["", vqvae.LIGHTNING])
+@pytest.mark.parametrize("suffix", [".safetensors", ".ckpt"])
+def test_loads_what_was_saved(tmp_path: Path, prefix: str, suffix: str):
+    network = tiny()
+    tensors = {prefix + name: value for name, value in network.state_dict().items()}
+    path = tmp_path / f"tiny{suffix}"
+    if suffix == ".safetensors":
+        save_file(tensors, path)
+    else:
+        torch.save({"state_dict": tensors}, path)
+    generator = load_generator(path)
+    assert generator.descriptor.architecture == vqvae.NAME
+    assert generator.descriptor.latent_shape == (5, 16, 16)
+    images = torch.rand(2, 12, 20, 3)
+    latents = generator.encode(images)
+    assert torch.equal(latents.values, network.means(images.permute(0, 3, 1, 2)))
+    expected = network.pictures(latents.values).permute(0, 2, 3, 1)
+    assert torch.equal(generator.decode(latents, (), {}), expected)
+
+
+def test_names_what_is_missing():
+    tensors = tiny().state_dict()
+    del tensors["decoder.9.0.bias"]
+    with pytest.raises(BadCheckpoint, match=r"VQ-VAE, but it lacks: decoder\.9\.0\.bias"):
+        vqvae.load(Checkpoint(tensors, {}))
+
+
+def test_cannot_draw_without_a_prior():
+    generator = vqvae.load(Checkpoint(tiny().state_dict(), {}))
+    with pytest.raises(CannotDo, match="VQ-VAE has no prior over its latents"):
+        generator.draw(noise.requests(1, 0, [Condition()]), generator.descriptor.options, lambda *_: None)
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+@pytest.mark.parametrize(("codes", "widths"), [(16, (32, 64)), (512, (8, 16))])
+@torch.no_grad()
+def test_memory_is_foreseen(count: int, codes: int, widths: tuple[int, int]):
+    generator = vqvae.load(Checkpoint(vqvae.VQVAE(codes=codes, size=8, widths=widths).state_dict(), {}))
+    images = torch.rand(count, 64, 64, 3)
+
+    def both() -> None:
+        generator.decode(generator.encode(images), (), {})
+
+    assert 0.7 < generator.memory_bytes(count) / peak_memory.peak_bytes(both) < 1.5

@@ -1,0 +1,219 @@
+"""diffusers folders load strictly and offline, and draw what the pipelines of diffusers draw."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from trilemma.models.errors import BadCheckpoint
+from trilemma.models.generators.loading import load_generator
+from trilemma.tests.generators.diffusion import tiny_diffusion as tiny
+from trilemma.tests.inpainting import tiny as tiny_inpainter
+
+KINDS = ("DDPM", "DDIM", "LDM", "StableDiffusion", "StableDiffusionXL")
+
+
+def text_encoder_2(tokens: int):
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+    return CLIPTextModelWithProjection(
+        CLIPTextConfig(
+            vocab_size=tokens,
+            hidden_size=24,
+            intermediate_size=24,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            projection_dim=20,
+            max_position_embeddings=tiny_inpainter.POSITIONS,
+            bos_token_id=tokens - 2,
+            eos_token_id=tokens - 1,
+            pad_token_id=tokens - 1,
+        )
+    ).eval()
+
+
+def pipeline(kind: str, folder: Path):
+    import diffusers
+
+    torch.manual_seed(1)
+    made = getattr(diffusers, f"{kind}Pipeline")
+    if kind in ("DDPM", "DDIM"):
+        pipe = made(unet=tiny.unet(), scheduler=getattr(diffusers, f"{kind}Scheduler")(100))
+    elif kind == "LDM":
+        autoencoder = diffusers.VQModel(
+            block_out_channels=(8, 16),
+            down_block_types=["DownEncoderBlock2D"] * 2,
+            up_block_types=["UpDecoderBlock2D"] * 2,
+            num_vq_embeddings=16,
+            norm_num_groups=4,
+            scaling_factor=0.5,
+        )
+        pipe = made(vqvae=autoencoder.eval(), unet=tiny.unet(), scheduler=diffusers.DDIMScheduler(100))
+    else:
+        base = tiny_inpainter.pipeline(folder, channels=4, vae="kl")
+        parts = {name: getattr(base, name) for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler")}
+        if kind == "StableDiffusion":
+            pipe = made(**parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+        else:
+            tokens = len(base.tokenizer)
+            config = {
+                **{name: value for name, value in base.unet.config.items() if name != "_use_default_values"},
+                "cross_attention_dim": tiny_inpainter.WIDTH + 24,
+                "addition_embed_type": "text_time",
+                "addition_time_embed_dim": 8,
+                "projection_class_embeddings_input_dim": 6 * 8 + 20,
+            }
+            parts["unet"] = diffusers.UNet2DConditionModel.from_config(config).eval()
+            parts["scheduler"] = diffusers.EulerDiscreteScheduler.from_config(base.scheduler.config)
+            second = {"text_encoder_2": text_encoder_2(tokens), "tokenizer_2": base.tokenizer}
+            pipe = made(**parts, **second, add_watermarker=False)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Random pipelines and the folders that diffusers saved them in, by kind."""
+    made = {}
+    for kind in KINDS:
+        folder = tmp_path_factory.mktemp(kind)
+        made[kind] = pipeline(kind, folder), folder / "model"
+        made[kind][0].save_pretrained(folder / "model")
+    return made
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    """A copy of the DDPM folder, to be broken."""
+    return shutil.copytree(saved["DDPM"][1], tmp_path / "model")
+
+
+def draw(generator, **options) -> torch.Tensor:
+    return tiny.images(tiny.bound(generator, steps=4, **options), 1, seed=3)
+
+
+@pytest.mark.parametrize("kind", KINDS[:3])
+def test_pictures_agree_with_the_pipeline(saved, kind):
+    made, folder = saved[kind]
+    expected = made(generator=torch.Generator().manual_seed(3), num_inference_steps=4, output_type="np").images
+    generator = load_generator(folder)
+    found = draw(generator)
+    assert torch.allclose(found, torch.from_numpy(expected), atol=1e-4, rtol=0)
+    steps = {"DDPM": 100}.get(kind, 50)
+    assert generator.descriptor.options == {"sampler": "DDPM" if kind == "DDPM" else "DDIM", "steps": steps, "eta": 0.0}
+    assert generator.descriptor.height == (32 if kind == "LDM" else 16)
+
+
+@pytest.mark.parametrize("negative", ["", "dog"])
+@pytest.mark.parametrize("kind", KINDS[3:])
+def test_pictures_of_prompts_agree_with_the_pipeline(saved, kind, negative):
+    made, folder = saved[kind]
+    expected = made(
+        prompt="red cat",
+        negative_prompt=negative or None,
+        generator=torch.Generator().manual_seed(3),
+        num_inference_steps=4,
+        guidance_scale=4.0,
+        output_type="np",
+    ).images
+    found = draw(load_generator(folder), texts=["red cat"], negative=negative, guidance_scale=4.0)
+    assert torch.allclose(found, torch.from_numpy(expected), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("kind", KINDS[3:])
+def test_large_networks_take_the_advised_precision(saved, kind):
+    generator = load_generator(saved[kind][1], lambda parameters: torch.bfloat16)
+    upcast = {type(network).__name__ for network in generator.modules if network.dtype == torch.float32}
+    assert upcast == ({"AutoencoderKL"} if kind == "StableDiffusionXL" else set())
+    full = draw(load_generator(saved[kind][1]), texts=["red cat"])
+    assert torch.allclose(draw(generator, texts=["red cat"]), full, atol=0.1)
+
+
+@pytest.mark.parametrize("kind", ["LDM", "StableDiffusionXL"])
+def test_does_not_depend_on_the_batch_size(saved, kind):
+    generator = load_generator(saved[kind][1])
+    texts = ["cat", "a red cat and a blue dog"] if kind == "StableDiffusionXL" else [""]
+    bound = tiny.bound(generator, texts, steps=2)
+    tiny.does_not_depend_on_the_batch(bound, generator.modules[0], tolerance=1e-4)
+
+
+def test_half_precision_is_read(saved, tmp_path):
+    made = pipeline("DDPM", tmp_path)
+    made.unet.half()
+    made.save_pretrained(tmp_path / "half", variant="fp16")
+    found = load_generator(tmp_path / "half")
+    assert {parameter.dtype for parameter in found.modules[0].parameters()} == {torch.float32}
+    assert torch.allclose(draw(found), draw(load_generator(saved["DDPM"][1])), atol=0.02)
+
+
+def test_early_folders_are_read(folder, saved):
+    """Everything beside the index, in PyTorch's format, under the old names of attention layers."""
+    from safetensors.torch import load_file
+
+    tensors = load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
+    for before, after in (("to_q.", "query."), ("to_k.", "key."), ("to_v.", "value."), ("to_out.0.", "proj_attn.")):
+        tensors = {name.replace(before, after): value for name, value in tensors.items()}
+    torch.save(tensors, folder / "diffusion_pytorch_model.bin")
+    (folder / "unet" / "config.json").rename(folder / "config.json")
+    (folder / "scheduler" / "scheduler_config.json").rename(folder / "scheduler_config.json")
+    shutil.rmtree(folder / "unet")
+    shutil.rmtree(folder / "scheduler")
+    assert torch.equal(draw(load_generator(folder)), draw(load_generator(saved["DDPM"][1])))
+
+
+def edit(path: Path, **changes) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_code_is_refused(folder):
+    (folder / "unet" / "my_unet.py").write_text("raise SystemExit")
+    with pytest.raises(BadCheckpoint, match=r"holds code \(unet/my_unet.py\)"):
+        load_generator(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"_class_name": "FluxPipeline"}, "holds a FluxPipeline; this loader reads DDPMPipeline, DDIMPipeline, LDM"),
+        ({"unet": ["diffusers", "UNet3DConditionModel"]}, "its unet is a UNet3DConditionModel"),
+        ({"scheduler": ["diffusers", "ScoreSdeVeScheduler"]}, "its scheduler is a ScoreSdeVe"),
+    ],
+)
+def test_others_are_refused_by_name(folder, changes, words):
+    edit(folder / "model_index.json", **changes)
+    with pytest.raises(BadCheckpoint, match=words):
+        load_generator(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda tensors: tensors.pop("conv_in.bias"), r"unet: 1 tensors missing \(conv_in.bias\)"),
+        (lambda tensors: tensors.update(extra=torch.zeros(1)), r"1 tensors unexpected \(extra\)"),
+    ],
+)
+def test_weights_must_fit_exactly(folder, change, words):
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path)
+    with pytest.raises(BadCheckpoint, match=words):
+        load_generator(folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "changes", "words"),
+    [
+        ("StableDiffusionXL", "vae", {"latents_mean": [0.0] * 4}, "latents_mean"),
+        ("LDM", "unet", {"in_channels": 5}, "U-Net has 5 channels, its autoencoder 3|of another shape"),
+        ("DDPM", "unet", {"sample_size": None}, "does not tell sample_size"),
+    ],
+)
+def test_configurations_that_cannot_be_served_are_refused(saved, tmp_path, kind, part, changes, words):
+    folder = shutil.copytree(saved[kind][1], tmp_path / "model")
+    edit(folder / part / "config.json", **changes)
+    with pytest.raises(BadCheckpoint, match=words):
+        load_generator(folder)

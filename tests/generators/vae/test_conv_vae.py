@@ -1,0 +1,69 @@
+import pytest
+import torch
+from trilemma.models.errors import BadCheckpoint
+from trilemma.models.generators import loading
+from trilemma.models.generators.vae.conv_vae import ConvVAE
+from trilemma.tests import reference_kit
+from trilemma.tests.generators.vae import autoencoders
+
+WIDTHS = (6, 8, 12)
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    return autoencoders.load(autoencoders.random_weights(ConvVAE(3, 5, WIDTHS)), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["VanillaVAE", "BetaVAE_H", "BetaVAE_B"])
+def test_parity(name, tmp_path):
+    row = reference_kit.case("pytorch_vae", f"golden_{name}")
+    counters = {
+        entry.name: torch.tensor(1)
+        for entry in reference_kit.manifest("pytorch_vae", row["manifest"])
+        if entry.name.endswith("num_batches_tracked")
+    }
+    weights = {f"model.{name}": value for name, value in {**reference_kit.weights(row), **counters}.items()}
+    torch.save({"epoch": 3, "state_dict": weights, "hyper_parameters": {"beta": 4}}, tmp_path / "last.ckpt")
+    generator = loading.load_generator(tmp_path / "last.ckpt")
+    assert (generator.descriptor.height, generator.descriptor.latent_shape) == (64, (128,))
+    network = generator.modules[0]
+    inputs = {name: torch.from_numpy(value) for name, value in reference_kit.inputs(row).items()}
+    mean, log_variance = network.posterior(inputs["img"])
+    restored = network.restore(mean + inputs["eps"] * (log_variance / 2).exp())
+    reference_kit.compare(row, {"mu": mean, "logvar": log_variance, "recon": restored})
+    encoded = generator.encode(((inputs["img"] + 1) / 2).permute(0, 2, 3, 1))
+    reference_kit.compare(row, {"mu": encoded.values})
+
+
+def test_hyperparameters_come_from_the_shapes(tiny):
+    network = ConvVAE(3, 5, WIDTHS)
+    network.load_state_dict(autoencoders.random_weights(network))
+    network.eval()
+    described = tiny.descriptor
+    assert (described.height, described.width, described.latent_shape) == (16, 16, (5,))
+    latents = torch.randn(2, 5)
+    assert torch.equal(tiny.modules[0].pictures(latents), network.pictures(latents))
+
+
+def test_samples_do_not_depend_on_the_batch(tiny):
+    autoencoders.check_batches(tiny)
+
+
+def test_memory(tiny):
+    autoencoders.check_memory(tiny)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda weights: weights.pop("decoder.0.1.bias"), r"it lacks: decoder\.0\.1\.bias \(1 in all\)"),
+        (lambda weights: weights.update(extra=torch.zeros(1)), r"has too much: extra"),
+        (lambda weights: weights.update({"fc_var.bias": torch.zeros(9)}), r"fc_var\.bias \(9,\) instead of \(5,\)"),
+    ],
+)
+def test_loading_is_strict(tmp_path, change, message):
+    weights = autoencoders.random_weights(ConvVAE(3, 5, WIDTHS))
+    change(weights)
+    torch.save(weights, tmp_path / "odd.pt")
+    with pytest.raises(BadCheckpoint, match=message):
+        loading.load_generator(tmp_path / "odd.pt")
