@@ -9,7 +9,7 @@ def test_the_largest_value_is_the_measure():
     assert_close(expected + 0.0019, expected)
     assert_close((expected + 0.0019).numpy(), expected)
     with pytest.raises(
-        AssertionError, match=r"-199\.9979\d* and not -200 at \[1, 0\].*largest value 200.*4 of 4 are off"
+        AssertionError, match=r"-199\.9978\d* and not -200 at \[1, 0\].*largest value 200.*4 of 4 are off"
     ):
         assert_close(expected + 0.0021, expected, 1e-5)
     assert is_close(expected + 0.0021, expected, relative=2e-5)
