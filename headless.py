@@ -85,7 +85,7 @@ def _convert(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     load_pack()
     errors = _part("models.errors")
     try:
-        done = _part("models.converting").convert(options.file, options.output, options.overwrite)
+        done = _part("models.files.converting").convert(options.file, options.output, options.overwrite)
     except (errors.MissingFile, errors.BadInput) as error:
         return INVALID, _complain(str(error))
     except errors.TrilemmaError as error:

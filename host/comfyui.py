@@ -131,7 +131,7 @@ def model_files(key: str, extensions: Collection[str], folders: bool = False) ->
 
 
 def model_path(key: str, name: str) -> Path:
-    """Path of an entry of `model_files`; FileNotFoundError names the folder."""
+    """Path of an entry of `model_files`; MissingFile names the folder."""
     return listing.find(_roots(key), name, key)
 
 

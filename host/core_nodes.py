@@ -10,6 +10,7 @@ import torch
 from PIL import Image, ImageOps, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
+from ..models.errors import BadInput, MissingFile
 from . import standalone
 
 # Nodes of ComfyUI that common graphs use and that only ComfyUI can run.
@@ -36,7 +37,7 @@ CHANNELS = ["red", "green", "blue", "alpha"]
 def image_path(name: str) -> Path:
     """Path of "sub/name.png", in the input folder or in the one that a suffix names: "name.png [output]".
 
-    ValueError for a name that leads out of the folder, FileNotFoundError if there is no such file.
+    BadInput for a name that leads out of the folder, MissingFile if there is no such file.
     """
     folders = {
         "input": standalone.input_folder(),
@@ -47,9 +48,9 @@ def image_path(name: str) -> Path:
     folder = folders[annotated.group(2) or "input"].resolve()
     path = (folder / annotated.group(1)).resolve()
     if not path.is_relative_to(folder):
-        raise ValueError(f"{name!r} lies outside of {folder}.")
+        raise BadInput(f"{name!r} lies outside of {folder}.")
     if not path.is_file():
-        raise FileNotFoundError(f"there is no picture {annotated.group(1)!r} in {folder}.")
+        raise MissingFile(f"there is no picture {annotated.group(1)!r} in {folder}.")
     return path
 
 
@@ -95,7 +96,7 @@ class LoadImage:
     def VALIDATE_INPUTS(cls, image: str) -> bool | str:
         try:
             image_path(image)
-        except (ValueError, FileNotFoundError) as error:
+        except (BadInput, MissingFile) as error:
             return str(error)
         return True
 
@@ -172,7 +173,7 @@ def write_images(
     """
     target = (folder / prefix).resolve()
     if not target.is_relative_to(folder.resolve()):
-        raise ValueError(f"filename_prefix {prefix!r} leads out of {folder}.")
+        raise BadInput(f"filename_prefix: {prefix!r} leads out of {folder}; write, for example, run/picture.")
     target.parent.mkdir(parents=True, exist_ok=True)
     numbered = re.compile(re.escape(target.name) + r"_(\d+)_")
     taken = [int(match[1]) for file in target.parent.iterdir() if (match := numbered.match(file.name))]
@@ -230,7 +231,7 @@ class ImageToMask:
 
     def run(self, image: torch.Tensor, channel: str) -> tuple[torch.Tensor]:
         if CHANNELS.index(channel) >= image.shape[-1]:
-            raise ValueError(f"channel {channel!r} of an image with {image.shape[-1]} channels; choose one it has.")
+            raise BadInput(f"channel {channel!r} of an image with {image.shape[-1]} channels; choose one it has.")
         return (image[..., CHANNELS.index(channel)],)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ..models.errors import BadInput, CannotDo
 from .problems import NodeFailed
 from .standalone import check_interrupted
 from .validation import CheckedNode, call, validate
@@ -132,7 +133,7 @@ def _call_per_entry(node: CheckedNode, function: Callable[..., Any], inputs: Map
         return [call(function, inputs)]
     empty = [name for name, values in inputs.items() if not values]
     if empty:
-        raise ValueError(f"input {empty[0]!r} is wired to an empty list.")
+        raise BadInput(f"input {empty[0]!r} is wired to an empty list.")
     longest = max(map(len, inputs.values()), default=1)
     entries = ({name: values[min(i, len(values) - 1)] for name, values in inputs.items()} for i in range(longest))
     return [call(function, entry) for entry in entries]
@@ -142,7 +143,7 @@ def _split(results: list[Any], node_class: type) -> tuple[list[Values], dict[str
     """The outputs of all calls side by side, and what they show on the page joined."""
     shown = [result["ui"] for result in results if isinstance(result, Mapping) and "ui" in result]
     if any(isinstance(result, Mapping) and "expand" in result for result in results):
-        raise NotImplementedError("it builds further nodes while running; run the graph with --comfyui PATH.")
+        raise CannotDo("it builds further nodes while running; run the graph with --comfyui PATH.")
     rows = [result.get("result") if isinstance(result, Mapping) else result for result in results]
     rows = [row for row in rows if row is not None]
     joined = {key: [entry for part in shown for entry in part[key]] for key in (shown[0] if shown else ())}

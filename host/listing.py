@@ -4,6 +4,8 @@ import os
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from ..models.errors import MissingFile
+
 MODEL_FOLDER_MARKS = ("model_index.json", "config.json")
 
 # Folder key -> the file types in it. Keys of ComfyUI itself (`checkpoints`, `diffusers`) are not ours to register.
@@ -45,11 +47,11 @@ def choices(files: Iterable[str], model_folders: Iterable[str], extensions: Coll
 def find(roots: Iterable[Path], name: str, key: str) -> Path:
     """Path of the entry `name` below the first root that has it.
 
-    FileNotFoundError names the folder to put it in; names that lead out of the folder are never found.
+    MissingFile names the folder to put it in; names that lead out of the folder are never found.
     """
     roots = list(roots)
     inside = ".." not in PurePosixPath(name.replace("\\", "/")).parts and not PureWindowsPath(name).anchor
     for root in roots:
         if name and inside and (root / name).exists():
             return root / name
-    raise FileNotFoundError(f"{name!r} is not in the model folder '{key}'; put it into {roots[0]} and reload the page.")
+    raise MissingFile(f"{name!r} is not in the model folder '{key}'; put it into {roots[0]} and reload the page.")

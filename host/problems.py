@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..models.errors import TrilemmaError
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -22,7 +24,7 @@ class Problem:
         return f"{place}{f', input {self.input!r}' if self.input else ''}: {self.message}"
 
 
-class InvalidGraph(Exception):
+class InvalidGraph(TrilemmaError):
     """A graph that cannot run; `problems` lists everything that is wrong with it."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -30,7 +32,7 @@ class InvalidGraph(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-class NodeFailed(Exception):
+class NodeFailed(TrilemmaError):
     """A node raised an error while it ran; `inputs` tells, in words, what it was given, `kind` the error's class."""
 
     def __init__(self, problem: Problem, inputs: Mapping[str, str], kind: str) -> None:

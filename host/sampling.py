@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from ..models.errors import CannotDo
 from .identity import PREFIX, digest, parts
 from .slots import OnStep
 
@@ -69,12 +70,12 @@ def checkpoint_sampler(
     """A MODEL (patched as it is), CONDITIONING and VAE as functions. The size is rounded down to whole latents.
 
     Raises:
-        NotImplementedError: the model makes no pictures, or the conditioning differs from image to image of a batch.
+        CannotDo: the model makes no pictures, or the conditioning differs from image to image of a batch.
     """
     for what, conditioning in (("positive", positive), ("negative", negative)):
         most = max((len(embedding) for embedding, _ in conditioning), default=1)
         if most > 1:
-            raise NotImplementedError(f"{what}: it is for batches of {most} images; connect one for single images.")
+            raise CannotDo(f"{what}: it is for batches of {most} images; connect one for single images.")
     ratio = vae.spacial_compression_decode()
     shape = _latent_shape(model, height // ratio, width // ratio)
     networks = (model.model, vae.first_stage_model)
@@ -102,7 +103,7 @@ def _latent_shape(model: Any, height: int, width: int) -> tuple[int, ...]:
 
     form = model.get_model_object("latent_format")
     if form.latent_dimensions == 1:
-        raise NotImplementedError(f"model: {type(model.model).__name__} makes sound, no pictures; connect another.")
+        raise CannotDo(f"model: {type(model.model).__name__} makes sound, no pictures; connect another.")
     empty = comfy.sample.fix_empty_latent_channels(model, torch.zeros(1, form.latent_channels, height, width))
     return tuple(empty.shape[1:])
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 import torch
 from torch import nn
 
+from ..models.errors import CannotDo
 from . import listing
 from .batches import halve
 from .slots import Handle, OnStep, Slot
@@ -129,27 +130,23 @@ def scheduler_names() -> list[str]:
 
 
 def checkpoint_sampler(*arguments: Any) -> NoReturn:
-    """Raises NotImplementedError: only ComfyUI loads a MODEL."""
-    raise NotImplementedError("model: only ComfyUI samples its models; run this there, or by headless.py --comfyui.")
+    """Raises CannotDo: only ComfyUI loads a MODEL."""
+    raise CannotDo("model: only ComfyUI samples its models; run this there, or by headless.py --comfyui.")
 
 
 def text_tower(*arguments: Any) -> NoReturn:
-    """Raises NotImplementedError: only ComfyUI loads a CLIP."""
-    raise NotImplementedError("clip: only ComfyUI runs its CLIP models; run this there, or by headless.py --comfyui.")
+    """Raises CannotDo: only ComfyUI loads a CLIP."""
+    raise CannotDo("clip: only ComfyUI runs its CLIP models; run this there, or by headless.py --comfyui.")
 
 
 def image_tower(*arguments: Any) -> NoReturn:
-    """Raises NotImplementedError: only ComfyUI loads a CLIP_VISION."""
-    raise NotImplementedError(
-        "clip_vision: only ComfyUI runs its CLIP models; run this there, or by headless.py --comfyui."
-    )
+    """Raises CannotDo: only ComfyUI loads a CLIP_VISION."""
+    raise CannotDo("clip_vision: only ComfyUI runs its CLIP models; run this there, or by headless.py --comfyui.")
 
 
 def vision_encoder(*arguments: Any) -> NoReturn:
-    """Raises NotImplementedError: only ComfyUI loads a CLIP_VISION."""
-    raise NotImplementedError(
-        "clip_vision: only ComfyUI runs its vision models; run this there, or by headless.py --comfyui."
-    )
+    """Raises CannotDo: only ComfyUI loads a CLIP_VISION."""
+    raise CannotDo("clip_vision: only ComfyUI runs its vision models; run this there, or by headless.py --comfyui.")
 
 
 def model_files(key: str, extensions: Collection[str], folders: bool = False) -> list[str]:
@@ -160,7 +157,7 @@ def model_files(key: str, extensions: Collection[str], folders: bool = False) ->
 
 
 def model_path(key: str, name: str) -> Path:
-    """Path of an entry of `model_files`; FileNotFoundError names the folder."""
+    """Path of an entry of `model_files`; MissingFile names the folder."""
     return listing.find([model_folder(key)], name, key)
 
 

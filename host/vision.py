@@ -8,6 +8,7 @@ import comfy.model_management as management
 import torch
 from torch import nn
 
+from ..models.errors import CannotDo
 from .identity import PREFIX, digest, parts
 
 NAMES = {"CLIPVisionModelProjection": "CLIP", "Dinov2Model": "DINOv2", "DINOv3ViTModel": "DINOv3"}
@@ -36,13 +37,13 @@ def vision_encoder(clip_vision: Any) -> VisionEncoder:
     """A CLIP_VISION as functions; it looks at one black picture to learn the size of its vectors.
 
     Raises:
-        NotImplementedError: the model gives a grid of vectors, not one per image.
+        CannotDo: the model gives a grid of vectors, not one per image.
     """
     side = clip_vision.image_size
     black = torch.zeros(1, max(side, 1), max(side, 1), 3)
     vectors = _encode(clip_vision, black) if side > 0 else black
     if vectors.ndim != 2:
-        raise NotImplementedError(
+        raise CannotDo(
             "clip_vision: this model gives a grid of vectors instead of one per image; connect a CLIP or a DINOv2."
         )
     patcher = clip_vision.patcher

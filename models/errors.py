@@ -1,4 +1,7 @@
-"""The pack's few kinds of failure. Each message names the input, what was found, and what to do."""
+"""The pack's few kinds of failure. Each message names the input, what was found, and what to do.
+
+The one module of `models/` that `host/` imports too: it imports nothing itself.
+"""
 
 
 class TrilemmaError(Exception):

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models.errors import CannotDo
 from ..models.pictures.images import rgb
 from ..models.scoring.metrics import clip_score, lpips, pairs
 from ..models.scoring.reports.difference import difference_map
@@ -159,13 +158,10 @@ class CLIPScore:
     ) -> dict[str, Any]:
         images = rgb(image)
         prompts = clip_score.read_prompts(prompt, len(images))
-        try:
-            towers = {
-                "clip": host.text_tower(clip, graph, node_id),
-                "clip_vision": host.image_tower(clip_vision, graph, node_id),
-            }
-        except NotImplementedError as error:
-            raise CannotDo(str(error)) from error
+        towers = {
+            "clip": host.text_tower(clip, graph, node_id),
+            "clip_vision": host.image_tower(clip_vision, graph, node_id),
+        }
         for what, tower in towers.items():
             clip_score.check_projection(tower.projection, what, tower.files, tower.in_files)
         embedded = {text: towers["clip"].embed(text) for text in dict.fromkeys(prompts)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from .. import host
-from ..models.errors import CannotDo
 from ..models.files import catalog
 from ..models.scoring.extractors.base import Source as ExtractorSource
 from ..models.scoring.extractors.describing import describe
@@ -93,10 +92,7 @@ class ExtractorFromCLIPVision:
         }
 
     def run(self, clip_vision: Any, resize: str) -> dict[str, Any]:
-        try:
-            encoder = host.vision_encoder(clip_vision)
-        except NotImplementedError as error:
-            raise CannotDo(str(error)) from error
+        encoder = host.vision_encoder(clip_vision)
         if encoder.projection is not None:
             check_projection(encoder.projection, "clip_vision", (), False)
         source = ExtractorSource(encoder.name, encoder.identity, resize)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from .. import host
+from ..models.errors import MissingFile
 from ..models.files.converting import convert
 from ..models.files.paths import fingerprint
 from ..models.pictures import example_scenes
@@ -80,7 +81,7 @@ class ConvertToSafetensors:
     def VALIDATE_INPUTS(cls, file: str) -> bool | str:
         try:
             cls.path(file)
-        except FileNotFoundError as error:
+        except MissingFile as error:
             return f"file: {error}"
         return True
 
@@ -89,14 +90,12 @@ class ConvertToSafetensors:
         """The file behind an entry of the list: the key of a model folder, a slash, and a name in that folder.
 
         Raises:
-            FileNotFoundError: there is none; names the folder.
+            MissingFile: there is none; names the folder.
         """
         key, _, name = file.partition("/")
         source = next((source for source in MODEL_FOLDERS if source.key == key), None)
         if source is None or not name.lower().endswith(source.extensions):
-            raise FileNotFoundError(
-                f"{file!r} is no {', '.join(PICKLED)} file in a model folder; choose one of the list."
-            )
+            raise MissingFile(f"{file!r} is no {', '.join(PICKLED)} file in a model folder; choose one of the list.")
         return host.model_path(key, name)
 
     def run(self, file: str, overwrite: bool = False) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..models.files import catalog
+from ..models.scoring import scores
 from ..models.scoring.evaluation import Settings, score
 from ..models.scoring.features import feature_files
 from ..models.scoring.features.feature_set import Features, summary
@@ -65,10 +66,10 @@ class Score:
         prompt: dict[str, Any] | None = None,
         **settings: int,
     ) -> dict[str, Any]:
-        scores = score(generated, reference, Settings(**settings), name, provenance=run_provenance(prompt))
-        text = scores.describe(scores)
-        common = (scores.value(metric) for metric in ("fid", "kid", "inception_score", "precision", "recall"))
-        return {"ui": {"text": [text]}, "result": (scores, *common, scores.to_json(scores), text)}
+        found = score(generated, reference, Settings(**settings), name, provenance=run_provenance(prompt))
+        text = scores.describe(found)
+        common = (found.value(metric) for metric in ("fid", "kid", "inception_score", "precision", "recall"))
+        return {"ui": {"text": [text]}, "result": (found, *common, scores.to_json(found), text)}
 
 
 class ExampleReference:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models.errors import BadInput, CannotDo
+from ..models.errors import BadInput
 from ..models.files.paths import fingerprint
 from ..models.generators import images as image_source
 from ..models.generators.base import Descriptor, Generator
@@ -164,10 +164,7 @@ class GeneratorFromCheckpoint:
         steps: int,
         cfg: float,
     ) -> tuple[host.Handle]:
-        try:
-            sampler = host.checkpoint_sampler(model, positive, negative, vae, width, height, sampler_name, scheduler)
-        except NotImplementedError as error:
-            raise CannotDo(str(error)) from error
+        sampler = host.checkpoint_sampler(model, positive, negative, vae, width, height, sampler_name, scheduler)
         if (sampler.height, sampler.width) != (height, width):
             raise BadInput(
                 f"width, height: {width} x {height} are no multiples of what this VAE makes of one latent; take "
