@@ -27,7 +27,9 @@ class Checkpoint(NamedTuple):
 
     tensors: a flat state dict, on the CPU, in the file's dtypes. metadata: the text metadata of a safetensors file
     (empty for other formats). notes: what the reader chose, as sentences ("took the EMA weights (g_ema) of ...").
-    path: the file. values: plain values that stood beside the weights, such as hyper-parameters, as JSON knows them.
+    path: the file or folder. values: plain values that stood beside the weights, such as hyper-parameters, as JSON
+    knows them. config: a folder's own configuration (`config.json`, or `model_index.json` of diffusers); else
+    empty.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -35,6 +37,7 @@ class Checkpoint(NamedTuple):
     notes: tuple[str, ...] = ()
     path: Path | None = None
     values: Mapping[str, Any] = MappingProxyType({})
+    config: Mapping[str, Any] = MappingProxyType({})
 
 
 def read(path: Path) -> Checkpoint:

@@ -48,10 +48,14 @@ SIGNATURES: Final = (
 """Name of an architecture, and tensors that only it has together."""
 
 
+def recognise(names: Collection[str]) -> str | None:
+    """The architecture that these tensor names belong to; None where no signature fits."""
+    return next(
+        (architecture for architecture, signature in SIGNATURES if all(name in names for name in signature)), None
+    )
+
+
 def identify(names: Collection[str]) -> str:
     """The architecture that these tensor names belong to, or the first names where none is known."""
-    for architecture, signature in SIGNATURES:
-        if all(name in names for name in signature):
-            return architecture
     first = ", ".join(list(names)[:3])
-    return f"no architecture that the pack knows (its first tensors are {first})"
+    return recognise(names) or f"no architecture that the pack knows (its first tensors are {first})"

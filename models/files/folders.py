@@ -1,0 +1,89 @@
+"""Model folders of transformers, of diffusers and of the pack: their configuration, and their weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from ..errors import BadCheckpoint, MissingFile
+from . import checkpoints
+from .checkpoints import Checkpoint
+from .paths import path_inside
+
+INDEX: Final = "model_index.json"
+"""Names the parts of a diffusers folder, each with a folder of its own."""
+CONFIG: Final = "config.json"
+WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
+SHARDS: Final = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+"""Files that tell in which of several files a tensor is."""
+
+
+def read_model(path: Path) -> Checkpoint:
+    """What a file or a folder holds.
+
+    Of a folder, `config` is its configuration: the index of a diffusers folder, whose parts are left unread (no
+    tensors), else `config.json` where there is one, with the tensors of its weights, which may lie in several files.
+
+    Raises:
+        MissingFile: there is nothing at the path, or a folder lacks a file; says which.
+        BadCheckpoint, CannotDo: see `checkpoints.read`.
+    """
+    if not path.is_dir():
+        return checkpoints.read(path)
+    if (path / INDEX).is_file():
+        return Checkpoint({}, {}, path=path, config=read_json(path / INDEX))
+    config = read_json(path / CONFIG) if (path / CONFIG).is_file() else {}
+    return read_weights(path)._replace(path=path, config=config)
+
+
+def read_weights(folder: Path) -> Checkpoint:
+    """The weights that lie in a folder, in one file or in several.
+
+    Raises:
+        MissingFile: there are none, or one of several is missing.
+    """
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            return checkpoints.read(folder / name)
+    for name in SHARDS:
+        if (folder / name).is_file():
+            return _read_shards(folder / name)
+    raise MissingFile(f"model: {folder.name} has no weights; put {' or '.join(WEIGHTS)} into {folder}.")
+
+
+def _read_shards(index: Path) -> Checkpoint:
+    named = read_json(index).get("weight_map")
+    if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
+        raise BadCheckpoint(f"model: {index.parent.name}: {index.name} has no weight_map; download it again.")
+    tensors = {}
+    for name in sorted(set(named.values())):
+        if PurePosixPath(name).name != name:
+            raise BadCheckpoint(f"model: {index.parent.name}: {index.name} leads out of the folder, to {name!r}.")
+        tensors |= checkpoints.read(path_inside(index.parent, name, "model")).tensors
+    missing = [tensor for tensor in named if tensor not in tensors]
+    if missing:
+        raise BadCheckpoint(
+            f"model: {index.parent.name}: {index.name} names tensors that its files lack ({missing[0]} and "
+            f"{len(missing) - 1} more); download the folder again."
+        )
+    return Checkpoint(tensors, {})
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a model folder.
+
+    Raises:
+        MissingFile: there is no such file.
+        BadCheckpoint: it is no JSON object.
+    """
+    where = f"model: {path.parent.name}"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingFile(f"{where}: has no {path.name}; put it into {path.parent}.") from None
+    except ValueError as error:
+        raise BadCheckpoint(f"{where}: {path.name} is no JSON ({error}); download it again.") from None
+    if not isinstance(content, dict):
+        raise BadCheckpoint(f"{where}: {path.name} holds no JSON object; download it again.")
+    return content

@@ -1,0 +1,35 @@
+"""What every long run shares: the callback of its steps, and how it takes less at once when memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+
+class OnStep(Protocol):
+    """Called after each step of a long run; raising in it stops the run there.
+
+    done: steps done so far, of a total that the run's function tells. preview: a picture [H, W, 3], 0..1, of what is
+    being made, now and then.
+    """
+
+    def __call__(self, done: int, preview: torch.Tensor | None = None, /) -> None: ...
+
+
+class Halving(Protocol):
+    """Calls `run` with a batch size, and after each out-of-memory error again with half of it, down to one."""
+
+    def __call__(self, run: Callable[[int], T], batch_size: int, /) -> T: ...
+
+
+def quiet(done: int, preview: torch.Tensor | None = None) -> None:
+    """An `OnStep` for callers that show no progress."""
+
+
+def as_given(run: Callable[[int], T], batch_size: int) -> T:
+    """A `Halving` for callers with enough memory: once, with the batch size given."""
+    return run(batch_size)

@@ -1,0 +1,93 @@
+"""Tensors of a file into a network: strictly, in one dtype, with one digest that tells them from all others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from itertools import count, takewhile
+from typing import Final
+
+import torch
+from torch import nn
+
+from .errors import BadCheckpoint
+
+Tensors = Mapping[str, torch.Tensor]
+DtypeFor = Callable[[int], torch.dtype]
+"""The dtype for a network of so many parameters."""
+
+NAMED: Final = 3
+"""How many tensors an error names."""
+
+
+def full_precision(parameters: int) -> torch.dtype:
+    """A `DtypeFor`: float32, whatever the number of parameters."""
+    return torch.float32
+
+
+def fill(module: nn.Module, tensors: Tensors, what: str, dtype: torch.dtype | None = torch.float32) -> None:
+    """Fill a module, on the meta device or not, with exactly these tensors, as copies on the CPU, for inference.
+
+    what: the file and the network, as messages begin ("model.pth, U-Net"). dtype: of all floating-point tensors; None
+    leaves the file's. Tensors of integers keep the dtype that the module has for them.
+
+    Raises:
+        BadCheckpoint: a tensor is missing, unexpected, or of another shape; the first few are named.
+    """
+    expected = module.state_dict()
+    check_fit({name: value.shape for name, value in expected.items()}, tensors, what)
+    # Copies: a file that is replaced on disk must not change a network that is in use.
+    copies = {
+        name: tensors[name].to(_dtype(value, tensors[name], dtype), copy=True) for name, value in expected.items()
+    }
+    module.load_state_dict(copies, strict=True, assign=True)
+    module.train(False).requires_grad_(False)
+
+
+def _dtype(own: torch.Tensor, given: torch.Tensor, wanted: torch.dtype | None) -> torch.dtype:
+    if not own.is_floating_point():
+        return own.dtype
+    return given.dtype if wanted is None else wanted
+
+
+def check_fit(expected: Mapping[str, torch.Size], tensors: Tensors, what: str) -> None:
+    """Raise BadCheckpoint unless there are exactly the `expected` tensors, by name and shape; see `fill`."""
+    shapes = [
+        f"{name} {tuple(tensors[name].shape)} instead of {tuple(shape)}"
+        for name, shape in expected.items()
+        if name in tensors and tensors[name].shape != shape
+    ]
+    found = [
+        f"{len(names)} {problem} ({some(names)})"
+        for problem, names in (
+            ("missing", [name for name in expected if name not in tensors]),
+            ("unexpected", [name for name in tensors if name not in expected]),
+            ("of another shape", shapes),
+        )
+        if names
+    ]
+    if found:
+        raise BadCheckpoint(
+            f"{what}: its tensors do not fit: {'; '.join(found)}. The file is damaged, or a variant that the pack does "
+            "not read; download it again, or choose another."
+        )
+
+
+def some(names: Collection[str]) -> str:
+    """The first few of many names, for a message."""
+    return ", ".join([*names][:NAMED]) + (", ..." if len(names) > NAMED else "") if names else "none"
+
+
+def identity(tensors: Tensors) -> str:
+    """SHA-256, hex, of the names and of all values as float32: another for any other weight, the same whatever the
+    file's format, order and dtype, where the dtype holds the values exactly."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].detach().to("cpu", torch.float32).contiguous().numpy())
+    return digest.hexdigest()
+
+
+def count_layers(names: Collection[str], pattern: str) -> int:
+    """How many numbers from 0, without a gap, stand for `{}` in these names: blocks.{}.norm.weight."""
+    return sum(1 for _ in takewhile(lambda index: pattern.format(index) in names, count()))
