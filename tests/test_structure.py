@@ -68,6 +68,13 @@ def test_node_files_do_not_import_each_other():
             assert not beside or node.module.startswith("common"), path
 
 
+@pytest.mark.parametrize("name", NODES)
+def test_node_files_are_named_by_their_menu(name):
+    node = NODE_CLASS_MAPPINGS[name]
+    menu = node.__module__.rpartition(".")[2].partition("_")[0]
+    assert menu == node.CATEGORY.removeprefix("Trilemma/").lower()
+
+
 def test_only_the_seam_imports_the_host():
     seam = {
         ROOT / "host" / file for file in ("comfyui.py", "sampling.py", "clip.py", "vision.py", "boot.py", "executor.py")

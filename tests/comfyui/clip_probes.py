@@ -36,7 +36,7 @@ sys.modules["trilemma"] = pack = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(pack)
 
 from trilemma.models.errors import BadCheckpoint, BadInput  # noqa: E402
-from trilemma.nodes.compare import CLIPScore  # noqa: E402
+from trilemma.nodes.score_images import CLIPScore  # noqa: E402
 
 WIDTH, SIDE = 32, 32
 TEXT = {"hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}

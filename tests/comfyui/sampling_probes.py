@@ -43,7 +43,7 @@ from trilemma.host.sampling import BATCHED  # noqa: E402
 from trilemma.models.errors import BadInput, CannotDo  # noqa: E402
 from trilemma.models.generators import binding  # noqa: E402
 from trilemma.nodes.generate import SampleImages  # noqa: E402
-from trilemma.nodes.sources import GeneratorFromCheckpoint  # noqa: E402
+from trilemma.nodes.generate_sources import GeneratorFromCheckpoint  # noqa: E402
 
 SIDE, STEPS, CFG, SEED = 32, 3, 3.0, 2**63 + 11
 

@@ -34,7 +34,7 @@ spec.loader.exec_module(pack)
 from trilemma import host  # noqa: E402
 from trilemma.models.errors import BadCheckpoint, CannotDo  # noqa: E402
 from trilemma.models.scoring.features.extraction import Named, accumulate  # noqa: E402
-from trilemma.nodes.extract import ExtractorFromCLIPVision  # noqa: E402
+from trilemma.nodes.score_extractors import ExtractorFromCLIPVision  # noqa: E402
 from trilemma.tests.peak_memory import peak_bytes  # noqa: E402
 
 TAPS = ("embedding",)

@@ -14,7 +14,7 @@ from trilemma.models.generators.base import Condition, quiet
 from trilemma.models.generators.images import Images, from_batch, from_folder
 from trilemma.models.pictures.image_files import folder_inside, picture_files, read_picture
 from trilemma.models.pictures.resizing import FITS, fit
-from trilemma.nodes.sources import ImagesAsGenerator
+from trilemma.nodes.generate_sources import ImagesAsGenerator
 from trilemma.tests.peak_memory import peak_bytes
 
 NODE = {"location": "input", "folder": "", "resize": "none", "width": 0, "height": 0, "order": "sequential"}

@@ -5,7 +5,7 @@ import torch
 from trilemma.models.errors import BadInput
 from trilemma.models.pictures.grids import THEMES
 from trilemma.models.pictures.resizing import FITS, enlarge
-from trilemma.nodes.grids import ImageGrid
+from trilemma.nodes.images import ImageGrid
 
 GAP = 4
 

@@ -6,7 +6,7 @@ from trilemma.models.errors import CannotDo
 from trilemma.models.generators import binding, noise
 from trilemma.models.generators.base import Condition, Descriptor, quiet
 from trilemma.models.generators.diffusion.host_model import HostModel
-from trilemma.nodes.sources import GeneratorFromCheckpoint
+from trilemma.nodes.generate_sources import GeneratorFromCheckpoint
 
 SHAPE = (4, 2, 3)
 
