@@ -14,18 +14,22 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import importlib.abc
 import importlib.util
 import json
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent
+# By its own file and name: the pack asks at import whether ComfyUI is there, so what starts ComfyUI comes before it.
+FILES = {"trilemma": ROOT / "__init__.py", "trilemma_boot": ROOT / "host" / "boot.py"}
 DONE, NODE_FAILED, INVALID, SCORE_MISSED, STOPPED = 0, 1, 2, 3, 130
 
 
@@ -40,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     started = time.perf_counter()
     # Whatever nodes and libraries print must not mix with the result.
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(sys.stderr), _this_folder():
         code, result = run(options)
     result["seconds"] = round(time.perf_counter() - started, 3)
     print(json.dumps(result, ensure_ascii=False))
@@ -82,7 +86,6 @@ def _convert_parser() -> argparse.ArgumentParser:
 
 
 def _convert(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
-    load_pack()
     errors = _part("models.errors")
     try:
         done = _part("models.files.converting").convert(options.file, options.output, options.overwrite)
@@ -100,13 +103,12 @@ def _run(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     if options.comfyui:
         if options.models:
             return INVALID, _complain("--models is for running alone; ComfyUI reads its extra_model_paths.yaml.")
-        # By its file: if the pack were imported before ComfyUI, it would take itself to be alone.
-        boot = _load("trilemma_boot", ROOT / "host" / "boot.py")
+        boot = importlib.import_module("trilemma_boot")
         try:
             boot.boot(options.comfyui, options.input, options.output)
         except FileNotFoundError as error:
             return INVALID, _complain(str(error))
-    pack = load_pack()
+    pack = importlib.import_module("trilemma")
     if options.comfyui:
         runner = _part("host.executor")
         runner.add_pack(ROOT, pack.NODE_CLASS_MAPPINGS, pack.NODE_DISPLAY_NAME_MAPPINGS)
@@ -183,23 +185,33 @@ def _on_sigint(interrupt: Any) -> Any:
         signal.signal(signal.SIGINT, before)
 
 
-def load_pack() -> ModuleType:
-    """The pack as `trilemma`, whatever its folder is called; not on sys.path, where ComfyUI has such names too."""
-    return sys.modules.get("trilemma") or _load("trilemma", ROOT / "__init__.py", [str(ROOT)])
-
-
 def _part(name: str) -> ModuleType:
     return importlib.import_module(f"trilemma.{name}")
 
 
-def _load(name: str, file: Path, search: list[str] | None = None) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=search)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+class _ThisFolder(importlib.abc.MetaPathFinder):
+    """Finds the pack beside this file as `trilemma`, whatever its folder is called and whether or not it was installed.
+
+    Its folder stays off sys.path: `nodes`, `models` and `host` are names of ComfyUI's own modules too.
+    """
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if fullname not in FILES:
+            return None
+        inside = [str(ROOT)] if fullname == "trilemma" else None
+        return importlib.util.spec_from_file_location(fullname, FILES[fullname], submodule_search_locations=inside)
+
+
+@contextlib.contextmanager
+def _this_folder() -> Iterator[None]:
+    finder = _ThisFolder()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 if __name__ == "__main__":
-    sys.path.remove(str(ROOT))
+    sys.path[:] = [entry for entry in sys.path if entry != str(ROOT)]
     sys.exit(main())

@@ -1,15 +1,18 @@
-"""Imports the pack as `trilemma`, whatever its folder is called.
+"""Sees to it that `trilemma`, wherever it is imported from, is the checkout that these tests lie in."""
 
-The pack's root stays off sys.path: `nodes`, `models` and `host` are names of ComfyUI's own modules too.
-"""
-
-import importlib.util
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+import pytest
 
-spec = importlib.util.spec_from_file_location("trilemma", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-pack = importlib.util.module_from_spec(spec)
-sys.modules["trilemma"] = pack
-spec.loader.exec_module(pack)
+ROOT = Path(__file__).resolve().parents[1]
+REMEDY = f"Run `make test`, or `pip install -e .` in {ROOT}."
+
+try:
+    import trilemma
+except ModuleNotFoundError as error:
+    if error.name != "trilemma":
+        raise
+    raise pytest.UsageError(f"The pack is not installed. {REMEDY}") from None
+
+if not trilemma.__file__ or Path(trilemma.__file__).resolve().parent != ROOT:
+    raise pytest.UsageError(f"`trilemma` is installed from {trilemma.__file__}, not from this checkout. {REMEDY}")

@@ -10,13 +10,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from trilemma.models.scoring.extractors.classifier import Classifier
 
-from . import _pack  # noqa: F401
 from .command import read_arguments, save
 from .loop import Schedule, train
 from .pictures import NAMES, TRAINING, Pictures, draw_pictures, load_sprites
-
-from trilemma.models.scoring.extractors.classifier import Classifier  # isort: skip
 
 PICTURES = 8192
 BATCH = 64

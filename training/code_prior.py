@@ -8,13 +8,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from trilemma.models.generators.autoregressive.code_prior import CodePrior
 
-from . import _pack, vqvae  # noqa: F401
+from . import vqvae
 from .command import read_arguments, save
 from .loop import Schedule, train
 from .pictures import HELD_OUT, NAMES, draw_pictures, load_sprites
-
-from trilemma.models.generators.autoregressive.code_prior import CodePrior  # isort: skip
 
 if TYPE_CHECKING:
     from diffusers import VQModel

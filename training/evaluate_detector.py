@@ -6,14 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from trilemma.models.detection.grounding_dino import Detector, detect, load_detector
+from trilemma.models.detection.selection import select
 
-from . import _pack  # noqa: F401
 from .average_precision import Candidate, average_precision, box_iou
 from .cards import Figures
 from .scenes import NAMES, Scene, Sprites, compose, resize
-
-from trilemma.models.detection.grounding_dino import Detector, detect, load_detector  # isort: skip
-from trilemma.models.detection.selection import select  # isort: skip
 
 BOX_THRESHOLD = 0.35
 NMS = 0.6

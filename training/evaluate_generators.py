@@ -11,17 +11,15 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from trilemma.models.generators.base import Condition
+from trilemma.models.generators.binding import Bound, sample
+from trilemma.models.generators.loading import load_generator
+from trilemma.models.scoring.extractors.classifier import Classifier, load_classifier
+from trilemma.models.scoring.metrics.frechet import Gaussian, frechet_distance, gaussian
+from trilemma.models.scoring.metrics.inception_score import inception_score_of_logits
 
-from . import _pack  # noqa: F401
 from .cards import Figures
 from .pictures import HELD_OUT, NAMES, draw_pictures, load_sprites
-
-from trilemma.models.generators.base import Condition  # isort: skip
-from trilemma.models.generators.binding import Bound, sample  # isort: skip
-from trilemma.models.generators.loading import load_generator  # isort: skip
-from trilemma.models.scoring.extractors.classifier import Classifier, load_classifier  # isort: skip
-from trilemma.models.scoring.metrics.frechet import Gaussian, frechet_distance, gaussian  # isort: skip
-from trilemma.models.scoring.metrics.inception_score import inception_score_of_logits  # isort: skip
 
 CLASSIFIER = "emoji_classifier"
 REAL = 4096

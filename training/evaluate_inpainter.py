@@ -8,18 +8,16 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from trilemma.models.detection.grounding_dino import Detector, load_detector
+from trilemma.models.diffusion.loading import load_inpainter
+from trilemma.models.inpainting.stable_diffusion import Inpainter, inpaint
+from trilemma.models.pictures.regions import crop, holes_of_masks, stitch
 
-from . import _pack  # noqa: F401
 from .average_precision import box_iou
 from .cards import Figures
 from .evaluate_detector import BOX_THRESHOLD, find
 from .inpainter import DRAWN, GUIDANCE_SCALE, PROMISED, SIDE, STEPS, STYLE
 from .scenes import Sprites, compose
-
-from trilemma.models.detection.grounding_dino import Detector, load_detector  # isort: skip
-from trilemma.models.diffusion.loading import load_inpainter  # isort: skip
-from trilemma.models.inpainting.stable_diffusion import Inpainter, inpaint  # isort: skip
-from trilemma.models.pictures.regions import crop, holes_of_masks, stitch  # isort: skip
 
 CONTEXT_FACTOR = 1.6
 MARGIN = 0.05

@@ -6,19 +6,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from trilemma.models.detection.grounding_dino import load_detector
+from trilemma.models.pictures.packed import paint
+from trilemma.models.segmentation.decoding import segment
+from trilemma.models.segmentation.everything import segment_everything
+from trilemma.models.segmentation.prompts import Point, Prompt
+from trilemma.models.segmentation.sam import Embedding, Segmenter, encode, load_segmenter
+from trilemma.models.values import Objects
 
-from . import _pack  # noqa: F401
 from .cards import Figures
 from .evaluate_detector import BOX_THRESHOLD, find
 from .scenes import Scene, Sprites, compose
-
-from trilemma.models.detection.grounding_dino import load_detector  # isort: skip
-from trilemma.models.pictures.packed import paint  # isort: skip
-from trilemma.models.segmentation.decoding import segment  # isort: skip
-from trilemma.models.segmentation.everything import segment_everything  # isort: skip
-from trilemma.models.segmentation.prompts import Point, Prompt  # isort: skip
-from trilemma.models.segmentation.sam import Embedding, Segmenter, encode, load_segmenter  # isort: skip
-from trilemma.models.values import Objects  # isort: skip
 
 STREAM = 20272
 JITTER = 0.05

@@ -4,11 +4,11 @@
 models/starter/emoji_vqvae_pixelcnn.
 """
 
-from . import _pack, code_prior, vqvae  # noqa: F401
+from trilemma.models.generators.autoregressive.pixelcnn_prior import PixelCNN
+
+from . import code_prior, vqvae
 from .loop import Schedule
 from .pictures import NAMES
-
-from trilemma.models.generators.autoregressive.pixelcnn_prior import PixelCNN  # isort: skip
 
 SCHEDULE = Schedule(steps=2400, rate=2e-3, warmup=100, betas=(0.9, 0.99))
 

@@ -9,19 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from trilemma.models.files import catalog
+from trilemma.models.scoring.extractors.loading import load_extractor
+from trilemma.models.scoring.features.extraction import Named, accumulate
+from trilemma.models.scoring.features.feature_files import save
+from trilemma.models.scoring.features.feature_set import Features
+from trilemma.models.scoring.features.keys import name_by_content
 
-from . import _pack  # noqa: F401
 from .evaluate import STARTER
 from .evaluate_generators import CLASSIFIER, REAL
 from .pictures import HELD_OUT, draw_pictures, load_sprites
 from .scenes import DATA, Sprites
-
-from trilemma.models.files import catalog  # isort: skip
-from trilemma.models.scoring.features.extraction import Named, accumulate  # isort: skip
-from trilemma.models.scoring.features.feature_files import save  # isort: skip
-from trilemma.models.scoring.features.feature_set import Features  # isort: skip
-from trilemma.models.scoring.features.keys import name_by_content  # isort: skip
-from trilemma.models.scoring.extractors.loading import load_extractor  # isort: skip
 
 NAME = next(iter(catalog.REFERENCES))
 RESIZE = "TF1"

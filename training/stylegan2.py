@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from trilemma.models.generators.gan.stylegan2.network import Sizes, StyleGAN2
 
-from . import _pack  # noqa: F401
 from .adversarial import Discriminator, Game, Rules, play
 from .command import read_arguments, save
 from .pictures import NAMES, Pictures, draw_pictures, load_sprites
-
-from trilemma.models.generators.gan.stylegan2.network import Sizes, StyleGAN2  # isort: skip
 
 PICTURES = 16384
 SIZES = Sizes(z_dim=64, c_dim=len(NAMES), w_dim=64, num_layers=2, channels=(128, 96, 64, 32), img_channels=3)

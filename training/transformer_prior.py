@@ -4,11 +4,11 @@
 models/starter/emoji_vqvae_transformer.
 """
 
-from . import _pack, code_prior, vqvae  # noqa: F401
+from trilemma.models.generators.autoregressive.transformer_prior import CodeTransformer
+
+from . import code_prior, vqvae
 from .loop import Schedule
 from .pictures import NAMES
-
-from trilemma.models.generators.autoregressive.transformer_prior import CodeTransformer  # isort: skip
 
 SCHEDULE = Schedule(steps=2400, rate=1.5e-3, warmup=100, betas=(0.9, 0.99))
 HEADS = 4

@@ -10,13 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from trilemma.models.generators.vae.sigma_vae import MEANS, SigmaVAE
 
-from . import _pack  # noqa: F401
 from .command import read_arguments, save
 from .loop import Schedule, train
 from .pictures import NAMES, Pictures, draw_pictures, load_sprites
-
-from trilemma.models.generators.vae.sigma_vae import MEANS, SigmaVAE  # isort: skip
 
 PICTURES = 16384
 BATCH = 32

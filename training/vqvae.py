@@ -12,12 +12,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from trilemma.models.generators.autoregressive.quantised import nearest
 
-from . import _pack, scenes  # noqa: F401
 from .loop import Schedule, train
 from .pictures import Pictures
-
-from trilemma.models.generators.autoregressive.quantised import nearest  # isort: skip
 
 if TYPE_CHECKING:
     from diffusers import VQModel

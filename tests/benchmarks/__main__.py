@@ -7,7 +7,6 @@ import sys
 
 import torch
 
-from .. import conftest  # noqa: F401 (imports the pack as `trilemma`)
 from . import extraction, masks, memory, sampling, scores, segmentation
 
 

@@ -84,8 +84,6 @@ def _peak_of_this_process() -> int:
 
 
 if __name__ == "__main__":
-    from tests import conftest  # noqa: F401 (imports the pack as `trilemma`)
-
     torch.set_num_threads(1)
     with torch.inference_mode():
         print(*score(int(sys.argv[1])), file=sys.stderr)

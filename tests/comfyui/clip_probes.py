@@ -6,14 +6,12 @@ Prints one JSON object {probe: answer}. The networks are ComfyUI's own classes w
 those of a random CLIPModel of transformers, which is the judge.
 """
 
-import importlib.util
 import json
 import sys
 import traceback
 from pathlib import Path
 
 CHECKOUT, BASE = Path(sys.argv[1]), Path(sys.argv[2])
-PACK = Path(__file__).resolve().parents[2]
 sys.argv = [str(CHECKOUT / "main.py"), "--cpu", "--base-directory", str(BASE)]
 sys.path[0] = str(CHECKOUT)
 
@@ -30,11 +28,6 @@ import torch  # noqa: E402
 from comfy_execution.graph import DynamicPrompt  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer  # noqa: E402
-
-spec = importlib.util.spec_from_file_location("trilemma", PACK / "__init__.py", submodule_search_locations=[str(PACK)])
-sys.modules["trilemma"] = pack = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(pack)
-
 from trilemma.models.errors import BadCheckpoint, BadInput  # noqa: E402
 from trilemma.nodes.score_images import CLIPScore  # noqa: E402
 

@@ -1,6 +1,5 @@
 """Finds a real ComfyUI for the tests in this folder; without one they are skipped."""
 
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -39,13 +38,11 @@ def live(comfyui, tmp_path_factory):
 def probed(comfyui, tmp_path_factory):
     """Answers of `probes.py`, all asked in one process of ComfyUI: {probe: answer}."""
     base = tmp_path_factory.mktemp("probes")
-    python = server.comfyui_python(comfyui)
+    path = server.as_trilemma(base)
     # The bytecode that every start but the first finds, whatever the environment says of writing it.
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment = {**kept, "PYTHONPYCACHEPREFIX": str(base / "bytecode")}
-    sources = [str(server.PACK / name) for name in ("__init__.py", "host", "models", "nodes")]
+    sources = [str(path / "trilemma" / name) for name in ("__init__.py", "host", "models", "nodes")]
+    python = server.comfyui_python(comfyui)
     subprocess.run([python, "-m", "compileall", "-q", *sources], check=True, timeout=300, env=environment)
-    command = [python, str(HERE / "probes.py"), str(comfyui), str(base)]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
-    assert finished.returncode == 0, finished.stderr[-5000:]
-    return json.loads(finished.stdout.splitlines()[-1])
+    return server.answers(comfyui, "probes.py", base, environment)

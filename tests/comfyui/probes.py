@@ -7,7 +7,7 @@ lost), and `cpu:0`, which ComfyUI takes for a device other than `cpu`, shows evi
 """
 
 import contextlib
-import importlib.util
+import importlib
 import json
 import sys
 import time
@@ -15,7 +15,6 @@ import traceback
 from pathlib import Path
 
 CHECKOUT, BASE = Path(sys.argv[1]), Path(sys.argv[2])
-PACK = Path(__file__).resolve().parents[2]
 sys.argv = [str(CHECKOUT / "main.py"), "--cpu", "--base-directory", str(BASE)]
 sys.path[0] = str(CHECKOUT)
 
@@ -34,10 +33,8 @@ OTHERS_SAMS = BASE / "other_sams"
 folder_paths.folder_names_and_paths["sams"] = ([str(OTHERS_SAMS)], {".pt", ".pth"})
 folder_paths.add_model_folder_path("grounding-dino", str(BASE / "yaml_dino"))
 
-spec = importlib.util.spec_from_file_location("trilemma", PACK / "__init__.py", submodule_search_locations=[str(PACK)])
-sys.modules["trilemma"] = pack = importlib.util.module_from_spec(spec)
 before_import = time.process_time()
-spec.loader.exec_module(pack)
+importlib.import_module("trilemma")
 IMPORT_SECONDS = time.process_time() - before_import
 
 from trilemma import host  # noqa: E402

@@ -5,14 +5,12 @@
 Prints one JSON object {probe: answer}. MODEL and VAE are ComfyUI's own classes with few channels and random weights.
 """
 
-import importlib.util
 import json
 import sys
 import traceback
 from pathlib import Path
 
 CHECKOUT, BASE = Path(sys.argv[1]), Path(sys.argv[2])
-PACK = Path(__file__).resolve().parents[2]
 sys.argv = [str(CHECKOUT / "main.py"), "--cpu", "--base-directory", str(BASE), "--preview-method", "latent2rgb"]
 sys.path[0] = str(CHECKOUT)
 
@@ -34,10 +32,7 @@ from comfy.taesd.taesd import TAESD  # noqa: E402
 
 import nodes  # noqa: E402
 
-spec = importlib.util.spec_from_file_location("trilemma", PACK / "__init__.py", submodule_search_locations=[str(PACK)])
-sys.modules["trilemma"] = pack = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(pack)
-
+# isort: split
 from trilemma import host  # noqa: E402
 from trilemma.host.sampling import BATCHED  # noqa: E402
 from trilemma.models.errors import BadInput, CannotDo  # noqa: E402

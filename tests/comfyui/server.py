@@ -34,6 +34,28 @@ def comfyui_python(checkout: Path) -> str:
     return os.environ.get("COMFYUI_PYTHON") or (found or [sys.executable])[0]
 
 
+def as_trilemma(base: Path) -> Path:
+    """A folder below `base` which, on the path of ComfyUI's Python, makes the pack importable as `trilemma` there."""
+    folder = base / "path"
+    if not folder.exists():
+        folder.mkdir()
+        (folder / "trilemma").symlink_to(PACK, target_is_directory=True)
+    return folder
+
+
+def answers(checkout: Path, probes: str, base: Path, environment: dict[str, str] | None = None) -> dict[str, Any]:
+    """What a file of probes beside this one prints when ComfyUI's Python runs it: {probe: answer}.
+
+    `environment`: the process's variables, PYTHONPATH aside, if not those of this one.
+    """
+    variables = dict(os.environ) if environment is None else environment
+    command = [comfyui_python(checkout), str(Path(__file__).parent / probes), str(checkout), str(base)]
+    variables = {**variables, "PYTHONPATH": str(as_trilemma(base))}
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=900, env=variables)
+    assert finished.returncode == 0, finished.stderr[-5000:]
+    return json.loads(finished.stdout.splitlines()[-1])
+
+
 @contextlib.contextmanager
 def running(checkout: Path, base: Path, packs: tuple[Path, ...] = ()) -> Iterator[Server]:
     """A server on the CPU with this pack and `packs` as its only custom nodes; all its files are below `base`."""

@@ -1,26 +1,17 @@
 """CLIP Score on ComfyUI's own CLIP and CLIP_VISION, with transformers' CLIPModel as the judge."""
 
-import json
-import os
-import subprocess
-
 import pytest
 from trilemma.tests.comfyui import server
 
 pytestmark = pytest.mark.host
 
-HERE = server.PACK / "tests" / "comfyui"
 MISSING = "has no projection into CLIP's common space"
 
 
 @pytest.fixture(scope="module")
 def clip(comfyui, tmp_path_factory):
     """Answers of `clip_probes.py`, all asked in one process of ComfyUI: {probe: answer}."""
-    base = tmp_path_factory.mktemp("clip")
-    command = [server.comfyui_python(comfyui), str(HERE / "clip_probes.py"), str(comfyui), str(base)]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=600, env=dict(os.environ))
-    assert finished.returncode == 0, finished.stderr[-5000:]
-    return json.loads(finished.stdout.splitlines()[-1])
+    return server.answers(comfyui, "clip_probes.py", tmp_path_factory.mktemp("clip"))
 
 
 def test_scores_are_those_of_transformers(clip):

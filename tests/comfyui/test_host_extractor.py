@@ -1,25 +1,15 @@
 """Extractor from CLIP Vision on ComfyUI's own CLIP and DINOv2, small and with random weights."""
 
-import json
-import os
-import subprocess
-
 import pytest
 from trilemma.tests.comfyui import server
 
 pytestmark = pytest.mark.host
 
-HERE = server.PACK / "tests" / "comfyui"
-
 
 @pytest.fixture(scope="module")
 def seen(comfyui, tmp_path_factory):
     """Answers of `vision_probes.py`, all asked in one process of ComfyUI: {probe: answer}."""
-    base = tmp_path_factory.mktemp("vision")
-    command = [server.comfyui_python(comfyui), str(HERE / "vision_probes.py"), str(comfyui), str(base)]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=600, env=dict(os.environ))
-    assert finished.returncode == 0, finished.stderr[-5000:]
-    return json.loads(finished.stdout.splitlines()[-1])
+    return server.answers(comfyui, "vision_probes.py", tmp_path_factory.mktemp("vision"))
 
 
 def test_vectors_are_those_of_the_hosts_own_node(seen):

@@ -1,25 +1,15 @@
 """Generator from Checkpoint on ComfyUI's own samplers, with a UNet and a VAE of ComfyUI's own classes."""
 
-import json
-import os
-import subprocess
-
 import pytest
 from trilemma.tests.comfyui import server
 
 pytestmark = pytest.mark.host
 
-HERE = server.PACK / "tests" / "comfyui"
-
 
 @pytest.fixture(scope="module")
 def sampled(comfyui, tmp_path_factory):
     """Answers of `sampling_probes.py`, all asked in one process of ComfyUI: {probe: answer}."""
-    base = tmp_path_factory.mktemp("sampling")
-    command = [server.comfyui_python(comfyui), str(HERE / "sampling_probes.py"), str(comfyui), str(base)]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=900, env=dict(os.environ))
-    assert finished.returncode == 0, finished.stderr[-5000:]
-    return json.loads(finished.stdout.splitlines()[-1])
+    return server.answers(comfyui, "sampling_probes.py", tmp_path_factory.mktemp("sampling"))
 
 
 def test_a_picture_depends_on_its_seed_and_not_on_its_batch(sampled):

@@ -5,7 +5,6 @@
 Prints one JSON object {probe: answer}. The models are ComfyUI's own classes, small, with random weights.
 """
 
-import importlib.util
 import json
 import sys
 import traceback
@@ -13,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 CHECKOUT, BASE = Path(sys.argv[1]), Path(sys.argv[2])
-PACK = Path(__file__).resolve().parents[2]
 sys.argv = [str(CHECKOUT / "main.py"), "--cpu", "--base-directory", str(BASE)]
 sys.path[0] = str(CHECKOUT)
 
@@ -26,11 +24,6 @@ import utils.extra_config  # noqa: E402, F401  (before `nodes`, which hides this
 # isort: split
 import comfy.clip_vision  # noqa: E402
 import torch  # noqa: E402
-
-spec = importlib.util.spec_from_file_location("trilemma", PACK / "__init__.py", submodule_search_locations=[str(PACK)])
-sys.modules["trilemma"] = pack = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(pack)
-
 from trilemma import host  # noqa: E402
 from trilemma.models.errors import BadCheckpoint, CannotDo  # noqa: E402
 from trilemma.models.scoring.features.extraction import Named, accumulate  # noqa: E402

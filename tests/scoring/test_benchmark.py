@@ -112,7 +112,7 @@ def die_after(steps, folder):
 
 def test_a_killed_process_goes_on_from_what_is_on_disk(tmp_path):
     script = (
-        f"import sys, pathlib; sys.path.insert(0, {str(TESTS)!r}); import conftest;"
+        "import pathlib;"
         "from trilemma.tests.scoring.test_benchmark import die_after;"
         f"die_after(30, pathlib.Path({str(tmp_path / 'run')!r}))"
     )
