@@ -11,20 +11,22 @@ from ..models.detection import grounding_dino
 from ..models.detection.selection import SORT_BY, SortBy, select
 from ..models.pictures import drawing
 from ..models.values import Detections, Objects
+from .common import inputs, menus, sockets
 from .common.loading import ModelLoader, Source
+from .common.showing import show_text
 
 
 class LoadDetector(ModelLoader):
     KIND = "detector"
     SOURCES = (Source("grounding-dino", (".pth", ".safetensors"), folders=True),)
     DISPLAY_NAME = "Load Detector (Grounding DINO)"
-    CATEGORY = "Trilemma/Detect"
+    CATEGORY = menus.DETECT
     DESCRIPTION = (
         "Loads a Grounding DINO, which finds what a text names: the starter that comes with the pack, or a published "
         "file or transformers folder from models/grounding-dino."
     )
     SEARCH_ALIASES = ["grounding dino loader", "groundingdino", "object detection model", "open vocabulary detector"]
-    RETURN_TYPES = ("TRILEMMA_DETECTOR",)
+    RETURN_TYPES = (sockets.DETECTOR,)
     RETURN_NAMES = ("detector",)
     OUTPUT_TOOLTIPS = ("For Detect by Text.",)
 
@@ -36,13 +38,13 @@ class LoadDetector(ModelLoader):
 
 class DetectByText:
     DISPLAY_NAME = "Detect by Text"
-    CATEGORY = "Trilemma/Detect"
+    CATEGORY = menus.DETECT
     DESCRIPTION = (
         "Looks for what the prompt names in every image. The raw detections keep all candidates with their "
         "probabilities, so that Select Detections can move its thresholds without running the network again."
     )
     SEARCH_ALIASES = ["grounding dino", "object detection", "find objects", "text to box", "open vocabulary"]
-    RETURN_TYPES = ("TRILEMMA_DETECTIONS",)
+    RETURN_TYPES = (sockets.DETECTIONS,)
     RETURN_NAMES = ("detections",)
     OUTPUT_TOOLTIPS = ("All candidates of every image, for Select Detections.",)
     FUNCTION = "run"
@@ -51,27 +53,15 @@ class DetectByText:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "detector": ("TRILEMMA_DETECTOR", {"tooltip": "From Load Detector (Grounding DINO)."}),
-                "image": ("IMAGE", {"tooltip": "One image or a batch; an alpha channel is ignored."}),
-                "prompt": (
-                    "STRING",
-                    {
-                        "default": "a cat . a dog",
-                        "multiline": True,
-                        "tooltip": "What to look for: phrases separated by full stops, commas, semicolons or lines.",
-                    },
+                "detector": inputs.socket(sockets.DETECTOR, "From Load Detector (Grounding DINO)."),
+                "image": inputs.images(),
+                "prompt": inputs.lines(
+                    "a cat . a dog", "What to look for: phrases separated by full stops, commas, semicolons or lines."
                 ),
             },
             "optional": {
-                "batch_size": (
-                    "INT",
-                    {
-                        "default": 1,
-                        "min": 1,
-                        "max": 64,
-                        "tooltip": "Images looked at together. A published model takes 1.5 GB for each.",
-                        "advanced": True,
-                    },
+                "batch_size": inputs.batch_size(
+                    1, 64, "Images looked at together. A published model takes 1.5 GB for each."
                 ),
             },
         }
@@ -89,7 +79,7 @@ class DetectByText:
 
 class SelectDetections:
     DISPLAY_NAME = "Select Detections"
-    CATEGORY = "Trilemma/Detect"
+    CATEGORY = menus.DETECT
     DESCRIPTION = (
         "Turns raw detections into boxes: thresholds, overlap removal, names, sizes and order. When nothing is left of "
         "an image, the report says what came nearest, and which threshold would have kept it."
@@ -105,35 +95,25 @@ class SelectDetections:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        def share(default: float, tooltip: str, **options: Any) -> tuple[str, dict[str, Any]]:
-            limits = {"min": 0.0, "max": 1.0, "step": 0.01, "tooltip": tooltip}
-            return ("FLOAT", {"default": default, **limits, **options})
-
         return {
             "required": {
-                "detections": ("TRILEMMA_DETECTIONS", {"tooltip": "From Detect by Text."}),
-                "box_threshold": share(0.35, "A box is kept when its score is higher."),
-                "text_threshold": share(
+                "detections": inputs.socket(sockets.DETECTIONS, "From Detect by Text."),
+                "box_threshold": inputs.share(0.35, "A box is kept when its score is higher."),
+                "text_threshold": inputs.share(
                     0.25,
                     "A box is kept when a word that only its own phrase has is likelier than this. It matters for "
                     "phrases that share words, such as red car and blue car.",
                 ),
             },
             "optional": {
-                "nms_threshold": share(
+                "nms_threshold": inputs.share(
                     0.6, "Of boxes with the same label that overlap by more than this IoU, the best stays; 1 keeps all."
                 ),
-                "top_k": (
-                    "INT",
-                    {"default": 0, "min": 0, "max": 1000, "tooltip": "At most so many boxes per image; 0 keeps all."},
-                ),
-                "sort_by": (list(SORT_BY), {"tooltip": "Best first, largest first, or by the left edge."}),
-                "labels": (
-                    "STRING",
-                    {"default": "", "tooltip": "Phrases of the prompt to keep, separated by commas; empty keeps all."},
-                ),
-                "min_area": share(0.0, "Smallest box to keep, as a fraction of the image.", step=0.001),
-                "max_area": share(1.0, "Largest box to keep, as a fraction of the image.", step=0.001),
+                "top_k": inputs.whole(0, 0, 1000, "At most so many boxes per image; 0 keeps all."),
+                "sort_by": inputs.choice(SORT_BY, "Best first, largest first, or by the left edge."),
+                "labels": inputs.text("", "Phrases of the prompt to keep, separated by commas; empty keeps all."),
+                "min_area": inputs.share(0.0, "Smallest box to keep, as a fraction of the image.", step=0.001),
+                "max_area": inputs.share(1.0, "Largest box to keep, as a fraction of the image.", step=0.001),
             },
         }
 
@@ -160,12 +140,12 @@ class SelectDetections:
             min_area=min_area,
             max_area=max_area,
         )
-        return {"ui": {"text": [selection.report]}, "result": tuple(selection)}
+        return show_text(selection.report, *selection)
 
 
 class DrawDetections:
     DISPLAY_NAME = "Draw Detections"
-    CATEGORY = "Trilemma/Detect"
+    CATEGORY = menus.DETECT
     DESCRIPTION = (
         "Draws boxes with their labels, and masks where objects are connected, in colours that people with any colour "
         "vision tell apart, readable on any background."
@@ -180,23 +160,14 @@ class DrawDetections:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "image": ("IMAGE", {"tooltip": "The images that the boxes belong to."}),
-                "boxes": (
-                    "BOUNDING_BOX",
-                    {"forceInput": True, "tooltip": "One list of boxes per image, or one for all; pixels."},
-                ),
+                "image": inputs.socket("IMAGE", "The images that the boxes belong to."),
+                "boxes": inputs.wired("BOUNDING_BOX", "One list of boxes per image, or one for all; pixels."),
             },
             "optional": {
-                "objects": ("TRILEMMA_OBJECTS", {"tooltip": "Segmented objects of the same images, drawn as masks."}),
-                "show_scores": ("BOOLEAN", {"default": True, "tooltip": "Write the score behind the label."}),
-                "line_width": (
-                    "INT",
-                    {"default": 0, "min": 0, "max": 64, "tooltip": "In pixels; 0 follows the size of the image."},
-                ),
-                "mask_opacity": (
-                    "FLOAT",
-                    {"default": 0.4, "min": 0.0, "max": 1.0, "step": 0.05, "tooltip": "How much masks cover."},
-                ),
+                "objects": inputs.socket(sockets.OBJECTS, "Segmented objects of the same images, drawn as masks."),
+                "show_scores": inputs.switch(True, "Write the score behind the label."),
+                "line_width": inputs.whole(0, 0, 64, "In pixels; 0 follows the size of the image."),
+                "mask_opacity": inputs.share(0.4, "How much masks cover.", step=0.05),
             },
         }
 

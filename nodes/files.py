@@ -12,14 +12,16 @@ from ..models.errors import MissingFile
 from ..models.files.converting import convert
 from ..models.files.paths import fingerprint
 from ..models.pictures import example_scenes
+from .common import inputs, menus
 from .common.loading import Source
+from .common.showing import show_text
 
 
 class ExampleScene:
     """A shipped scene of emoji, the closed world that the starter models know."""
 
     DISPLAY_NAME = "Example Scene"
-    CATEGORY = "Trilemma/Files"
+    CATEGORY = menus.FILES
     DESCRIPTION = (
         "A picture that comes with the pack, composed of the emoji that the starter models know. "
         "Replace it by Load Image, and the starter models by published ones, to edit your own pictures."
@@ -32,7 +34,7 @@ class ExampleScene:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict:
-        return {"required": {"scene": (example_scenes.scene_names(), {"tooltip": "Which of the shipped scenes."})}}
+        return {"required": {"scene": inputs.choice(example_scenes.scene_names(), "Which of the shipped scenes.")}}
 
     def run(self, scene: str) -> tuple[torch.Tensor]:
         return (host.intermediate(example_scenes.scene(scene)),)
@@ -48,7 +50,7 @@ class ConvertToSafetensors:
     """Writes a pickled model file anew in the format that cannot hold code."""
 
     DISPLAY_NAME = "Convert to Safetensors"
-    CATEGORY = "Trilemma/Files"
+    CATEGORY = menus.FILES
     DESCRIPTION = (
         "Writes the weights of a .pt, .pth, .ckpt or .pkl file as .safetensors beside it. Nothing in the file is "
         "executed. Of several networks in it, the averaged one (EMA) is taken; the report says so."
@@ -64,12 +66,9 @@ class ConvertToSafetensors:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         names = [f"{source.key}/{name}" for source in MODEL_FOLDERS for name in source.names()]
         return {
-            "required": {"file": (names, {"tooltip": "A model file that is no safetensors file yet."})},
+            "required": {"file": inputs.choice(names, "A model file that is no safetensors file yet.")},
             "optional": {
-                "overwrite": (
-                    "BOOLEAN",
-                    {"default": False, "tooltip": "Replace a safetensors file of this name that is there already."},
-                )
+                "overwrite": inputs.switch(False, "Replace a safetensors file of this name that is there already.")
             },
         }
 
@@ -102,7 +101,7 @@ class ConvertToSafetensors:
         done = convert(self.path(file), overwrite=overwrite)
         name = f"{file.rpartition('.')[0]}.safetensors"
         report = "\n".join([f"{name}: {done.tensors} tensors, {done.bytes:,} bytes", *done.notes])
-        return {"ui": {"text": [report]}, "result": (name,)}
+        return show_text(report, name)
 
 
 NODES = {"TrilemmaExampleScene": ExampleScene, "TrilemmaConvertToSafetensors": ConvertToSafetensors}

@@ -16,9 +16,11 @@ from ..models.generators.records import from_json, records_of, to_json
 from ..models.generators.sampling import Samples, fitting_batch
 from ..models.generators.saving import save
 from ..models.pictures.images import check_images
+from .common import inputs, menus, sockets
 from .common.loading import ModelLoader, Source
+from .common.provenance import graph_texts
+from .common.showing import show_text
 
-CATEGORY = "Trilemma/Generate"
 SHOWN = 16
 """Of the images that were saved, on the node: it grows with them."""
 
@@ -30,7 +32,7 @@ class LoadGenerator(ModelLoader):
         Source("diffusers", (), folders=True),
     )
     DISPLAY_NAME = "Load Generator"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.GENERATE
     DESCRIPTION = (
         "Loads a generative model of any family: VAE, GAN, autoregressive or diffusion. The architecture is read from "
         "the file; nothing that a file says is executed."
@@ -45,7 +47,7 @@ class LoadGenerator(ModelLoader):
         "dcgan",
         "generative model",
     ]
-    RETURN_TYPES = ("TRILEMMA_GENERATOR", "STRING")
+    RETURN_TYPES = (sockets.GENERATOR, "STRING")
     RETURN_NAMES = ("generator", "info")
     OUTPUT_TOOLTIPS = (
         "For Sample Images, the option nodes and every other node of this menu.",
@@ -56,18 +58,18 @@ class LoadGenerator(ModelLoader):
         with host.without_inference_mode():
             generator = load_generator(self.path(model), host.compute_dtype)
         info = describe(generator.descriptor)
-        return {"ui": {"text": [info]}, "result": (host.hold(Bound(generator), generator.modules), info)}
+        return show_text(info, host.hold(Bound(generator), generator.modules), info)
 
 
 class Condition:
     DISPLAY_NAME = "Condition"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.GENERATE
     DESCRIPTION = (
         "Says what a generator shall draw: classes or prompts, one to a line. Samples take the lines in turn, so that "
         "every line is drawn equally often."
     )
     SEARCH_ALIASES = ["class label", "prompt", "class conditional", "labels", "negative prompt"]
-    RETURN_TYPES = ("TRILEMMA_GENERATOR",)
+    RETURN_TYPES = (sockets.GENERATOR,)
     RETURN_NAMES = ("generator",)
     OUTPUT_TOOLTIPS = ("The same model, drawing these.",)
     FUNCTION = "run"
@@ -76,25 +78,16 @@ class Condition:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": ("TRILEMMA_GENERATOR", {"tooltip": "From Load Generator."}),
-                "text": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "multiline": True,
-                        "tooltip": "One class (its name, or its number from 0) or prompt to a line; image i takes line "
-                        "i, and the first again after the last. A line * stands for every class, in order.",
-                    },
+                "generator": inputs.socket(sockets.GENERATOR, "From Load Generator."),
+                "text": inputs.lines(
+                    "",
+                    "One class (its name, or its number from 0) or prompt to a line; image i takes line "
+                    "i, and the first again after the last. A line * stands for every class, in order.",
                 ),
             },
             "optional": {
-                "negative_prompt": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "multiline": True,
-                        "tooltip": "What shall not be seen, for every line; only for models that take prompts.",
-                    },
+                "negative_prompt": inputs.lines(
+                    "", "What shall not be seen, for every line; only for models that take prompts."
                 ),
             },
         }
@@ -107,7 +100,7 @@ class Condition:
 
 class SampleImages:
     DISPLAY_NAME = "Sample Images"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.GENERATE
     DESCRIPTION = (
         "Draws images from a generator of any family. Image i depends on seed + i alone: not on how many are drawn, "
         "nor in which batches."
@@ -125,31 +118,12 @@ class SampleImages:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": ("TRILEMMA_GENERATOR", {"tooltip": "From Load Generator, option nodes or Condition."}),
-                "num_images": ("INT", {"default": 8, "min": 1, "max": 100_000, "tooltip": "How many to draw."}),
-                "seed": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": noise.SEEDS - 1,
-                        "control_after_generate": True,
-                        "tooltip": "Image i is drawn with seed + i.",
-                    },
-                ),
+                "generator": inputs.socket(sockets.GENERATOR, "From Load Generator, option nodes or Condition."),
+                "num_images": inputs.whole(8, 1, 100_000, "How many to draw."),
+                "seed": inputs.seed("Image i is drawn with seed + i."),
             },
             "optional": {
-                "batch_size": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": 4096,
-                        "tooltip": "Images drawn at once, which changes only the speed; 0 takes as many as need 1 GB. "
-                        "Halved by itself when memory runs out.",
-                        "advanced": True,
-                    },
-                ),
+                "batch_size": inputs.fitting_batch_size("drawn"),
             },
         }
 
@@ -165,7 +139,7 @@ class SampleImages:
 
 class SaveSamples:
     DISPLAY_NAME = "Save Samples"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.GENERATE
     DESCRIPTION = (
         "Saves images as PNG files that each tell how they were drawn: a record with seed, condition, model and "
         "settings, beside the workflow that Save Image writes too."
@@ -184,25 +158,19 @@ class SaveSamples:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "images": ("IMAGE", {"tooltip": "From Sample Images."}),
-                "records": ("STRING", {"forceInput": True, "tooltip": "From the same Sample Images."}),
+                "images": inputs.socket("IMAGE", "From Sample Images."),
+                "records": inputs.wired("STRING", "From the same Sample Images."),
             },
             "optional": {
-                "filename_prefix": (
-                    "STRING",
-                    {
-                        "default": "samples/sample",
-                        "tooltip": "Beginning of the names below the output folder; folders are made as needed. "
-                        "Numbers go on from the highest that is there.",
-                    },
+                "filename_prefix": inputs.text(
+                    "samples/sample",
+                    "Beginning of the names below the output folder; folders are made as needed. "
+                    "Numbers go on from the highest that is there.",
                 ),
-                "overwrite": (
-                    "BOOLEAN",
-                    {
-                        "default": False,
-                        "tooltip": "Begin at 1 again, and take away what earlier runs wrote under this prefix, so that "
-                        "the folder holds this batch alone.",
-                    },
+                "overwrite": inputs.switch(
+                    False,
+                    "Begin at 1 again, and take away what earlier runs wrote under this prefix, so that "
+                    "the folder holds this batch alone.",
                 ),
             },
             "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"},
@@ -218,15 +186,15 @@ class SaveSamples:
         overwrite: bool = False,
     ) -> dict[str, Any]:
         images = check_images(images, "images")
-        graph = {"prompt": prompt, **(extra_pnginfo or {})} if prompt and host.keeps_metadata() else {}
+        texts = graph_texts(prompt, extra_pnginfo)
         with host.progress(len(images)) as on_step:
             told = from_json(records, len(images))
-            files = save(images, told, host.output_folder(), filename_prefix, graph, on_step, overwrite)
-        shown = [{"filename": file.name, "subfolder": file.subfolder, "type": "output"} for file in files[:SHOWN]]
+            files = save(images, told, host.output_folder(), filename_prefix, texts, on_step, overwrite)
+        pictures = [{"filename": file.name, "subfolder": file.subfolder, "type": "output"} for file in files[:SHOWN]]
         names = "\n".join(f"{file.subfolder}/{file.name}".lstrip("/") for file in files)
         folder = files[0].subfolder or "."
         more = {"text": [f"{len(files)} files in {folder}, the first {SHOWN} shown"]} if len(files) > SHOWN else {}
-        return {"ui": {"images": shown, **more}, "result": (names, folder)}
+        return {"ui": {"images": pictures, **more}, "result": (names, folder)}
 
 
 NODES = {

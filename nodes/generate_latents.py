@@ -11,15 +11,14 @@ from ..models.generators import noise, reconstruction, walking
 from ..models.generators.base import Latents
 from ..models.generators.latents import Resize, fitted
 from ..models.generators.seeds import read_seeds
-from .common.coding import RESIZE_INPUT, decoded, encoded
-
-CATEGORY = "Trilemma/Generate"
-GENERATOR = "TRILEMMA_GENERATOR"
+from .common import inputs, menus, sockets
+from .common.encoding import RESIZE_INPUT, decoded, encoded
+from .common.showing import show_text
 
 
 class Interpolate:
     DISPLAY_NAME = "Interpolate"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.GENERATE
     DESCRIPTION = (
         "Walks through latent space from one seed or image to the next, and shows the way frame by frame: on a sphere "
         "where latents are Gaussian, on a line in W for StyleGAN."
@@ -34,31 +33,22 @@ class Interpolate:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": (GENERATOR, {"tooltip": "A model that can interpolate; Load Generator's info tells."}),
-                "frames": (
-                    "INT",
-                    {"default": 8, "min": 1, "max": 1000, "tooltip": "Steps from each seed or image to the next."},
+                "generator": inputs.socket(
+                    sockets.GENERATOR, "A model that can interpolate; Load Generator's info tells."
                 ),
+                "frames": inputs.whole(8, 1, 1000, "Steps from each seed or image to the next."),
             },
             "optional": {
-                "seeds": (
-                    "STRING",
-                    {
-                        "default": "1, 2, 3",
-                        "tooltip": "Two or more, separated by commas. Not used when images are connected.",
-                    },
+                "seeds": inputs.text(
+                    "1, 2, 3", "Two or more, separated by commas. Not used when images are connected."
                 ),
-                "images": (
-                    "IMAGE",
-                    {"tooltip": "Two or more to walk between instead of seeds; the model must be able to encode them."},
+                "images": inputs.socket(
+                    "IMAGE", "Two or more to walk between instead of seeds; the model must be able to encode them."
                 ),
-                "loop": (
-                    "BOOLEAN",
-                    {
-                        "default": False,
-                        "tooltip": "Walk from the last back to the first, and end one frame before it, so that the "
-                        "frames can be repeated.",
-                    },
+                "loop": inputs.switch(
+                    False,
+                    "Walk from the last back to the first, and end one frame before it, so that the "
+                    "frames can be repeated.",
                 ),
                 "resize": RESIZE_INPUT,
             },
@@ -88,7 +78,7 @@ class Interpolate:
 
 class StyleMix:
     DISPLAY_NAME = "Style Mix"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.GENERATE
     DESCRIPTION = (
         "Draws every pair of a coarse and a fine seed: pose and shape come from the coarse one, colours and detail "
         "from the fine one. For StyleGAN models."
@@ -103,28 +93,13 @@ class StyleMix:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": (GENERATOR, {"tooltip": "A StyleGAN, from Load Generator or GAN Options."}),
-                "coarse_seeds": (
-                    "STRING",
-                    {"default": "1, 2, 3", "tooltip": "One row for each; they give the layers below the crossover."},
-                ),
-                "fine_seeds": (
-                    "STRING",
-                    {
-                        "default": "4, 5, 6",
-                        "tooltip": "One column for each; they give the layers from there on.",
-                    },
-                ),
+                "generator": inputs.socket(sockets.GENERATOR, "A StyleGAN, from Load Generator or GAN Options."),
+                "coarse_seeds": inputs.text("1, 2, 3", "One row for each; they give the layers below the crossover."),
+                "fine_seeds": inputs.text("4, 5, 6", "One column for each; they give the layers from there on."),
             },
             "optional": {
-                "crossover": (
-                    "INT",
-                    {
-                        "default": 4,
-                        "min": 1,
-                        "max": 64,
-                        "tooltip": "First layer that takes the fine seed's style, counted from 0 at 4 x 4 pixels.",
-                    },
+                "crossover": inputs.whole(
+                    4, 1, 64, "First layer that takes the fine seed's style, counted from 0 at 4 x 4 pixels."
                 ),
             },
         }
@@ -143,10 +118,10 @@ class StyleMix:
 
 class EncodeLatent:
     DISPLAY_NAME = "Encode Latent"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.GENERATE
     DESCRIPTION = "Finds the latents of images, with the encoder of a VAE or another model that has one."
     SEARCH_ALIASES = ["vae encode", "image to latent", "inversion", "embed image"]
-    RETURN_TYPES = ("TRILEMMA_LATENT",)
+    RETURN_TYPES = (sockets.LATENT,)
     RETURN_NAMES = ("latent",)
     OUTPUT_TOOLTIPS = ("One latent for each image, for Decode Latent with the same generator.",)
     FUNCTION = "run"
@@ -155,8 +130,8 @@ class EncodeLatent:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": (GENERATOR, {"tooltip": "A model that can encode; Load Generator's info tells."}),
-                "image": ("IMAGE", {"tooltip": "One image or a batch; an alpha channel is ignored."}),
+                "generator": inputs.socket(sockets.GENERATOR, "A model that can encode; Load Generator's info tells."),
+                "image": inputs.images(),
             },
             "optional": {"resize": RESIZE_INPUT},
         }
@@ -167,7 +142,7 @@ class EncodeLatent:
 
 class DecodeLatent:
     DISPLAY_NAME = "Decode Latent"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.GENERATE
     DESCRIPTION = "Draws the images of latents."
     SEARCH_ALIASES = ["vae decode", "latent to image"]
     RETURN_TYPES = ("IMAGE",)
@@ -179,20 +154,12 @@ class DecodeLatent:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": (GENERATOR, {"tooltip": "The model that encoded the latents."}),
-                "latent": ("TRILEMMA_LATENT", {"tooltip": "From Encode Latent."}),
+                "generator": inputs.socket(sockets.GENERATOR, "The model that encoded the latents."),
+                "latent": inputs.socket(sockets.LATENT, "From Encode Latent."),
             },
             "optional": {
-                "seed": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": noise.SEEDS - 1,
-                        "control_after_generate": True,
-                        "tooltip": "For models that draw more than the latent: image i takes seed + i.",
-                        "advanced": True,
-                    },
+                "seed": inputs.advanced(
+                    inputs.seed("For models that draw more than the latent: image i takes seed + i.")
                 ),
             },
         }
@@ -204,7 +171,7 @@ class DecodeLatent:
 
 class Reconstruct:
     DISPLAY_NAME = "Reconstruct"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.GENERATE
     DESCRIPTION = (
         "Encodes images and decodes them again: what a model's latents keep of a picture, and what is blurred away."
     )
@@ -222,8 +189,8 @@ class Reconstruct:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": (GENERATOR, {"tooltip": "A model that can encode and decode."}),
-                "image": ("IMAGE", {"tooltip": "One image or a batch; an alpha channel is ignored."}),
+                "generator": inputs.socket(sockets.GENERATOR, "A model that can encode and decode."),
+                "image": inputs.images(),
             },
             "optional": {"resize": RESIZE_INPUT},
         }
@@ -234,7 +201,7 @@ class Reconstruct:
         requests = noise.requests(len(original), 0, generator.model.conditions)
         images = decoded(generator, encoded(generator, original), requests)
         text = reconstruction.report(reconstruction.psnr(original, images))
-        return {"ui": {"text": [text]}, "result": (images, host.intermediate(original), text)}
+        return show_text(text, images, host.intermediate(original), text)
 
 
 NODES = {

@@ -14,9 +14,10 @@ from ..models.generators.latents import Resize, fitted, scale_of_images
 from ..models.generators.options import OPTIONS
 from ..models.generators.vae.prior_fitting import fit_prior
 from ..models.generators.vae.priors import FITTED, Prior
-from .common.coding import RESIZE_INPUT, in_batches
+from .common import inputs, menus, sockets
+from .common.encoding import RESIZE_INPUT, in_batches
 
-INPUT = ("TRILEMMA_GENERATOR", {"tooltip": "From Load Generator, or from another node that sets something on it."})
+INPUT = inputs.socket(sockets.GENERATOR, "From Load Generator, or from another node that sets something on it.")
 
 
 class FamilyOptions:
@@ -24,8 +25,8 @@ class FamilyOptions:
 
     FAMILY: ClassVar[Family]
     TOOLTIPS: ClassVar[Mapping[str, str]]
-    CATEGORY = "Trilemma/Generate"
-    RETURN_TYPES = ("TRILEMMA_GENERATOR",)
+    CATEGORY = menus.GENERATE
+    RETURN_TYPES = (sockets.GENERATOR,)
     RETURN_NAMES = ("generator",)
     OUTPUT_TOOLTIPS = ("The same model with these settings.",)
     FUNCTION = "run"
@@ -38,14 +39,13 @@ class FamilyOptions:
         }
 
     @classmethod
-    def _input(cls, name: str, tooltip: str) -> tuple[Any, dict[str, Any]]:
+    def _input(cls, name: str, tooltip: str) -> inputs.Input:
         option = OPTIONS[cls.FAMILY][name]
-        settings = {"default": option.neutral, "tooltip": tooltip}
         if option.choices:
-            return (list(option.choices), settings)
+            return inputs.choice(option.choices, tooltip, default=option.neutral)
         if isinstance(option.neutral, int):
-            return ("INT", {**settings, "min": int(option.low), "max": int(option.high)})
-        return ("FLOAT", {**settings, "min": option.low, "max": option.high, "step": 0.01})
+            return inputs.whole(option.neutral, int(option.low), int(option.high), tooltip)
+        return inputs.number(option.neutral, option.low, option.high, 0.01, tooltip)
 
     def run(self, generator: host.Handle, **values: Any) -> tuple[host.Handle]:
         return (generator._replace(model=generator.model.with_options(self.FAMILY, values)),)
@@ -82,10 +82,9 @@ class VAEOptions(FamilyOptions):
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         types = super().INPUT_TYPES()
-        components = {"default": 8, "min": 1, "max": 1024, "tooltip": "Of a Gaussian mixture."}
         types["optional"] |= {
-            "images": ("IMAGE", {"tooltip": "What a prior is fitted to; others do not look at them."}),
-            "components": ("INT", components),
+            "images": inputs.socket("IMAGE", "What a prior is fitted to; others do not look at them."),
+            "components": inputs.whole(8, 1, 1024, "Of a Gaussian mixture."),
             "resize": RESIZE_INPUT,
         }
         return types

@@ -8,26 +8,22 @@ import torch
 
 from .. import host
 from ..models.errors import BadInput
-from ..models.files.paths import fingerprint
 from ..models.generators import images as image_source
 from ..models.generators.base import Descriptor, Generator
 from ..models.generators.binding import Bound
 from ..models.generators.diffusion.host_model import HostModel
-from ..models.pictures.image_files import folder_inside
-
-MAX_SIDE = 16384
-"""Side in pixels of the largest image that ComfyUI makes."""
+from .common import folders, inputs, menus, sockets
 
 
 class ImagesAsGenerator:
     DISPLAY_NAME = "Images as Generator"
-    CATEGORY = "Trilemma/Generate"
+    CATEGORY = menus.GENERATE
     DESCRIPTION = (
         "Makes a folder of pictures, or a batch of images, a generator: the real set to compare with, or what another "
         "tool has made. Files are read one at a time, sorted by name and turned as their EXIF says."
     )
     SEARCH_ALIASES = ["load images from folder", "image folder", "dataset", "real images", "image directory"]
-    RETURN_TYPES = ("TRILEMMA_GENERATOR", "INT")
+    RETURN_TYPES = (sockets.GENERATOR, "INT")
     RETURN_NAMES = ("generator", "num_images")
     OUTPUT_TOOLTIPS = (
         "Seed s draws picture s, counted from 0.",
@@ -37,48 +33,35 @@ class ImagesAsGenerator:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        side = {"default": 0, "min": 0, "max": MAX_SIDE}
         return {
             "required": {
-                "location": (["input", "output"], {"tooltip": "Which of the host's folders `folder` is in."}),
-                "folder": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "tooltip": "Folder of pictures, relative to the location; a dot is the location itself. Leave "
-                        "it empty where images are connected.",
-                    },
+                "location": folders.location("folder"),
+                "folder": inputs.text(
+                    "",
+                    "Folder of pictures, relative to the location; a dot is the location itself. Leave "
+                    "it empty where images are connected.",
                 ),
-                "resize": (
-                    list(image_source.RESIZES),
-                    {
-                        "tooltip": "How pictures of other sizes are brought to one. none: all must have the size of "
-                        "the first. crop: cut off what stands out. resize: change the aspect ratio. pad: add black.",
-                    },
+                "resize": inputs.choice(
+                    image_source.RESIZES,
+                    "How pictures of other sizes are brought to one. none: all must have the size of "
+                    "the first. crop: cut off what stands out. resize: change the aspect ratio. pad: add black.",
                 ),
-                "width": ("INT", {**side, "tooltip": "Of every picture, in pixels; 0 is the first picture's own."}),
-                "height": ("INT", {**side, "tooltip": "Of every picture, in pixels; 0 is the first picture's own."}),
-                "order": (
-                    list(image_source.ORDERS),
-                    {"tooltip": "sequential: seed s draws picture s. shuffled: after a fixed permutation."},
+                "width": inputs.pixels(0, 0, "Of every picture, in pixels; 0 is the first picture's own."),
+                "height": inputs.pixels(0, 0, "Of every picture, in pixels; 0 is the first picture's own."),
+                "order": inputs.choice(
+                    image_source.ORDERS, "sequential: seed s draws picture s. shuffled: after a fixed permutation."
                 ),
             },
             "optional": {
-                "images": ("IMAGE", {"tooltip": "A batch instead of a folder; an alpha channel is ignored."}),
-                "subfolders": ("BOOLEAN", {"default": False, "tooltip": "Take the pictures of subfolders too."}),
-                "shuffle_seed": (
-                    "INT",
-                    {"default": 0, "min": 0, "max": 2**64 - 1, "tooltip": "Which permutation, when shuffled."},
-                ),
+                "images": inputs.socket("IMAGE", "A batch instead of a folder; an alpha channel is ignored."),
+                "subfolders": folders.subfolders(),
+                "shuffle_seed": inputs.fixed_seed("Which permutation, when shuffled."),
             },
         }
 
     @classmethod
     def IS_CHANGED(cls, location: str, folder: str, **settings: Any) -> str:
-        try:
-            return fingerprint(_folder(location, folder)) if folder else ""
-        except (BadInput, FileNotFoundError):
-            return ""
+        return folders.state_of(lambda: folders.picture_folder(location, folder)) if folder else ""
 
     def run(
         self,
@@ -96,7 +79,7 @@ class ImagesAsGenerator:
             found = "neither is there" if images is None else f"{folder!r} and {len(images)} images are there"
             raise BadInput(f"folder: give the name of a folder or connect images, one of them; {found}.")
         if images is None:
-            pictures = image_source.from_folder(_folder(location, folder), subfolders)
+            pictures = image_source.from_folder(folders.picture_folder(location, folder), subfolders)
         else:
             pictures = image_source.from_batch(images)
         generator = image_source.Images(pictures, resize, height, width, order, shuffle_seed)
@@ -105,48 +88,42 @@ class ImagesAsGenerator:
 
 class GeneratorFromCheckpoint:
     DISPLAY_NAME = "Generator from Checkpoint"
-    CATEGORY = "Trilemma/Generate"
+    CATEGORY = menus.GENERATE
     DESCRIPTION = (
         "Makes a model that ComfyUI has loaded (Stable Diffusion 1.x, SDXL, Flux, ...) a generator, so that it is "
         "sampled, saved and scored like any other. Sample i is what KSampler makes of seed + i in a batch of one."
     )
     SEARCH_ALIASES = ["ksampler", "checkpoint to generator", "stable diffusion", "sdxl", "flux", "model to generator"]
-    RETURN_TYPES = ("TRILEMMA_GENERATOR",)
+    RETURN_TYPES = (sockets.GENERATOR,)
     RETURN_NAMES = ("generator",)
     OUTPUT_TOOLTIPS = ("For Sample Images and whatever else takes a generator; Diffusion Options fit on it.",)
     FUNCTION = "run"
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        side = {"default": 512, "min": 16, "max": MAX_SIDE, "step": 8}
         return {
             "required": {
-                "model": ("MODEL", {"tooltip": "From Load Checkpoint or Load Diffusion Model, LoRAs included."}),
-                "positive": ("CONDITIONING", {"tooltip": "What to include in every image."}),
-                "negative": ("CONDITIONING", {"tooltip": "What to keep out of every image."}),
-                "vae": ("VAE", {"tooltip": "The VAE that belongs to the model."}),
-                "width": ("INT", {**side, "tooltip": "Of the images, in pixels."}),
-                "height": ("INT", {**side, "tooltip": "Of the images, in pixels."}),
-                "sampler_name": (
+                "model": inputs.socket("MODEL", "From Load Checkpoint or Load Diffusion Model, LoRAs included."),
+                "positive": inputs.socket("CONDITIONING", "What to include in every image."),
+                "negative": inputs.socket("CONDITIONING", "What to keep out of every image."),
+                "vae": inputs.socket("VAE", "The VAE that belongs to the model."),
+                "width": inputs.pixels(512, 16, "Of the images, in pixels.", step=8),
+                "height": inputs.pixels(512, 16, "Of the images, in pixels.", step=8),
+                "sampler_name": inputs.choice(
                     host.sampler_names(),
-                    {
-                        "default": "euler",
-                        "tooltip": "ComfyUI's own samplers. Those that draw noise at every step, such as ancestral "
-                        "and SDE samplers, run one sample at a time.",
-                    },
+                    "ComfyUI's own samplers. Those that draw noise at every step, such as ancestral "
+                    "and SDE samplers, run one sample at a time.",
+                    default="euler",
                 ),
-                "scheduler": (host.scheduler_names(), {"default": "normal", "tooltip": "ComfyUI's own schedules."}),
-                "steps": ("INT", {"default": 20, "min": 1, "max": 1000, "tooltip": "Steps of the sampler."}),
-                "cfg": (
-                    "FLOAT",
-                    {
-                        "default": 8.0,
-                        "min": 0.0,
-                        "max": 100.0,
-                        "step": 0.1,
-                        "round": 0.01,
-                        "tooltip": "Classifier-free guidance; 1 leaves the negative conditioning out.",
-                    },
+                "scheduler": inputs.choice(host.scheduler_names(), "ComfyUI's own schedules.", default="normal"),
+                "steps": inputs.whole(20, 1, 1000, "Steps of the sampler."),
+                "cfg": inputs.number(
+                    8.0,
+                    0.0,
+                    100.0,
+                    0.1,
+                    "Classifier-free guidance; 1 leaves the negative conditioning out.",
+                    rounded=0.01,
                 ),
             },
         }
@@ -182,10 +159,6 @@ class GeneratorFromCheckpoint:
             abilities=("sample", "decode", "interpolate"),
         )
         return (_held(HostModel(descriptor, sampler.denoise, sampler.decode, sampler.memory_bytes, sampler.identity)),)
-
-
-def _folder(location: str, name: str) -> Any:
-    return folder_inside(host.input_folder() if location == "input" else host.output_folder(), name)
 
 
 def _held(generator: Generator) -> host.Handle:

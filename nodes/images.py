@@ -10,13 +10,12 @@ from .. import host
 from ..models.errors import BadInput
 from ..models.pictures import grids
 from ..models.pictures.resizing import FITS, Fit
-
-SOCKETS = [f"images_{number}" for number in range(1, 13)]
+from .common import inputs, menus
 
 
 class ImageGrid:
     DISPLAY_NAME = "Image Grid"
-    CATEGORY = "Trilemma/Images"
+    CATEGORY = menus.IMAGES
     DESCRIPTION = (
         "Lays batches of images out as one picture: a labelled row for each connected input, or a single batch "
         "wrapped into rows. Small images are enlarged pixel by pixel."
@@ -29,45 +28,34 @@ class ImageGrid:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        text = {"default": "", "multiline": True}
         return {
             "required": {
-                "labels": ("STRING", {**text, "tooltip": "Labels of the connected rows from the top, one to a line."}),
-                "column_labels": ("STRING", {**text, "tooltip": "Labels of the columns from the left, one to a line."}),
-                "columns": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": 256,
-                        "tooltip": "Images side by side; a longer batch goes on in further rows. 0: as many as the "
-                        "longest batch, or a square where one batch is connected.",
-                    },
+                "labels": inputs.lines("", "Labels of the connected rows from the top, one to a line."),
+                "column_labels": inputs.lines("", "Labels of the columns from the left, one to a line."),
+                "columns": inputs.whole(
+                    0,
+                    0,
+                    256,
+                    "Images side by side; a longer batch goes on in further rows. 0: as many as the "
+                    "longest batch, or a square where one batch is connected.",
                 ),
-                "cell_size": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": 4096,
-                        "tooltip": "Longer side of a cell, in pixels. 0: the largest image's, several times that for "
-                        "images below 65.",
-                    },
+                "cell_size": inputs.whole(
+                    0,
+                    0,
+                    4096,
+                    "Longer side of a cell, in pixels. 0: the largest image's, several times that for images below 65.",
                 ),
-                "fit": (
+                "fit": inputs.choice(
                     ["pad", *(how for how in FITS if how != "pad")],
-                    {
-                        "tooltip": "What happens to images of another size than the cells. pad: centred on the "
-                        "background. crop: cut off what stands out. resize: change the aspect ratio.",
-                    },
+                    "What happens to images of another size than the cells. pad: centred on the "
+                    "background. crop: cut off what stands out. resize: change the aspect ratio.",
                 ),
-                "gap": ("INT", {"default": 4, "min": 0, "max": 256, "tooltip": "Between cells, in pixels."}),
-                "theme": (list(grids.THEMES), {"tooltip": "Black text on white, or white text on black."}),
+                "gap": inputs.whole(4, 0, 256, "Between cells, in pixels."),
+                "theme": inputs.theme(),
             },
-            "optional": {
-                name: ("IMAGE", {"tooltip": "One row: a batch of any length and size; alpha is ignored."})
-                for name in SOCKETS
-            },
+            "optional": inputs.numbered(
+                "images", "IMAGE", "One row: a batch of any length and size; alpha is ignored."
+            ),
         }
 
     def run(
@@ -81,7 +69,7 @@ class ImageGrid:
         theme: grids.Theme,
         **images: torch.Tensor,
     ) -> tuple[torch.Tensor]:
-        batches = [images[name] for name in SOCKETS if name in images]
+        batches = inputs.connected("images", images)
         names = labels.rstrip().split("\n")
         if len(names) > max(1, len(batches)):
             raise BadInput(f"labels: {len(names)} lines for {len(batches)} connected rows; take the last ones away.")

@@ -16,18 +16,19 @@ from ..models.inpainting import stable_diffusion
 from ..models.pictures import regions
 from ..models.pictures.images import check_images
 from ..models.values import Crops, Objects
+from .common import inputs, menus, sockets
 from .common.loading import ModelLoader, Source
 
 
 class CropObjects:
     DISPLAY_NAME = "Crop Objects"
-    CATEGORY = "Trilemma/Inpaint"
+    CATEGORY = menus.INPAINT
     DESCRIPTION = (
         "Cuts a square picture around each object, at the size that an inpainting model likes, so that small objects "
         "are repainted in full detail. Stitch Objects puts the repainted pictures back."
     )
     SEARCH_ALIASES = ["crop and stitch", "inpaint crop", "crop by mask", "detailer", "only masked"]
-    RETURN_TYPES = ("IMAGE", "MASK", "TRILEMMA_CROPS")
+    RETURN_TYPES = ("IMAGE", "MASK", sockets.CROPS)
     RETURN_NAMES = ("image", "mask", "crops")
     OUTPUT_TOOLTIPS = (
         "The pictures to repaint, all of one size. Without any object a single one, with an empty mask.",
@@ -38,60 +39,35 @@ class CropObjects:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        margin = {"min": 0, "max": 512}
         return {
-            "required": {"image": ("IMAGE", {"tooltip": "One image or a batch."})},
+            "required": {"image": inputs.socket("IMAGE", "One image or a batch.")},
             "optional": {
-                "objects": ("TRILEMMA_OBJECTS", {"tooltip": "Objects segmented in these images; or give a mask."}),
-                "mask": ("MASK", {"tooltip": "One mask per image, or one for all; or give objects."}),
-                "inpainter": (
-                    "TRILEMMA_INPAINTER",
-                    {"tooltip": "Pictures get the size that this model was made for; resolution is then not used."},
+                "objects": inputs.socket(sockets.OBJECTS, "Objects segmented in these images; or give a mask."),
+                "mask": inputs.socket("MASK", "One mask per image, or one for all; or give objects."),
+                "inpainter": inputs.socket(
+                    sockets.INPAINTER,
+                    "Pictures get the size that this model was made for; resolution is then not used.",
                 ),
-                "per": (
+                "per": inputs.choice(
                     ["object", "image"],
-                    {
-                        "default": "object",
-                        "tooltip": "One picture for each object, or one for all objects of an image.",
-                    },
+                    "One picture for each object, or one for all objects of an image.",
+                    default="object",
                 ),
-                "hole": (
+                "hole": inputs.choice(
                     ["object", "box"],
-                    {
-                        "default": "object",
-                        "tooltip": "Repaint the object's own pixels, or its whole box: room for a new shape. "
-                        "A mask is always taken as it is.",
-                    },
+                    "Repaint the object's own pixels, or its whole box: room for a new shape. "
+                    "A mask is always taken as it is.",
+                    default="object",
                 ),
-                "context_factor": (
-                    "FLOAT",
-                    {
-                        "default": 1.6,
-                        "min": 1.0,
-                        "max": 10.0,
-                        "step": 0.1,
-                        "tooltip": "Side of the picture as a multiple of the object's longer side.",
-                    },
+                "context_factor": inputs.number(
+                    1.6, 1.0, 10.0, 0.1, "Side of the picture as a multiple of the object's longer side."
                 ),
-                "resolution": (
-                    "INT",
-                    {"default": 512, "min": 16, "max": 4096, "step": 8, "tooltip": "Side of the pictures in pixels."},
+                "resolution": inputs.whole(512, 16, 4096, "Side of the pictures in pixels.", step=8),
+                "size_multiple": inputs.advanced(
+                    inputs.whole(8, 1, 256, "The side is rounded up to a multiple of this.")
                 ),
-                "size_multiple": (
-                    "INT",
-                    {
-                        "default": 8,
-                        "min": 1,
-                        "max": 256,
-                        "tooltip": "The side is rounded up to a multiple of this.",
-                        "advanced": True,
-                    },
-                ),
-                "grow": ("INT", {**margin, "default": 4, "tooltip": "Pixels repainted around the object."}),
-                "soften": (
-                    "INT",
-                    {**margin, "default": 4, "tooltip": "Further pixels over which the repainted picture fades out."},
-                ),
+                "grow": inputs.whole(4, 0, 512, "Pixels repainted around the object."),
+                "soften": inputs.whole(4, 0, 512, "Further pixels over which the repainted picture fades out."),
             },
         }
 
@@ -124,7 +100,7 @@ class CropObjects:
 
 class StitchObjects:
     DISPLAY_NAME = "Stitch Objects"
-    CATEGORY = "Trilemma/Inpaint"
+    CATEGORY = menus.INPAINT
     DESCRIPTION = (
         "Pastes repainted pictures back where Crop Objects cut them, later ones on top. Everything outside of the "
         "masks, and an alpha channel, stays bit for bit as it was."
@@ -144,8 +120,8 @@ class StitchObjects:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "crops": ("TRILEMMA_CROPS", {"tooltip": "From Crop Objects."}),
-                "image": ("IMAGE", {"tooltip": "The repainted pictures, as many and in the same order."}),
+                "crops": inputs.socket(sockets.CROPS, "From Crop Objects."),
+                "image": inputs.socket("IMAGE", "The repainted pictures, as many and in the same order."),
             },
         }
 
@@ -167,14 +143,14 @@ class LoadInpainter(ModelLoader):
         Source("diffusers", (), folders=True),
     )
     DISPLAY_NAME = "Load Inpainter (Stable Diffusion)"
-    CATEGORY = "Trilemma/Inpaint"
+    CATEGORY = menus.INPAINT
     DESCRIPTION = (
         "Loads a Stable Diffusion model for repainting: the starter that comes with the pack, a single file of Stable "
         "Diffusion 1.x from models/checkpoints, or a folder from models/diffusers. Inpainting models see what "
         "surrounds the mask; base models work too."
     )
     SEARCH_ALIASES = ["stable diffusion inpainting", "inpaint model", "sd-v1-5-inpainting", "diffusers loader"]
-    RETURN_TYPES = ("TRILEMMA_INPAINTER",)
+    RETURN_TYPES = (sockets.INPAINTER,)
     RETURN_NAMES = ("inpainter",)
     OUTPUT_TOOLTIPS = ("For Inpaint by Text and Crop Objects.",)
 
@@ -186,7 +162,7 @@ class LoadInpainter(ModelLoader):
 
 class InpaintByText:
     DISPLAY_NAME = "Inpaint by Text"
-    CATEGORY = "Trilemma/Inpaint"
+    CATEGORY = menus.INPAINT
     DESCRIPTION = (
         "Repaints what lies under the mask, guided by a text. The picture outside of the mask is given back exactly, "
         "and an image with an empty mask is not touched."
@@ -199,63 +175,32 @@ class InpaintByText:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        text = {"default": "", "multiline": True}
         return {
             "required": {
-                "inpainter": ("TRILEMMA_INPAINTER", {"tooltip": "From Load Inpainter (Stable Diffusion)."}),
-                "image": ("IMAGE", {"tooltip": "One image or a batch, best of the size that the model was made for."}),
-                "mask": ("MASK", {"tooltip": "What to repaint: one mask per image, or one for all."}),
-                "prompt": (
-                    "STRING",
-                    {**text, "tooltip": "What shall be seen under the mask. Long prompts are read in pieces."},
-                ),
+                "inpainter": inputs.socket(sockets.INPAINTER, "From Load Inpainter (Stable Diffusion)."),
+                "image": inputs.socket("IMAGE", "One image or a batch, best of the size that the model was made for."),
+                "mask": inputs.socket("MASK", "What to repaint: one mask per image, or one for all."),
+                "prompt": inputs.lines("", "What shall be seen under the mask. Long prompts are read in pieces."),
             },
             "optional": {
-                "negative_prompt": ("STRING", {**text, "tooltip": "What shall not be seen."}),
-                "seed": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": 2**64 - 1,
-                        "control_after_generate": True,
-                        "tooltip": "Image i of the batch is drawn with seed + i, whatever the batch size.",
-                    },
+                "negative_prompt": inputs.lines("", "What shall not be seen."),
+                "seed": inputs.seed("Image i of the batch is drawn with seed + i, whatever the batch size."),
+                "steps": inputs.whole(20, 1, 1000, "More steps take longer."),
+                "guidance_scale": inputs.number(
+                    7.5, 0.0, 30.0, 0.5, "How closely to follow the prompt. 1 or less: once, without negative prompt."
                 ),
-                "steps": ("INT", {"default": 20, "min": 1, "max": 1000, "tooltip": "More steps take longer."}),
-                "guidance_scale": (
-                    "FLOAT",
-                    {
-                        "default": 7.5,
-                        "min": 0.0,
-                        "max": 30.0,
-                        "step": 0.5,
-                        "tooltip": "How closely to follow the prompt. 1 or less: once, without negative prompt.",
-                    },
+                "strength": inputs.number(
+                    1.0,
+                    0.01,
+                    1.0,
+                    0.01,
+                    "Below 1 the new picture keeps something of what was there, and takes fewer steps.",
                 ),
-                "strength": (
-                    "FLOAT",
-                    {
-                        "default": 1.0,
-                        "min": 0.01,
-                        "max": 1.0,
-                        "step": 0.01,
-                        "tooltip": "Below 1 the new picture keeps something of what was there, and takes fewer steps.",
-                    },
+                "scheduler": inputs.choice(
+                    schedulers.names(), "The sampler; each model brings one of its own.", default=schedulers.OWN
                 ),
-                "scheduler": (
-                    schedulers.names(),
-                    {"default": schedulers.OWN, "tooltip": "The sampler; each model brings one of its own."},
-                ),
-                "batch_size": (
-                    "INT",
-                    {
-                        "default": 1,
-                        "min": 1,
-                        "max": 64,
-                        "tooltip": "Images repainted at once; halved by itself when memory runs out.",
-                        "advanced": True,
-                    },
+                "batch_size": inputs.batch_size(
+                    1, 64, "Images repainted at once; halved by itself when memory runs out."
                 ),
             },
         }

@@ -9,19 +9,18 @@ from ..models.pictures import masks
 from ..models.pictures.images import check_masks
 from ..models.pictures.objects import boxes, read_indices, read_labels, report_selection, select, separate, union
 from ..models.values import Objects
-
-MAX_SIDE = 16384
-"""Side in pixels of the largest image that ComfyUI makes."""
+from .common import inputs, menus, sockets
+from .common.showing import show_text
 
 
 class SelectObjects:
     DISPLAY_NAME = "Select Objects"
-    CATEGORY = "Trilemma/Masks"
+    CATEGORY = menus.MASKS
     DESCRIPTION = (
         "Keeps the segmented objects that pass every filter: by label, score, area, and place in their image's list."
     )
     SEARCH_ALIASES = ["filter objects", "filter masks", "pick object", "object by label", "segs filter"]
-    RETURN_TYPES = ("TRILEMMA_OBJECTS", "BOUNDING_BOX", "STRING")
+    RETURN_TYPES = (sockets.OBJECTS, "BOUNDING_BOX", "STRING")
     RETURN_NAMES = ("objects", "boxes", "report")
     OUTPUT_TOOLTIPS = (
         "The objects that are left, for the same images.",
@@ -32,34 +31,20 @@ class SelectObjects:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        score = {"min": 0.0, "max": 1.0, "step": 0.01}
-        area = {"min": 0, "max": MAX_SIDE**2}
         return {
             "required": {
-                "objects": ("TRILEMMA_OBJECTS", {"tooltip": "From Segment or Segment Everything."}),
+                "objects": inputs.socket(sockets.OBJECTS, "From Segment or Segment Everything."),
             },
             "optional": {
-                "labels": (
-                    "STRING",
-                    {"default": "", "tooltip": "Labels to keep, with commas between them; empty keeps all."},
-                ),
-                "min_score": ("FLOAT", {**score, "default": 0.0, "tooltip": "Lowest score to keep."}),
-                "max_score": ("FLOAT", {**score, "default": 1.0, "tooltip": "Highest score to keep."}),
-                "min_area": (
-                    "INT",
-                    {**area, "default": 0, "tooltip": "Smallest mask to keep, in pixels; 1 drops empty masks."},
-                ),
-                "max_area": (
-                    "INT",
-                    {**area, "default": 0, "tooltip": "Largest mask to keep, in pixels; 0 sets no limit."},
-                ),
-                "indices": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "tooltip": 'Which objects of each image to keep, such as "0, 2-4"; they are counted from 0 as '
-                        "they come in. Empty keeps all.",
-                    },
+                "labels": inputs.text("", "Labels to keep, with commas between them; empty keeps all."),
+                "min_score": inputs.share(0.0, "Lowest score to keep."),
+                "max_score": inputs.share(1.0, "Highest score to keep."),
+                "min_area": inputs.area("Smallest mask to keep, in pixels; 1 drops empty masks."),
+                "max_area": inputs.area("Largest mask to keep, in pixels; 0 sets no limit."),
+                "indices": inputs.text(
+                    "",
+                    'Which objects of each image to keep, such as "0, 2-4"; they are counted from 0 as '
+                    "they come in. Empty keeps all.",
                 ),
             },
         }
@@ -84,12 +69,12 @@ class SelectObjects:
             read_indices(indices),
         )
         text = report_selection(kept, objects)
-        return {"ui": {"text": [text]}, "result": (kept, boxes(kept), text)}
+        return show_text(text, kept, boxes(kept), text)
 
 
 class ObjectsToMasks:
     DISPLAY_NAME = "Objects to Masks"
-    CATEGORY = "Trilemma/Masks"
+    CATEGORY = menus.MASKS
     DESCRIPTION = (
         "Turns objects into masks: one for each image, or one for each object together with its image's index."
     )
@@ -107,10 +92,10 @@ class ObjectsToMasks:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "objects": ("TRILEMMA_OBJECTS", {"tooltip": "From Segment, Segment Everything or Select Objects."}),
-                "mode": (
+                "objects": inputs.socket(sockets.OBJECTS, "From Segment, Segment Everything or Select Objects."),
+                "mode": inputs.choice(
                     ["one per image", "one per object"],
-                    {"tooltip": "one per image: the union of its objects. one per object: in the objects' order."},
+                    "one per image: the union of its objects. one per object: in the objects' order.",
                 ),
             },
         }
@@ -125,7 +110,7 @@ class ObjectsToMasks:
 
 class GrowSoftenMasks:
     DISPLAY_NAME = "Grow / Soften Masks"
-    CATEGORY = "Trilemma/Masks"
+    CATEGORY = menus.MASKS
     DESCRIPTION = "Fills holes, drops islands, grows or shrinks, and softens masks, in this order; exact at any size."
     SEARCH_ALIASES = [
         "grow mask",
@@ -146,45 +131,23 @@ class GrowSoftenMasks:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "mask": ("MASK", {"tooltip": "One mask or a batch; soft masks stay soft."}),
-                "grow": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": -MAX_SIDE,
-                        "max": MAX_SIDE,
-                        "tooltip": "Pixels to grow by; below 0 the mask shrinks. The same as the core Grow Mask.",
-                    },
+                "mask": inputs.socket("MASK", "One mask or a batch; soft masks stay soft."),
+                "grow": inputs.whole(
+                    0,
+                    -inputs.MAX_SIDE,
+                    inputs.MAX_SIDE,
+                    "Pixels to grow by; below 0 the mask shrinks. The same as the core Grow Mask.",
                 ),
-                "soften": (
-                    "FLOAT",
-                    {
-                        "default": 0.0,
-                        "min": 0.0,
-                        "max": 1024.0,
-                        "step": 0.1,
-                        "tooltip": "Standard deviation in pixels of the Gaussian that blurs the edge.",
-                    },
+                "soften": inputs.number(
+                    0.0, 0.0, 1024.0, 0.1, "Standard deviation in pixels of the Gaussian that blurs the edge."
                 ),
             },
             "optional": {
-                "tapered_corners": (
-                    "BOOLEAN",
-                    {
-                        "default": True,
-                        "tooltip": "Grow as a diamond; off, as a square. The same as the core Grow Mask.",
-                    },
+                "tapered_corners": inputs.switch(
+                    True, "Grow as a diamond; off, as a square. The same as the core Grow Mask."
                 ),
-                "fill_holes": ("BOOLEAN", {"default": False, "tooltip": "First fill what the mask encloses."}),
-                "drop_islands": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": MAX_SIDE**2,
-                        "tooltip": "Then drop islands of fewer pixels than this; 0 keeps all.",
-                    },
-                ),
+                "fill_holes": inputs.switch(False, "First fill what the mask encloses."),
+                "drop_islands": inputs.area("Then drop islands of fewer pixels than this; 0 keeps all."),
             },
         }
 

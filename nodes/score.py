@@ -8,13 +8,19 @@ from ..models.files import catalog
 from ..models.scoring import scores
 from ..models.scoring.evaluation import Settings, score
 from ..models.scoring.features import feature_files
-from ..models.scoring.features.feature_set import Features, summary
-from .common.scoring import CATEGORY, FEATURES, SCORES, SETTINGS, run_provenance
+from ..models.scoring.features.feature_set import Features
+from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS
+from ..models.scoring.metrics.neighbours import NEAREST
+from .common import inputs, menus, sockets
+from .common.feature_outputs import show_features
+from .common.metric_inputs import METRIC_INPUTS
+from .common.provenance import run_provenance
+from .common.showing import show_text
 
 
 class Score:
     DISPLAY_NAME = "Score"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Compares a set of images with a reference set by their features: FID with its interval and its limit, KID, "
         "Inception score, precision, recall, density, coverage; sFID and Compound FID where their features were taken."
@@ -30,7 +36,7 @@ class Score:
         "evaluate",
         "metrics",
     ]
-    RETURN_TYPES = (SCORES, "FLOAT", "FLOAT", "FLOAT", "FLOAT", "FLOAT", "STRING", "STRING")
+    RETURN_TYPES = (sockets.SCORES, "FLOAT", "FLOAT", "FLOAT", "FLOAT", "FLOAT", "STRING", "STRING")
     RETURN_NAMES = ("scores", "fid", "kid", "inception_score", "precision", "recall", "data", "report")
     OUTPUT_TOOLTIPS = (
         "All scores and where they came from, for Leaderboard and Score Gate.",
@@ -48,12 +54,12 @@ class Score:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generated": (FEATURES, {"tooltip": "The set that is judged."}),
-                "reference": (FEATURES, {"tooltip": "What it should look like, taken by the same extractor."}),
+                "generated": inputs.socket(sockets.FEATURES, "The set that is judged."),
+                "reference": inputs.socket(sockets.FEATURES, "What it should look like, taken by the same extractor."),
             },
             "optional": {
-                "name": ("STRING", {"default": "", "tooltip": "As tables show it; empty takes the generated set's."}),
-                **SETTINGS,
+                "name": inputs.text("", "As tables show it; empty takes the generated set's."),
+                **METRIC_INPUTS,
             },
             "hidden": {"prompt": "PROMPT"},
         }
@@ -63,24 +69,28 @@ class Score:
         generated: Features,
         reference: Features,
         name: str = "",
+        kid_subsets: int = SUBSETS,
+        kid_subset_size: int = SUBSET_SIZE,
+        nearest_k: int = NEAREST,
+        subsets_seed: int = 0,
         prompt: dict[str, Any] | None = None,
-        **settings: int,
     ) -> dict[str, Any]:
-        found = score(generated, reference, Settings(**settings), name, provenance=run_provenance(prompt))
+        settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed)
+        found = score(generated, reference, settings, name, provenance=run_provenance(prompt))
         text = scores.describe(found)
         common = (found.value(metric) for metric in ("fid", "kid", "inception_score", "precision", "recall"))
-        return {"ui": {"text": [text]}, "result": (found, *common, scores.to_json(found), text)}
+        return show_text(text, found, *common, scores.to_json(found), text)
 
 
 class ExampleReference:
     DISPLAY_NAME = "Example Reference"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Features of pictures that come with the pack: 4,096 new renderings of the emoji that the starter generators "
         "draw, taken by the starter classifier. Replace it by Folder Features of your own pictures."
     )
     SEARCH_ALIASES = ["reference statistics", "fid stats", "starter reference", "real images", "demo reference"]
-    RETURN_TYPES = (FEATURES, "STRING")
+    RETURN_TYPES = (sockets.FEATURES, "STRING")
     RETURN_NAMES = ("features", "info")
     OUTPUT_TOOLTIPS = ("The reference, for Score and Benchmark Generator.", "What the set is and how it was taken.")
     FUNCTION = "run"
@@ -88,12 +98,11 @@ class ExampleReference:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         names = list(catalog.REFERENCES)
-        return {"required": {"reference": (names, {"tooltip": "Which of the shipped sets."})}}
+        return {"required": {"reference": inputs.choice(names, "Which of the shipped sets.")}}
 
     def run(self, reference: str) -> dict[str, Any]:
         features = feature_files.load(catalog.STARTER_ROOT / catalog.REFERENCES[reference])
-        info = summary(features)
-        return {"ui": {"text": [info]}, "result": (features, info)}
+        return show_features(features)
 
 
 NODES = {"TrilemmaScore": Score, "TrilemmaExampleReference": ExampleReference}

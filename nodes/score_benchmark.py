@@ -5,87 +5,64 @@ from __future__ import annotations
 from typing import Any
 
 from .. import host
-from ..models.generators import noise
 from ..models.generators.binding import total_steps
-from ..models.pictures.grids import THEMES, Theme
+from ..models.pictures.grids import Theme
 from ..models.scoring import scores
 from ..models.scoring.benchmark import Plan
 from ..models.scoring.candidates import KEPT
 from ..models.scoring.evaluation import Settings
 from ..models.scoring.features.feature_set import ROWS, Features
+from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS
+from ..models.scoring.metrics.neighbours import NEAREST
 from ..models.scoring.reports import benchmark_report
 from ..models.scoring.reports.benchmark_report import SHOWN, Task, batch_size_of, carry_out, carry_out_all
 from ..models.scoring.reports.curves import draw_curves
 from ..models.scoring.sweep import CURVES, SWEPT, chosen, read_values, to_json_text
 from ..models.scoring.sweep import describe as describe_sweep
-from .common.scoring import CATEGORY, EXTRACTOR, FEATURES, SCORES, SETTINGS, run_provenance
+from .common import inputs, menus, sockets
+from .common.metric_inputs import METRIC_INPUTS
+from .common.provenance import run_provenance
+from .common.showing import show_text
 
 INPUTS = {
-    "generator": ("TRILEMMA_GENERATOR", {"tooltip": "From Load Generator, an option node or Condition."}),
-    "extractor": (EXTRACTOR, {"tooltip": "From Load Feature Extractor; the one that took the reference."}),
-    "reference": (
-        FEATURES,
-        {"tooltip": "What the samples should look like. Those of its features that sFID needs are taken too."},
+    "generator": inputs.socket(sockets.GENERATOR, "From Load Generator, an option node or Condition."),
+    "extractor": inputs.socket(sockets.EXTRACTOR, "From Load Feature Extractor; the one that took the reference."),
+    "reference": inputs.socket(
+        sockets.FEATURES, "What the samples should look like. Those of its features that sFID needs are taken too."
     ),
 }
 DRAWING = {
     # Not `seed`: the page would change that one after every run, and a stopped run could not go on.
-    "first_seed": (
-        "INT",
-        {"default": 0, "min": 0, "max": noise.SEEDS - 1, "tooltip": "Sample i is drawn with first_seed + i."},
-    ),
-    "filename_prefix": (
-        "STRING",
-        {
-            "default": "benchmarks/generator",
-            "tooltip": "Beginning of the folder's name below the output folder, in which report and state are kept.",
-        },
+    "first_seed": inputs.fixed_seed("Sample i is drawn with first_seed + i."),
+    "filename_prefix": inputs.text(
+        "benchmarks/generator",
+        "Beginning of the folder's name below the output folder, in which report and state are kept.",
     ),
 }
 TAKING = {
-    "name": ("STRING", {"default": "", "tooltip": "As tables show it; empty takes the architecture's."}),
-    "kept_rows": (
-        "INT",
-        {
-            "default": ROWS,
-            "min": 0,
-            "max": 1_000_000,
-            "tooltip": "How many samples' own features are kept for KID, precision and recall.",
-            "advanced": True,
-        },
+    "name": inputs.text("", "As tables show it; empty takes the architecture's."),
+    "kept_rows": inputs.advanced(
+        inputs.whole(ROWS, 0, 1_000_000, "How many samples' own features are kept for KID, precision and recall.")
     ),
-    "rows_seed": (
-        "INT",
-        {"default": 0, "min": 0, "max": 2**64 - 1, "tooltip": "Which samples these are.", "advanced": True},
-    ),
-    "batch_size": (
-        "INT",
-        {
-            "default": 0,
-            "min": 0,
-            "max": 4096,
-            "tooltip": "Samples drawn at once, which changes only the speed; 0 takes as many as need 1 GB. Halved by "
-            "itself when memory runs out.",
-            "advanced": True,
-        },
-    ),
-    **SETTINGS,
+    "rows_seed": inputs.advanced(inputs.fixed_seed("Which samples these are.")),
+    "batch_size": inputs.fitting_batch_size("drawn"),
+    **METRIC_INPUTS,
 }
 
 
-def _count(default: int, tooltip: str) -> tuple[str, dict[str, Any]]:
-    return ("INT", {"default": default, "min": 2, "max": 1_000_000, "tooltip": tooltip})
+def _num_images(default: int, tooltip: str) -> inputs.Input:
+    return inputs.whole(default, 2, 1_000_000, tooltip)
 
 
 class BenchmarkGenerator:
     DISPLAY_NAME = "Benchmark Generator"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Draws samples from a generator, scores them against a reference and measures what they cost, in one pass that "
         "keeps no images. A run that was stopped goes on where it stopped, and a longer one begins with a shorter one."
     )
     SEARCH_ALIASES = ["fid of a model", "evaluate generator", "benchmark", "fid 50k", "throughput", "images per second"]
-    RETURN_TYPES = (SCORES, FEATURES, "IMAGE", "IMAGE", "STRING", "STRING", "STRING")
+    RETURN_TYPES = (sockets.SCORES, sockets.FEATURES, "IMAGE", "IMAGE", "STRING", "STRING", "STRING")
     RETURN_NAMES = ("scores", "features", "best", "worst", "data", "report", "file")
     OUTPUT_TOOLTIPS = (
         "Scores, cost and where they came from, for Leaderboard and Score Gate.",
@@ -104,15 +81,12 @@ class BenchmarkGenerator:
         return {
             "required": {
                 **INPUTS,
-                "num_images": _count(2048, "How many to draw: thousands for numbers that stand."),
+                "num_images": _num_images(2048, "How many to draw: thousands for numbers that stand."),
                 **DRAWING,
             },
             "optional": {
                 **TAKING,
-                "num_shown": (
-                    "INT",
-                    {"default": SHOWN, "min": 1, "max": KEPT, "tooltip": "Samples in the strips of best and worst."},
-                ),
+                "num_shown": inputs.whole(SHOWN, 1, KEPT, "Samples in the strips of best and worst."),
             },
             "hidden": {"prompt": "PROMPT"},
         }
@@ -126,12 +100,20 @@ class BenchmarkGenerator:
         first_seed: int,
         filename_prefix: str,
         name: str = "",
+        kept_rows: int = ROWS,
+        rows_seed: int = 0,
+        batch_size: int = 0,
+        kid_subsets: int = SUBSETS,
+        kid_subset_size: int = SUBSET_SIZE,
+        nearest_k: int = NEAREST,
+        subsets_seed: int = 0,
         num_shown: int = SHOWN,
         prompt: dict[str, Any] | None = None,
-        **settings: Any,
     ) -> dict[str, Any]:
         bound, model = generator.model, extractor.model
-        task = _task(num_images, first_seed, filename_prefix, prompt, num_shown, **settings)
+        plan = Plan(num_images, first_seed, kept_rows, rows_seed)
+        settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed)
+        task = _task(plan, settings, filename_prefix, batch_size, num_shown, prompt)
         memory = benchmark_report.memory_bytes(bound, model, batch_size_of(task, bound, model))
         with (
             host.placed(generator, extractor, memory=memory) as device,
@@ -140,13 +122,13 @@ class BenchmarkGenerator:
             done = carry_out(task, bound, model, reference, device, name, on_step, host.halving)
         text = scores.describe(done.scores)
         strips = (host.intermediate(strip) for strip in (done.best, done.worst))
-        result = (done.scores, done.features, *strips, scores.to_json(done.scores), text, done.file)
-        return {"ui": {"text": [f"{done.file}\n{text}"]}, "result": result}
+        outputs = (done.scores, done.features, *strips, scores.to_json(done.scores), text, done.file)
+        return show_text(f"{done.file}\n{text}", *outputs)
 
 
 class Sweep:
     DISPLAY_NAME = "Sweep"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Benchmarks a generator at several values of one option, and draws what the option trades for what: precision "
         "against recall, FID against the Inception score, FID against seconds, with the knee of each curve marked."
@@ -160,7 +142,7 @@ class Sweep:
         "fidelity diversity",
         "ablation",
     ]
-    RETURN_TYPES = (SCORES, "FLOAT", SCORES, "IMAGE", "STRING", "STRING")
+    RETURN_TYPES = (sockets.SCORES, "FLOAT", sockets.SCORES, "IMAGE", "STRING", "STRING")
     RETURN_NAMES = ("knee", "knee_value", "scores", "curves", "data", "report")
     OUTPUT_IS_LIST = (False, False, True, False, False, False)
     OUTPUT_TOOLTIPS = (
@@ -179,17 +161,14 @@ class Sweep:
         return {
             "required": {
                 **INPUTS,
-                "option": (list(SWEPT), {"tooltip": "What is changed; the generator must have it."}),
-                "values": (
-                    "STRING",
-                    {"default": "0.5, 0.7, 0.85, 1.0", "tooltip": "At least two numbers, separated by commas."},
-                ),
-                "num_images": _count(1024, "How many to draw at each value."),
+                "option": inputs.choice(SWEPT, "What is changed; the generator must have it."),
+                "values": inputs.text("0.5, 0.7, 0.85, 1.0", "At least two numbers, separated by commas."),
+                "num_images": _num_images(1024, "How many to draw at each value."),
                 **DRAWING,
             },
             "optional": {
-                "knee_of": (list(CURVES), {"tooltip": "Which curve's knee the first two outputs are."}),
-                "theme": (list(THEMES), {"tooltip": "Dark text on a light ground, or light on dark."}),
+                "knee_of": inputs.choice(CURVES, "Which curve's knee the first two outputs are."),
+                "theme": inputs.theme(),
                 **TAKING,
             },
             "hidden": {"prompt": "PROMPT"},
@@ -208,44 +187,39 @@ class Sweep:
         knee_of: str = next(iter(CURVES)),
         theme: Theme = "light",
         name: str = "",
+        kept_rows: int = ROWS,
+        rows_seed: int = 0,
+        batch_size: int = 0,
+        kid_subsets: int = SUBSETS,
+        kid_subset_size: int = SUBSET_SIZE,
+        nearest_k: int = NEAREST,
+        subsets_seed: int = 0,
         prompt: dict[str, Any] | None = None,
-        **settings: Any,
     ) -> dict[str, Any]:
         bound, model = generator.model, extractor.model
         found = read_values(values, bound, option)
-        task = _task(num_images, first_seed, filename_prefix, prompt, 0, **settings)
+        plan = Plan(num_images, first_seed, kept_rows, rows_seed)
+        settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed)
+        task = _task(plan, settings, filename_prefix, batch_size, 0, prompt)
         memory = benchmark_report.memory_bytes(bound, model, batch_size_of(task, bound, model))
         steps = sum(total_steps(each, num_images) for _, each in found)
         with host.placed(generator, extractor, memory=memory) as device, host.progress(steps) as on_step:
             done = carry_out_all(task, option, found, model, reference, device, name, on_step, host.halving)
         place, text = chosen(done, knee_of), describe_sweep(done)
         curves = host.intermediate(draw_curves(done, theme))
-        result = (
-            done.scores[place], float(done.values[place]), list(done.scores), curves, to_json_text(done), text,
-        )  # fmt: skip
-        return {"ui": {"text": [text]}, "result": result}
+        knee = (done.scores[place], float(done.values[place]))
+        return show_text(text, *knee, list(done.scores), curves, to_json_text(done), text)
 
 
 def _task(
-    num_images: int,
-    first_seed: int,
+    plan: Plan,
+    settings: Settings,
     filename_prefix: str,
+    batch_size: int,
+    num_shown: int,
     prompt: dict[str, Any] | None,
-    num_shown: int = SHOWN,
-    kept_rows: int = ROWS,
-    rows_seed: int = 0,
-    batch_size: int = 0,
-    **settings: int,
 ) -> Task:
-    return Task(
-        Plan(num_images, first_seed, kept_rows, rows_seed),
-        Settings(**settings),
-        host.output_folder(),
-        filename_prefix,
-        batch_size,
-        num_shown,
-        run_provenance(prompt),
-    )
+    return Task(plan, settings, host.output_folder(), filename_prefix, batch_size, num_shown, run_provenance(prompt))
 
 
 NODES = {"TrilemmaBenchmarkGenerator": BenchmarkGenerator, "TrilemmaSweep": Sweep}

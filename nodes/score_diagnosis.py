@@ -9,7 +9,6 @@ import torch
 from .. import host
 from ..models.errors import BadInput
 from ..models.generators import images as image_source
-from ..models.generators import noise
 from ..models.generators.binding import Bound
 from ..models.pictures import grids
 from ..models.scoring.diagnosing import Run, fitting, look, memory_bytes
@@ -17,12 +16,13 @@ from ..models.scoring.diagnosis import QUANTILE, diagnose
 from ..models.scoring.reports import diagnosis_report
 from ..models.scoring.reports.diagnosis_chart import draw_chart
 from ..models.scoring.reports.diagnosis_strips import duplicate_strip, nearest_strip
-from .common.scoring import CATEGORY, EXTRACTOR
+from .common import inputs, menus, sockets
+from .common.showing import show_text
 
 
 class DiagnoseGenerator:
     DISPLAY_NAME = "Diagnose Generator"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Looks for what generators are known to fail by: a VAE's posterior collapse, a GAN's near-duplicates and "
         "missing modes, and for any model pictures that it has memorised. Says what it found in pictures, words and "
@@ -66,61 +66,36 @@ class DiagnoseGenerator:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        count = {"default": 256, "min": 6, "max": 50_000}
         return {
             "required": {
-                "generator": ("TRILEMMA_GENERATOR", {"tooltip": "The model to be looked at, options and all."}),
-                "extractor": (EXTRACTOR, {"tooltip": "From Load Feature Extractor; it measures distances."}),
-                "num_images": ("INT", {**count, "tooltip": "How many samples to draw."}),
-                "seed": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": noise.SEEDS - 1,
-                        "control_after_generate": True,
-                        "tooltip": "Sample i is drawn with seed + i.",
-                    },
-                ),
+                "generator": inputs.socket(sockets.GENERATOR, "The model to be looked at, options and all."),
+                "extractor": inputs.socket(sockets.EXTRACTOR, "From Load Feature Extractor; it measures distances."),
+                "num_images": inputs.whole(256, 6, 50_000, "How many samples to draw."),
+                "seed": inputs.seed("Sample i is drawn with seed + i."),
             },
             "optional": {
-                "images": (
-                    "IMAGE",
-                    {"tooltip": "Reference pictures; to find memorised ones, those that the model was trained on."},
+                "images": inputs.socket(
+                    "IMAGE", "Reference pictures; to find memorised ones, those that the model was trained on."
                 ),
-                "reference": (
-                    "TRILEMMA_GENERATOR",
-                    {"tooltip": "Instead of images: from Images as Generator, such as a folder of pictures."},
+                "reference": inputs.socket(
+                    sockets.GENERATOR, "Instead of images: from Images as Generator, such as a folder of pictures."
                 ),
-                "num_reference": (
-                    "INT",
-                    {**count, "default": 1024, "tooltip": "How many pictures of `reference` to take; not for images."},
+                "num_reference": inputs.whole(
+                    1024, 6, 50_000, "How many pictures of `reference` to take; not for images."
                 ),
-                "duplicate_quantile": (
-                    "FLOAT",
-                    {
-                        "default": QUANTILE,
-                        "min": 0.001,
-                        "max": 0.5,
-                        "step": 0.001,
-                        "tooltip": "Samples count as near-duplicates at a distance that this share of the reference "
+                "duplicate_quantile": inputs.advanced(
+                    inputs.number(
+                        QUANTILE,
+                        0.001,
+                        0.5,
+                        0.001,
+                        "Samples count as near-duplicates at a distance that this share of the reference "
                         "pictures has to the next one.",
-                        "advanced": True,
-                    },
+                    )
                 ),
-                "shown": ("INT", {"default": 8, "min": 1, "max": 64, "tooltip": "Columns of the two image strips."}),
-                "theme": (list(grids.THEMES), {"tooltip": "Of the pictures: dark on light, or light on dark."}),
-                "batch_size": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": 4096,
-                        "tooltip": "Images drawn and looked at together, which changes only the speed; 0 takes as many "
-                        "as need 1 GB. Halved by itself when memory runs out.",
-                        "advanced": True,
-                    },
-                ),
+                "shown": inputs.whole(8, 1, 64, "Columns of the two image strips."),
+                "theme": inputs.theme(),
+                "batch_size": inputs.fitting_batch_size("drawn and looked at"),
             },
         }
 
@@ -160,7 +135,7 @@ class DiagnoseGenerator:
         data = diagnosis_report.to_json(found, *seen, name, duplicate_quantile)
         pictures = [host.intermediate(picture) for picture in (draw_chart(found, name, theme), *strips)]
         numbers = (found.active_units, found.duplicate_share, found.coverage, found.memorised_share)
-        return {"ui": {"text": [text]}, "result": (*pictures, text, data, *numbers)}
+        return show_text(text, *pictures, text, data, *numbers)
 
 
 NODES = {"TrilemmaDiagnoseGenerator": DiagnoseGenerator}

@@ -12,8 +12,9 @@ from ..models.scoring.extractors.host_extractor import HostExtractor
 from ..models.scoring.extractors.loading import load_extractor
 from ..models.scoring.extractors.resizes import RESIZES
 from ..models.scoring.metrics.clip_score import check_projection
+from .common import inputs, menus, sockets
 from .common.loading import ModelLoader, Source
-from .common.scoring import CATEGORY, EXTRACTOR
+from .common.showing import show_text
 
 RESIZE_TOOLTIP = (
     "How pictures reach the network's size; part of every result. TF1: as FID was published (torch-fidelity). clean: "
@@ -26,7 +27,7 @@ class LoadFeatureExtractor(ModelLoader):
     KIND = "extractor"
     SOURCES = (Source("metrics", (".safetensors", ".pt", ".pth")),)
     DISPLAY_NAME = "Load Feature Extractor"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Loads the network whose features FID, KID and other scores compare: Inception-v3 of the literature from "
         "models/metrics, or the pack's small classifier, whose scores compare starter models among each other only."
@@ -40,7 +41,7 @@ class LoadFeatureExtractor(ModelLoader):
         "kid",
         "inception score",
     ]
-    RETURN_TYPES = (EXTRACTOR, "STRING")
+    RETURN_TYPES = (sockets.EXTRACTOR, "STRING")
     RETURN_NAMES = ("extractor", "info")
     OUTPUT_TOOLTIPS = (
         "For Image Features, Folder Features and Benchmark Generator.",
@@ -49,14 +50,14 @@ class LoadFeatureExtractor(ModelLoader):
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        inputs = super().INPUT_TYPES()
-        names, options = inputs["required"]["model"]
+        types = super().INPUT_TYPES()
+        names, _ = types["required"]["model"]
         # The published file is in the list before it is on disk: the error then says where to get it.
         listed = [*catalog.starter_names(cls.KIND), catalog.PUBLISHED[cls.KIND][0].name, *names]
         tooltip = "The starter comes with the pack and knows 32 emoji; Inception-v3 and other files are yours."
-        inputs["required"]["model"] = (list(dict.fromkeys(listed)), {**options, "tooltip": tooltip})
-        inputs["required"]["resize"] = (list(RESIZES), {"tooltip": RESIZE_TOOLTIP})
-        return inputs
+        types["required"]["model"] = inputs.choice(dict.fromkeys(listed), tooltip)
+        types["required"]["resize"] = inputs.choice(RESIZES, RESIZE_TOOLTIP)
+        return types
 
     @classmethod
     def IS_CHANGED(cls, model: str, resize: str) -> str:
@@ -66,18 +67,18 @@ class LoadFeatureExtractor(ModelLoader):
         with host.without_inference_mode():
             extractor = load_extractor(self.path(model), resize)
         info = describe(extractor)
-        return {"ui": {"text": [info]}, "result": (host.hold(extractor, extractor.modules), info)}
+        return show_text(info, host.hold(extractor, extractor.modules), info)
 
 
 class ExtractorFromCLIPVision:
     DISPLAY_NAME = "Extractor from CLIP Vision"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Makes a vision model that ComfyUI has loaded (CLIP, DINOv2) a feature extractor: FID, KID, precision and "
         "recall of its embeddings follow what people see more closely than Inception's."
     )
     SEARCH_ALIASES = ["clip vision", "dinov2", "fd dinov2", "cmmd", "clip fid", "image embeddings", "kid"]
-    RETURN_TYPES = (EXTRACTOR, "STRING")
+    RETURN_TYPES = (sockets.EXTRACTOR, "STRING")
     RETURN_NAMES = ("extractor", "info")
     OUTPUT_TOOLTIPS = LoadFeatureExtractor.OUTPUT_TOOLTIPS
     FUNCTION = "run"
@@ -86,8 +87,8 @@ class ExtractorFromCLIPVision:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "clip_vision": ("CLIP_VISION", {"tooltip": "From Load CLIP Vision: a CLIP or a DINOv2."}),
-                "resize": (list(RESIZES), {"default": "clean", "tooltip": RESIZE_TOOLTIP}),
+                "clip_vision": inputs.socket("CLIP_VISION", "From Load CLIP Vision: a CLIP or a DINOv2."),
+                "resize": inputs.choice(RESIZES, RESIZE_TOOLTIP, default="clean"),
             },
         }
 
@@ -99,7 +100,7 @@ class ExtractorFromCLIPVision:
         extractor = HostExtractor(source, encoder.side, encoder.size, encoder.encode, encoder.memory_bytes)
         info = describe(extractor)
         # The host places its own models.
-        return {"ui": {"text": [info]}, "result": (host.Handle(extractor, ()), info)}
+        return show_text(info, host.Handle(extractor, ()), info)
 
 
 NODES = {

@@ -7,24 +7,25 @@ from typing import Any
 
 from .. import host
 from ..models.errors import BadInput
-from ..models.files.paths import fingerprint, path_inside
+from ..models.files.paths import path_inside
 from ..models.scoring.features import feature_files, published
 from ..models.scoring.features.feature_set import Features, merge, summary
-from .common.scoring import CATEGORY, EXTRACTOR, FEATURES, INFO_TOOLTIP, LOCATIONS, NAME, root_of, shown
+from .common import folders, inputs, menus, sockets
+from .common.feature_outputs import INFO_TOOLTIP, NAME, show_features
+from .common.showing import show_text
 
 FORMATS = ["trilemma", "mu sigma"]
-SOCKETS = [f"features_{number}" for number in range(1, 13)]
 
 
 class MergeFeatures:
     DISPLAY_NAME = "Merge Features"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Adds up the features of several sets, as if they had been taken in one pass. A sample that is in two of them "
         "is an error, and so are sets that were taken in different ways."
     )
     SEARCH_ALIASES = ["combine features", "add features", "concatenate", "join sets"]
-    RETURN_TYPES = (FEATURES, "STRING")
+    RETURN_TYPES = (sockets.FEATURES, "STRING")
     RETURN_NAMES = ("features", "info")
     OUTPUT_TOOLTIPS = ("The features of all samples.", INFO_TOOLTIP)
     FUNCTION = "run"
@@ -33,28 +34,27 @@ class MergeFeatures:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {"name": NAME},
-            "optional": {
-                socket: (FEATURES, {"tooltip": "One set, taken by the same extractor as the others."})
-                for socket in SOCKETS
-            },
+            "optional": inputs.numbered(
+                "features", sockets.FEATURES, "One set, taken by the same extractor as the others."
+            ),
         }
 
     def run(self, name: str, **features: Features) -> dict[str, Any]:
-        parts = [features[socket] for socket in SOCKETS if socket in features]
+        parts = inputs.connected("features", features)
         if not parts:
             raise BadInput("features_1: nothing is connected; connect the sets to be merged.")
-        return shown(merge(parts, name or None))
+        return show_features(merge(parts, name or None))
 
 
 class SaveFeatures:
     DISPLAY_NAME = "Save Features"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Adds features to a file, so that a set grows from run to run and over machines. A sample that the file has "
         "already is refused. Also writes the mean and covariance that pytorch-fid and clean-fid read."
     )
     SEARCH_ALIASES = ["npz", "fid stats", "save statistics", "append features", "mu sigma", "export features"]
-    RETURN_TYPES = (FEATURES, "STRING")
+    RETURN_TYPES = (sockets.FEATURES, "STRING")
     RETURN_NAMES = ("features", "file")
     OUTPUT_TOOLTIPS = (
         "All that the file now holds, for Score: the set so far.",
@@ -67,27 +67,16 @@ class SaveFeatures:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "features": (FEATURES, {"tooltip": "From Image Features, Folder Features or Merge Features."}),
-                "file": (
-                    "STRING",
-                    {
-                        "default": "features/set.npz",
-                        "tooltip": "Name below the output folder; folders are made as needed.",
-                    },
-                ),
-                "format": (
+                "features": inputs.socket(sockets.FEATURES, "From Image Features, Folder Features or Merge Features."),
+                "file": inputs.text("features/set.npz", "Name below the output folder; folders are made as needed."),
+                "format": inputs.choice(
                     FORMATS,
-                    {
-                        "tooltip": "trilemma: everything, can be added to. mu sigma: mean and covariance alone, for "
-                        "pytorch-fid and clean-fid, written once.",
-                    },
+                    "trilemma: everything, can be added to. mu sigma: mean and covariance alone, for "
+                    "pytorch-fid and clean-fid, written once.",
                 ),
             },
             "optional": {
-                "overwrite": (
-                    "BOOLEAN",
-                    {"default": False, "tooltip": "Begin the file anew instead of adding to one that is there."},
-                ),
+                "overwrite": inputs.switch(False, "Begin the file anew instead of adding to one that is there."),
             },
         }
 
@@ -98,18 +87,18 @@ class SaveFeatures:
         else:
             published.write(path, features, overwrite)
         name = path.relative_to(host.output_folder()).as_posix()
-        return {"ui": {"text": [f"{name}\n{summary(features)}"]}, "result": (features, name)}
+        return show_text(f"{name}\n{summary(features)}", features, name)
 
 
 class LoadFeatures:
     DISPLAY_NAME = "Load Features"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Reads features that Save Features wrote, or the statistics of pytorch-fid and clean-fid: their files do not "
         "say by which network they were taken, so the extractor has to be connected."
     )
     SEARCH_ALIASES = ["npz", "fid stats", "reference statistics", "load statistics", "mu sigma", "precomputed"]
-    RETURN_TYPES = (FEATURES, "STRING")
+    RETURN_TYPES = (sockets.FEATURES, "STRING")
     RETURN_NAMES = ("features", "info")
     OUTPUT_TOOLTIPS = ("For Score and Merge Features.", INFO_TOOLTIP)
     FUNCTION = "run"
@@ -118,32 +107,25 @@ class LoadFeatures:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "location": (LOCATIONS[::-1], {"tooltip": "Which of the host's folders `file` is in."}),
-                "file": (
-                    "STRING",
-                    {"default": "features/set.npz", "tooltip": "An .npz file, relative to the location."},
-                ),
+                "location": folders.location("file", first="output"),
+                "file": inputs.text("features/set.npz", "An .npz file, relative to the location."),
             },
             "optional": {
-                "extractor": (
-                    EXTRACTOR,
-                    {
-                        "tooltip": "The network and resize that took the features: needed for files of pytorch-fid and "
-                        "clean-fid; the pack's own are checked against it.",
-                    },
+                "extractor": inputs.socket(
+                    sockets.EXTRACTOR,
+                    "The network and resize that took the features: needed for files of pytorch-fid and "
+                    "clean-fid; the pack's own are checked against it.",
                 ),
             },
         }
 
     @classmethod
     def IS_CHANGED(cls, location: str, file: str, **settings: Any) -> str:
-        try:
-            return fingerprint(_npz(root_of(location), file))
-        except (BadInput, FileNotFoundError):
-            return ""
+        return folders.state_of(lambda: _npz(folders.root_of(location), file))
 
     def run(self, location: str, file: str, extractor: host.Handle | None = None) -> dict[str, Any]:
-        return shown(feature_files.load(_npz(root_of(location), file), extractor.model if extractor else None))
+        path = _npz(folders.root_of(location), file)
+        return show_features(feature_files.load(path, extractor.model if extractor else None))
 
 
 def _npz(root: Path, name: str) -> Path:

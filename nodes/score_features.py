@@ -12,72 +12,47 @@ import torch
 
 from .. import host
 from ..models.errors import BadInput
-from ..models.files.paths import fingerprint
 from ..models.generators.records import from_json
-from ..models.pictures.image_files import folder_inside
 from ..models.scoring.extractors.base import chosen_taps
 from ..models.scoring.features import samples
 from ..models.scoring.features.extraction import accumulate, fitting_batch
 from ..models.scoring.features.feature_set import ROWS, Features, summary
 from ..models.scoring.features.folder import Folder, check_readable, unreadable_lines
 from ..models.scoring.features.folder_cache import FolderCache
-from .common.scoring import CATEGORY, EXTRACTOR, FEATURES, INFO_TOOLTIP, LOCATIONS, NAME, root_of, shown
+from .common import folders, inputs, menus, sockets
+from .common.feature_outputs import INFO_TOOLTIP, NAME, show_features
+from .common.showing import show_text
 
 CACHE = Path("trilemma", "cache")
 """Below the output folder, which outlives a restart."""
 
 TAKING = {
     "name": NAME,
-    "kept_rows": (
-        "INT",
-        {
-            "default": ROWS,
-            "min": 0,
-            "max": 1_000_000,
-            "tooltip": "How many images' own features are kept for KID, precision and recall; all others count in the "
-            "sums for FID and the Inception score only.",
-        },
+    "kept_rows": inputs.whole(
+        ROWS,
+        0,
+        1_000_000,
+        "How many images' own features are kept for KID, precision and recall; all others count in the "
+        "sums for FID and the Inception score only.",
     ),
     # Not `seed`: the page would change that one after every run, and sets of different seeds cannot be merged.
-    "rows_seed": (
-        "INT",
-        {
-            "default": 0,
-            "min": 0,
-            "max": 2**64 - 1,
-            "tooltip": "Which images these are; sets that are merged need the same.",
-            "advanced": True,
-        },
-    ),
-    "sfid": ("BOOLEAN", {"default": False, "tooltip": "Take the spatial features that sFID needs too."}),
-    "compound_fid": (
-        "BOOLEAN",
-        {"default": False, "tooltip": "Take the features of several depths that Compound FID needs too."},
-    ),
-    "batch_size": (
-        "INT",
-        {
-            "default": 0,
-            "min": 0,
-            "max": 4096,
-            "tooltip": "Images looked at together, which changes only the speed; 0 takes as many as need 1 GB. Halved "
-            "by itself when memory runs out.",
-            "advanced": True,
-        },
-    ),
+    "rows_seed": inputs.advanced(inputs.fixed_seed("Which images these are; sets that are merged need the same.")),
+    "sfid": inputs.switch(False, "Take the spatial features that sFID needs too."),
+    "compound_fid": inputs.switch(False, "Take the features of several depths that Compound FID needs too."),
+    "batch_size": inputs.fitting_batch_size("looked at"),
 }
 """Inputs of every node that takes features."""
 
 
 class ImageFeatures:
     DISPLAY_NAME = "Image Features"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Describes images by a network's features, which scores compare with those of another set. Only sums and some "
         "rows are kept, so the features of many batches add up: Merge Features, Save Features."
     )
     SEARCH_ALIASES = ["fid", "kid", "inception features", "embeddings", "statistics", "inception score", "activations"]
-    RETURN_TYPES = (FEATURES, "STRING")
+    RETURN_TYPES = (sockets.FEATURES, "STRING")
     RETURN_NAMES = ("features", "info")
     OUTPUT_TOOLTIPS = ("For Score, Merge Features and Save Features.", INFO_TOOLTIP)
     FUNCTION = "run"
@@ -86,17 +61,14 @@ class ImageFeatures:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "images": ("IMAGE", {"tooltip": "One image or a batch; an alpha channel is ignored."}),
-                "extractor": (EXTRACTOR, {"tooltip": "From Load Feature Extractor; the same for every set."}),
+                "images": inputs.images(),
+                "extractor": inputs.socket(sockets.EXTRACTOR, "From Load Feature Extractor; the same for every set."),
             },
             "optional": {
-                "records": (
+                "records": inputs.wired(
                     "STRING",
-                    {
-                        "forceInput": True,
-                        "tooltip": "From the Sample Images that drew the images: each then counts once by its model, "
-                        "settings, seed and condition. Without them by its pixels.",
-                    },
+                    "From the Sample Images that drew the images: each then counts once by its model, "
+                    "settings, seed and condition. Without them by its pixels.",
                 ),
                 **TAKING,
             },
@@ -108,23 +80,27 @@ class ImageFeatures:
         extractor: host.Handle,
         records: str | None = None,
         name: str = "",
+        kept_rows: int = ROWS,
+        rows_seed: int = 0,
+        sfid: bool = False,
+        compound_fid: bool = False,
         batch_size: int = 0,
-        **how: Any,
     ) -> dict[str, Any]:
         found = samples.of_batch(images, None if records is None else from_json(records, len(images)))
-        with _extracting(extractor, len(found), batch_size, _how(extractor, **how)) as extract:
-            return shown(extract(found, name=name or "images"))
+        how = _how(extractor, kept_rows, rows_seed, sfid, compound_fid)
+        with _extracting(extractor, len(found), batch_size, how) as extract:
+            return show_features(extract(found, name=name or "images"))
 
 
 class FolderFeatures:
     DISPLAY_NAME = "Folder Features"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Describes every picture of a folder by a network's features, one batch at a time: the reference set, or what "
         "another tool has made. They are kept on disk until a picture or a setting changes."
     )
     SEARCH_ALIASES = ["fid folder", "reference set", "dataset statistics", "real images", "image folder", "fid stats"]
-    RETURN_TYPES = (FEATURES, "INT", "STRING")
+    RETURN_TYPES = (sockets.FEATURES, "INT", "STRING")
     RETURN_NAMES = ("features", "num_images", "report")
     OUTPUT_TOOLTIPS = (
         "For Score, Merge Features and Save Features.",
@@ -137,22 +113,16 @@ class FolderFeatures:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "location": (LOCATIONS, {"tooltip": "Which of the host's folders `folder` is in."}),
-                "folder": (
-                    "STRING",
-                    {"default": "", "tooltip": "Folder of pictures, relative to the location; a dot is the location."},
-                ),
-                "extractor": (EXTRACTOR, {"tooltip": "From Load Feature Extractor; the same for every set."}),
+                "location": folders.location("folder"),
+                "folder": inputs.text("", "Folder of pictures, relative to the location; a dot is the location."),
+                "extractor": inputs.socket(sockets.EXTRACTOR, "From Load Feature Extractor; the same for every set."),
             },
             "optional": {
-                "subfolders": ("BOOLEAN", {"default": False, "tooltip": "Take the pictures of subfolders too."}),
-                "skip_corrupt": (
-                    "BOOLEAN",
-                    {
-                        "default": False,
-                        "tooltip": "Leave out files that cannot be read, and name them in the report. Otherwise they "
-                        "are an error that names them all.",
-                    },
+                "subfolders": folders.subfolders(),
+                "skip_corrupt": inputs.switch(
+                    False,
+                    "Leave out files that cannot be read, and name them in the report. Otherwise they "
+                    "are an error that names them all.",
                 ),
                 **TAKING,
             },
@@ -160,10 +130,7 @@ class FolderFeatures:
 
     @classmethod
     def IS_CHANGED(cls, location: str, folder: str, **settings: Any) -> str:
-        try:
-            return fingerprint(folder_inside(root_of(location), folder)) if folder else ""
-        except (BadInput, FileNotFoundError):
-            return ""
+        return folders.state_of(lambda: folders.picture_folder(location, folder)) if folder else ""
 
     def run(
         self,
@@ -173,13 +140,16 @@ class FolderFeatures:
         subfolders: bool = False,
         skip_corrupt: bool = False,
         name: str = "",
+        kept_rows: int = ROWS,
+        rows_seed: int = 0,
+        sfid: bool = False,
+        compound_fid: bool = False,
         batch_size: int = 0,
-        **how: Any,
     ) -> dict[str, Any]:
         if not folder:
             raise BadInput("folder: it is empty; give the name of a folder, or a dot for the location itself.")
-        pictures = Folder(folder_inside(root_of(location), folder), subfolders)
-        how = _how(extractor, **how)
+        pictures = Folder(folders.picture_folder(location, folder), subfolders)
+        how = _how(extractor, kept_rows, rows_seed, sfid, compound_fid)
         cache = FolderCache(host.output_folder() / CACHE, pictures, extractor.model.source, **how)
         taken, notes = cache.find(), ["kept from an earlier run"]
         if taken is None:
@@ -189,16 +159,10 @@ class FolderFeatures:
         check_readable(taken, skip_corrupt)
         features = taken.features._replace(name=name or taken.features.name)
         report = "\n".join([summary(features), *notes, *unreadable_lines(taken)])
-        return {"ui": {"text": [report]}, "result": (features, features.count, report)}
+        return show_text(report, features, features.count, report)
 
 
-def _how(
-    extractor: host.Handle,
-    kept_rows: int = ROWS,
-    rows_seed: int = 0,
-    sfid: bool = False,
-    compound_fid: bool = False,
-) -> dict[str, Any]:
+def _how(extractor: host.Handle, kept_rows: int, rows_seed: int, sfid: bool, compound_fid: bool) -> dict[str, Any]:
     """What of the inputs in TAKING decides the features."""
     return {"taps": chosen_taps(extractor.model, sfid, compound_fid), "capacity": kept_rows, "seed": rows_seed}
 

@@ -13,20 +13,22 @@ from ..models.pictures.images import rgb
 from ..models.scoring.metrics import clip_score, lpips, pairs
 from ..models.scoring.reports.difference import difference_map
 from ..models.scoring.scores import Scores
-from .common.scoring import CATEGORY, SCORES, name_of_images
+from .common import inputs, menus, sockets
+from .common.metric_inputs import name_of_images
+from .common.showing import show_text
 
 NO_LPIPS = "none"
 
 
 class CompareImages:
     DISPLAY_NAME = "Compare Images"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "How close images are to references, pair by pair: PSNR, SSIM, MS-SSIM and LPIPS, and a picture of where they "
         "differ."
     )
     SEARCH_ALIASES = ["psnr", "ssim", "ms-ssim", "lpips", "image difference", "difference map", "image similarity"]
-    RETURN_TYPES = ("IMAGE", "FLOAT", "FLOAT", "FLOAT", "FLOAT", SCORES, "STRING", "STRING")
+    RETURN_TYPES = ("IMAGE", "FLOAT", "FLOAT", "FLOAT", "FLOAT", sockets.SCORES, "STRING", "STRING")
     RETURN_NAMES = ("difference", "psnr", "ssim", "ms_ssim", "lpips", "scores", "data", "report")
     OUTPUT_TOOLTIPS = (
         "For each pair the absolute difference times gain: black where there is none, through violet and orange to "
@@ -45,24 +47,15 @@ class CompareImages:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "reference": ("IMAGE", {"tooltip": "The originals: one image, or as many; alpha is ignored."}),
-                "image": ("IMAGE", {"tooltip": "What is compared with them, of the same size; alpha is ignored."}),
-                "lpips": (
+                "reference": inputs.socket("IMAGE", "The originals: one image, or as many; alpha is ignored."),
+                "image": inputs.socket("IMAGE", "What is compared with them, of the same size; alpha is ignored."),
+                "lpips": inputs.choice(
                     [NO_LPIPS, *lpips.BACKBONES],
-                    {
-                        "tooltip": "Network of LPIPS. alex and vgg need torchvision's ImageNet weights in "
-                        "models/metrics; without them the error says where to get the file."
-                    },
+                    "Network of LPIPS. alex and vgg need torchvision's ImageNet weights in "
+                    "models/metrics; without them the error says where to get the file.",
                 ),
-                "gain": (
-                    "FLOAT",
-                    {
-                        "default": 4.0,
-                        "min": 0.0,
-                        "max": 1000.0,
-                        "step": 0.5,
-                        "tooltip": "What differences are multiplied by in the picture; it moves no score.",
-                    },
+                "gain": inputs.number(
+                    4.0, 0.0, 1000.0, 0.5, "What differences are multiplied by in the picture; it moves no score."
                 ),
             },
             "optional": {"name": name_of_images("compared images")},
@@ -79,7 +72,7 @@ class CompareImages:
         scores = Scores(name, pairs.as_scores(comparison), provenance=provenance)
         means = (comparison.mean(metric) for metric in ("psnr", "ssim", "ms_ssim", "lpips"))
         shown = host.intermediate(difference_map(matched, gain))
-        return {"ui": {"text": [text]}, "result": (shown, *means, scores, pairs.to_json(comparison), text)}
+        return show_text(text, shown, *means, scores, pairs.to_json(comparison), text)
 
 
 def _compare(matched: pairs.Pairs, net: str, on_step: Any) -> pairs.Comparison:
@@ -99,13 +92,13 @@ def _compare(matched: pairs.Pairs, net: str, on_step: Any) -> pairs.Comparison:
 
 class CLIPScore:
     DISPLAY_NAME = "CLIP Score"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "How well images fit their prompts: 100 times the cosine of their CLIP embeddings, and 0 where it is negative "
         "(Hessel et al. 2021). A CLIP without its text projection is refused: its score would be wrong."
     )
     SEARCH_ALIASES = ["clipscore", "text image similarity", "prompt adherence", "prompt alignment", "clip similarity"]
-    RETURN_TYPES = ("FLOAT", SCORES, "STRING", "STRING")
+    RETURN_TYPES = ("FLOAT", sockets.SCORES, "STRING", "STRING")
     RETURN_NAMES = ("clip_score", "scores", "data", "report")
     OUTPUT_TOOLTIPS = (
         "The mean, 0 to 100.",
@@ -119,27 +112,19 @@ class CLIPScore:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "clip": (
-                    "CLIP",
-                    {"tooltip": "The text half of a CLIP, from Load CLIP; its files must hold all of it."},
+                "clip": inputs.socket(
+                    "CLIP", "The text half of a CLIP, from Load CLIP; its files must hold all of it."
                 ),
-                "clip_vision": ("CLIP_VISION", {"tooltip": "The image half of the same CLIP, from Load CLIP Vision."}),
-                "image": ("IMAGE", {"tooltip": "One image or a batch, of which the middle square is seen."}),
-                "prompt": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "multiline": True,
-                        "tooltip": "One prompt, or one to a line: image i takes line i, and the first again after the "
-                        "last. CLIP reads the first 75 tokens; weights such as (cat:1.2) do not count.",
-                    },
+                "clip_vision": inputs.socket("CLIP_VISION", "The image half of the same CLIP, from Load CLIP Vision."),
+                "image": inputs.socket("IMAGE", "One image or a batch, of which the middle square is seen."),
+                "prompt": inputs.lines(
+                    "",
+                    "One prompt, or one to a line: image i takes line i, and the first again after the "
+                    "last. CLIP reads the first 75 tokens; weights such as (cat:1.2) do not count.",
                 ),
             },
             "optional": {
-                "batch_size": (
-                    "INT",
-                    {"default": 8, "min": 1, "max": 256, "tooltip": "Images looked at together.", "advanced": True},
-                ),
+                "batch_size": inputs.batch_size(8, 256, "Images looked at together."),
                 "name": name_of_images("prompted images"),
             },
             "hidden": {"graph": "DYNPROMPT", "node_id": "UNIQUE_ID"},
@@ -175,7 +160,7 @@ class CLIPScore:
         scores = Scores(name, clip_score.as_scores(values), provenance=provenance)
         text = clip_score.describe(values, prompts, [what for what, tower in towers.items() if not tower.files])
         data = clip_score.to_json(values, prompts)
-        return {"ui": {"text": [text]}, "result": (scores.value("clip_score"), scores, data, text)}
+        return show_text(text, scores.value("clip_score"), scores, data, text)
 
 
 NODES = {

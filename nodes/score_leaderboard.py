@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models.pictures.grids import THEMES, Theme
+from ..models.pictures.grids import Theme
 from ..models.scoring.leaderboard import COLUMNS, leaderboard
 from ..models.scoring.reports.leaderboard_files import Report, save
 from ..models.scoring.reports.leaderboard_table import draw_table
@@ -15,21 +15,21 @@ from ..models.scoring.reports.leaderboard_text import to_csv, to_json, to_markdo
 from ..models.scoring.reports.trilemma_plot import draw_trilemma
 from ..models.scoring.scores import Scores
 from ..models.scoring.trilemma import COVERAGES, QUALITIES
-from .common.scoring import CATEGORY, SCORES
-
-SOCKETS = [f"scores_{number}" for number in range(1, 13)]
+from .common import inputs, menus, sockets
+from .common.provenance import graph_texts
+from .common.showing import show_text
 
 
 class Leaderboard:
     DISPLAY_NAME = "Leaderboard"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Lays the scores of several models side by side: a ranked table as picture, Markdown, CSV and JSON, and the "
         "trilemma plot of quality, coverage and speed with its Pareto front. Only what was taken in the same way is "
         "ranked together."
     )
     SEARCH_ALIASES = ["compare models", "ranking", "table", "benchmark", "pareto", "trade-off", "csv", "fid table"]
-    RETURN_TYPES = ("TRILEMMA_LEADERBOARD", "IMAGE", "IMAGE", "STRING", "STRING", "STRING", "STRING")
+    RETURN_TYPES = (sockets.LEADERBOARD, "IMAGE", "IMAGE", "STRING", "STRING", "STRING", "STRING")
     RETURN_NAMES = ("leaderboard", "table", "trilemma", "markdown", "csv", "data", "files")
     OUTPUT_TOOLTIPS = (
         "The ranked rows with all their scores and where they came from.",
@@ -47,26 +47,19 @@ class Leaderboard:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "sort_by": (list(COLUMNS), {"default": "fid", "tooltip": "The score or cost that ranks, best first."}),
-                "quality": (list(QUALITIES), {"default": "fid", "tooltip": "Quality axis of the trilemma plot."}),
-                "coverage": (list(COVERAGES), {"default": "recall", "tooltip": "Coverage axis of the trilemma plot."}),
-                "theme": (list(THEMES), {"tooltip": "Of the pictures: dark on light, or light on dark."}),
-                "filename_prefix": (
-                    "STRING",
-                    {
-                        "default": "scores/leaderboard",
-                        "tooltip": "Beginning of the names of the saved files (md, csv, json, two png) below the "
-                        "output folder; empty saves nothing.",
-                    },
+                "sort_by": inputs.choice(COLUMNS, "The score or cost that ranks, best first.", default="fid"),
+                "quality": inputs.choice(QUALITIES, "Quality axis of the trilemma plot.", default="fid"),
+                "coverage": inputs.choice(COVERAGES, "Coverage axis of the trilemma plot.", default="recall"),
+                "theme": inputs.theme(),
+                "filename_prefix": inputs.text(
+                    "scores/leaderboard",
+                    "Beginning of the names of the saved files (md, csv, json, two png) below the "
+                    "output folder; empty saves nothing.",
                 ),
             },
-            "optional": {
-                socket: (
-                    SCORES,
-                    {"tooltip": "One model, from Benchmark Generator, Score or another node that scores."},
-                )
-                for socket in SOCKETS
-            },
+            "optional": inputs.numbered(
+                "scores", sockets.SCORES, "One model, from Benchmark Generator, Score or another node that scores."
+            ),
             "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"},
         }
 
@@ -81,16 +74,15 @@ class Leaderboard:
         extra_pnginfo: dict[str, Any] | None = None,
         **scores: Scores,
     ) -> dict[str, Any]:
-        board = leaderboard([scores[socket] for socket in SOCKETS if socket in scores], sort_by)
+        board = leaderboard(inputs.connected("scores", scores), sort_by)
         plots = torch.cat([draw_trilemma(group, quality, coverage, theme) for group in board.groups])
         texts = (to_markdown(board), to_csv(board), to_json(board, quality, coverage))
         report = Report(*texts, draw_table(board, theme), plots)
         files = []
         if filename_prefix:
-            graph = {"prompt": prompt, **(extra_pnginfo or {})} if prompt and host.keeps_metadata() else {}
-            files = save(report, host.output_folder(), filename_prefix, graph)
+            files = save(report, host.output_folder(), filename_prefix, graph_texts(prompt, extra_pnginfo))
         pictures = (host.intermediate(report.table), host.intermediate(report.trilemma))
-        return {"ui": {"text": [report.markdown]}, "result": (board, *pictures, *texts, "\n".join(files))}
+        return show_text(report.markdown, board, *pictures, *texts, "\n".join(files))
 
 
 NODES = {"TrilemmaLeaderboard": Leaderboard}

@@ -14,12 +14,14 @@ from ..models.scoring import edits, gate
 from ..models.scoring.metrics import pairs
 from ..models.scoring.reports import edit_report
 from ..models.scoring.scores import Scores
-from .common.scoring import CATEGORY, SCORES, name_of_images
+from .common import inputs, menus, sockets
+from .common.metric_inputs import name_of_images
+from .common.showing import show_text
 
 
 class ScoreEdit:
     DISPLAY_NAME = "Score Edit"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Judges an edit: does a detector find the new object in the hole, and no longer the old one; is everything "
         "outside the mask untouched; how visible is the seam."
@@ -32,7 +34,7 @@ class ScoreEdit:
         "FLOAT",
         "FLOAT",
         "FLOAT",
-        SCORES,
+        sockets.SCORES,
         "STRING",
         "STRING",
     )
@@ -62,34 +64,23 @@ class ScoreEdit:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        share = {"min": 0.0, "max": 1.0, "step": 0.01}
         return {
             "required": {
-                "original": ("IMAGE", {"tooltip": "The images before the edit; alpha is ignored."}),
-                "edited": ("IMAGE", {"tooltip": "The images after it, of the same size; alpha is ignored."}),
-                "mask": (
+                "original": inputs.socket("IMAGE", "The images before the edit; alpha is ignored."),
+                "edited": inputs.socket("IMAGE", "The images after it, of the same size; alpha is ignored."),
+                "mask": inputs.socket(
                     "MASK",
-                    {
-                        "tooltip": "Where the edit was allowed, such as Stitch Objects gives it: above 0 pixels may "
-                        "change, from 0.5 they are the hole. One mask per image, or one for all."
-                    },
+                    "Where the edit was allowed, such as Stitch Objects gives it: above 0 pixels may "
+                    "change, from 0.5 they are the hole. One mask per image, or one for all.",
                 ),
             },
             "optional": {
-                "detector": ("TRILEMMA_DETECTOR", {"tooltip": "Without it, only the rest and the seam are judged."}),
-                "new_object": ("STRING", {"default": "", "tooltip": "What should be in the hole; empty: not asked."}),
-                "old_object": ("STRING", {"default": "", "tooltip": "What was in the hole; empty: not asked."}),
-                "box_threshold": (
-                    "FLOAT",
-                    {**share, "default": 0.35, "tooltip": "The detector has seen what scores higher than this."},
-                ),
-                "min_iou": (
-                    "FLOAT",
-                    {
-                        **share,
-                        "default": 0.5,
-                        "tooltip": "Overlap of the new object's box with the hole's, intersection over union.",
-                    },
+                "detector": inputs.socket(sockets.DETECTOR, "Without it, only the rest and the seam are judged."),
+                "new_object": inputs.text("", "What should be in the hole; empty: not asked."),
+                "old_object": inputs.text("", "What was in the hole; empty: not asked."),
+                "box_threshold": inputs.share(0.35, "The detector has seen what scores higher than this."),
+                "min_iou": inputs.share(
+                    0.5, "Overlap of the new object's box with the hole's, intersection over union."
                 ),
                 "name": name_of_images("edit"),
             },
@@ -128,18 +119,18 @@ class ScoreEdit:
             edit_report.to_json(verdicts, question),
             text,
         )
-        return {"ui": {"text": [text]}, "result": result}
+        return show_text(text, *result)
 
 
 class ScoreGate:
     DISPLAY_NAME = "Score Gate"
-    CATEGORY = CATEGORY
+    CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Fails the run, by name and number, when a score misses its threshold; headless.py then exits with 3. What "
         "comes in passes through, so that what follows is only saved if the gate opens."
     )
     SEARCH_ALIASES = ["threshold", "assert", "quality gate", "fail if", "check score", "ci", "regression test"]
-    RETURN_TYPES = (SCORES, "FLOAT", "STRING")
+    RETURN_TYPES = (sockets.SCORES, "FLOAT", "STRING")
     RETURN_NAMES = ("scores", "value", "report")
     OUTPUT_TOOLTIPS = (
         "The scores that came in; nothing if none did.",
@@ -153,31 +144,25 @@ class ScoreGate:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "name": ("STRING", {"default": "quality", "tooltip": "Of the gate; the failure begins with it."}),
-                "metric": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "tooltip": "Which of the connected scores: fid, kid, psnr, clip_score, edit_done, seam, ..., "
-                        "or a cost, such as seconds_per_image. Not read for a value.",
-                    },
+                "name": inputs.text("quality", "Of the gate; the failure begins with it."),
+                "metric": inputs.text(
+                    "",
+                    "Which of the connected scores: fid, kid, psnr, clip_score, edit_done, seam, ..., "
+                    "or a cost, such as seconds_per_image. Not read for a value.",
                 ),
-                "comparison": (list(gate.COMPARISONS), {"tooltip": "Which side of the threshold passes; it does too."}),
-                "threshold": (
-                    "FLOAT",
-                    {
-                        "default": 0.0,
-                        "min": -1e9,
-                        "max": 1e9,
-                        "step": 0.01,
-                        "round": False,
-                        "tooltip": "In the unit of the score; a missing score and NaN always fail.",
-                    },
+                "comparison": inputs.choice(gate.COMPARISONS, "Which side of the threshold passes; it does too."),
+                "threshold": inputs.number(
+                    0.0,
+                    -1e9,
+                    1e9,
+                    0.01,
+                    "In the unit of the score; a missing score and NaN always fail.",
+                    rounded=False,
                 ),
             },
             "optional": {
-                "scores": (SCORES, {"tooltip": "From a scoring node; its metric is checked."}),
-                "value": ("FLOAT", {"forceInput": True, "tooltip": "Any number; checked as well."}),
+                "scores": inputs.socket(sockets.SCORES, "From a scoring node; its metric is checked."),
+                "value": inputs.wired("FLOAT", "Any number; checked as well."),
             },
         }
 
@@ -198,7 +183,7 @@ class ScoreGate:
         if value is not None:
             lines.append(gate.check(value, "value", name, comparison, threshold))
         text = "\n".join(lines)
-        return {"ui": {"text": [text]}, "result": (scores, math.nan if value is None else value, text)}
+        return show_text(text, scores, math.nan if value is None else value, text)
 
 
 NODES = {

@@ -11,6 +11,7 @@ from ..models.segmentation.everything import segment_everything
 from ..models.segmentation.prompts import read_prompts
 from ..models.segmentation.sam import Embedding, encode, encode_bytes, load_segmenter
 from ..models.values import Objects
+from .common import inputs, menus, sockets
 from .common.loading import ModelLoader, Source
 
 
@@ -18,12 +19,12 @@ class LoadSegmenter(ModelLoader):
     KIND = "segmenter"
     SOURCES = (Source("sams", (".pth", ".safetensors")),)
     DISPLAY_NAME = "Load Segmenter (SAM)"
-    CATEGORY = "Trilemma/Segment"
+    CATEGORY = menus.SEGMENT
     DESCRIPTION = (
         "Loads a Segment Anything (SAM) model: the starter that comes with the pack, or a file from models/sams."
     )
     SEARCH_ALIASES = ["sam loader", "segment anything", "sam vit", "mask model"]
-    RETURN_TYPES = ("TRILEMMA_SEGMENTER",)
+    RETURN_TYPES = (sockets.SEGMENTER,)
     RETURN_NAMES = ("segmenter",)
     OUTPUT_TOOLTIPS = ("For Encode Image, Segment and Segment Everything.",)
 
@@ -36,13 +37,13 @@ class LoadSegmenter(ModelLoader):
 
 class EncodeImage:
     DISPLAY_NAME = "Encode Image"
-    CATEGORY = "Trilemma/Segment"
+    CATEGORY = menus.SEGMENT
     DESCRIPTION = (
         "Looks at every image once, the slow part of segmentation. New boxes or points for the same images then cost "
         "only SAM's small decoder."
     )
     SEARCH_ALIASES = ["sam embedding", "image embedding", "sam encode"]
-    RETURN_TYPES = ("TRILEMMA_EMBEDDING",)
+    RETURN_TYPES = (sockets.EMBEDDING,)
     RETURN_NAMES = ("embedding",)
     OUTPUT_TOOLTIPS = ("What the segmenter saw, for Segment and Segment Everything.",)
     FUNCTION = "run"
@@ -51,19 +52,12 @@ class EncodeImage:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "segmenter": ("TRILEMMA_SEGMENTER", {"tooltip": "From Load Segmenter (SAM)."}),
-                "image": ("IMAGE", {"tooltip": "One image or a batch; an alpha channel is ignored."}),
+                "segmenter": inputs.socket(sockets.SEGMENTER, "From Load Segmenter (SAM)."),
+                "image": inputs.images(),
             },
             "optional": {
-                "batch_size": (
-                    "INT",
-                    {
-                        "default": 1,
-                        "min": 1,
-                        "max": 64,
-                        "tooltip": "Images encoded at once. A ViT-B takes 2.5 GB for each at 1024 pixels.",
-                        "advanced": True,
-                    },
+                "batch_size": inputs.batch_size(
+                    1, 64, "Images encoded at once. A ViT-B takes 2.5 GB for each at 1024 pixels."
                 ),
             },
         }
@@ -78,10 +72,10 @@ class EncodeImage:
 
 class Segment:
     DISPLAY_NAME = "Segment"
-    CATEGORY = "Trilemma/Segment"
+    CATEGORY = menus.SEGMENT
     DESCRIPTION = "Cuts out what boxes or points show: one object for each box, with its label and score."
     SEARCH_ALIASES = ["sam", "sam segment", "box to mask", "points to mask", "grounded sam"]
-    RETURN_TYPES = ("TRILEMMA_OBJECTS", "MASK")
+    RETURN_TYPES = (sockets.OBJECTS, "MASK")
     RETURN_NAMES = ("objects", "mask")
     OUTPUT_TOOLTIPS = (
         "One object per box, in the order of the boxes; for Select Objects, Objects to Masks and Crop Objects.",
@@ -91,39 +85,29 @@ class Segment:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        points = {"default": "", "multiline": True, "placeholder": '[{"x": 120, "y": 80}]'}
         return {
             "required": {
-                "segmenter": ("TRILEMMA_SEGMENTER", {"tooltip": "The same that Encode Image used."}),
-                "embedding": ("TRILEMMA_EMBEDDING", {"tooltip": "The images, from Encode Image."}),
+                "segmenter": inputs.socket(sockets.SEGMENTER, "The same that Encode Image used."),
+                "embedding": inputs.socket(sockets.EMBEDDING, "The images, from Encode Image."),
             },
             "optional": {
-                "boxes": (
-                    "BOUNDING_BOX",
-                    {
-                        "forceInput": True,
-                        "tooltip": "Boxes in pixels, from Select Detections or any node that gives bounding boxes.",
-                    },
+                "boxes": inputs.wired(
+                    "BOUNDING_BOX", "Boxes in pixels, from Select Detections or any node that gives bounding boxes."
                 ),
-                "positive_points": (
-                    "STRING",
-                    {
-                        **points,
-                        "tooltip": 'Points on the object, in pixels: [{"x": 120, "y": 80}]. Without boxes they ask for '
-                        "one object; with boxes each refines the smallest box around it.",
-                    },
+                "positive_points": inputs.lines(
+                    "",
+                    'Points on the object, in pixels: [{"x": 120, "y": 80}]. Without boxes they ask for '
+                    "one object; with boxes each refines the smallest box around it.",
+                    '[{"x": 120, "y": 80}]',
                 ),
-                "negative_points": (
-                    "STRING",
-                    {**points, "tooltip": "Points that do not belong to the object, written the same way."},
+                "negative_points": inputs.lines(
+                    "", "Points that do not belong to the object, written the same way.", '[{"x": 120, "y": 80}]'
                 ),
-                "mask_choice": (
-                    list(MASK_CHOICES),
-                    {
-                        "default": "automatic",
-                        "tooltip": "SAM can answer with three masks, from part to whole. automatic: the best of three "
-                        "for a lone point, else its single answer. best: highest predicted IoU. Others: by area.",
-                    },
+                "mask_choice": inputs.choice(
+                    MASK_CHOICES,
+                    "SAM can answer with three masks, from part to whole. automatic: the best of three "
+                    "for a lone point, else its single answer. best: highest predicted IoU. Others: by area.",
+                    default="automatic",
                 ),
             },
         }
@@ -153,12 +137,12 @@ class Segment:
 
 class SegmentEverything:
     DISPLAY_NAME = "Segment Everything"
-    CATEGORY = "Trilemma/Segment"
+    CATEGORY = menus.SEGMENT
     DESCRIPTION = (
         "Finds all objects without prompts: asks SAM at every point of a grid and keeps what is sure and distinct."
     )
     SEARCH_ALIASES = ["automatic mask generator", "segment anything", "amg", "sam everything"]
-    RETURN_TYPES = ("TRILEMMA_OBJECTS", "MASK")
+    RETURN_TYPES = (sockets.OBJECTS, "MASK")
     RETURN_NAMES = ("objects", "mask")
     OUTPUT_TOOLTIPS = (
         "The objects of each image, the surest first, without labels.",
@@ -168,33 +152,18 @@ class SegmentEverything:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        fraction = {"min": 0.0, "max": 1.0, "step": 0.01}
         return {
             "required": {
-                "segmenter": ("TRILEMMA_SEGMENTER", {"tooltip": "The same that Encode Image used."}),
-                "embedding": ("TRILEMMA_EMBEDDING", {"tooltip": "The images, from Encode Image."}),
+                "segmenter": inputs.socket(sockets.SEGMENTER, "The same that Encode Image used."),
+                "embedding": inputs.socket(sockets.EMBEDDING, "The images, from Encode Image."),
             },
             "optional": {
-                "points_per_side": (
-                    "INT",
-                    {"default": 16, "min": 1, "max": 128, "tooltip": "The grid has this many points each way."},
+                "points_per_side": inputs.whole(16, 1, 128, "The grid has this many points each way."),
+                "predicted_iou_threshold": inputs.share(0.6, "Masks that SAM itself rates lower are dropped."),
+                "stability_threshold": inputs.share(
+                    0.6, "Masks that change more when SAM's cut-off moves are dropped."
                 ),
-                "predicted_iou_threshold": (
-                    "FLOAT",
-                    {**fraction, "default": 0.6, "tooltip": "Masks that SAM itself rates lower are dropped."},
-                ),
-                "stability_threshold": (
-                    "FLOAT",
-                    {
-                        **fraction,
-                        "default": 0.6,
-                        "tooltip": "Masks that change more when SAM's cut-off moves are dropped.",
-                    },
-                ),
-                "nms_threshold": (
-                    "FLOAT",
-                    {**fraction, "default": 0.7, "tooltip": "Of two masks whose boxes overlap more, the surer stays."},
-                ),
+                "nms_threshold": inputs.share(0.7, "Of two masks whose boxes overlap more, the surer stays."),
             },
         }
 

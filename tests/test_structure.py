@@ -20,6 +20,7 @@ SHARED = {"host": {"models.errors"}}
 """The one module beyond an arrow: both sides of the seam raise the pack's few kinds of failure."""
 HEAVY = {"diffusers", "transformers", "segment_anything", "matplotlib", "torchvision", "torchmetrics", "scipy"}
 NODES = sorted(NODE_CLASS_MAPPINGS)
+MENUS = {node.CATEGORY for node in NODE_CLASS_MAPPINGS.values()}
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -66,6 +67,14 @@ def test_node_files_do_not_import_each_other():
         for node in ast.walk(ast.parse(path.read_text())):
             beside = isinstance(node, ast.ImportFrom) and node.level == 1
             assert not beside or node.module.startswith("common"), path
+
+
+def test_sockets_and_menus_are_written_once():
+    for path in (ROOT / "nodes").rglob("*.py"):
+        if path.name in ("sockets.py", "menus.py"):
+            continue
+        texts = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+        assert not [text for text in texts if str(text).startswith("TRILEMMA_") or text in MENUS], path
 
 
 @pytest.mark.parametrize("name", NODES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import torch
 
@@ -11,16 +11,15 @@ from ... import host
 from ...models.generators.base import Latents, OnStep, SampleRequest
 from ...models.generators.latents import RESIZES, decode, encode, scale_of_images, scale_of_latents
 from ...models.generators.sampling import fitting_batch
+from . import inputs
 
 T = TypeVar("T")
 
-RESIZE_INPUT = (
-    list(RESIZES),
-    {
-        "default": "crop",
-        "tooltip": "How images of a size that the model does not take are brought to one. crop: cut off what stands "
-        "out. resize: change the aspect ratio. pad: add black. none: refuse them.",
-    },
+RESIZE_INPUT: Final = inputs.choice(
+    RESIZES,
+    "How images of a size that the model does not take are brought to one. crop: cut off what stands out. resize: "
+    "change the aspect ratio. pad: add black. none: refuse them.",
+    default="crop",
 )
 
 

@@ -1,0 +1,48 @@
+"""What the nodes share that read files of the host's input or output folder: the choice, and whether they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from ... import host
+from ...models.errors import BadInput
+from ...models.files.paths import fingerprint
+from ...models.pictures.image_files import folder_inside
+from . import inputs
+
+LOCATIONS: Final = ("input", "output")
+
+
+def location(what: str, first: str = "input") -> inputs.Input:
+    """The choice of a host's folder. what: the input that is relative to it. first: which of them is the default."""
+    others = (place for place in LOCATIONS if place != first)
+    return inputs.choice([first, *others], f"Which of the host's folders `{what}` is in.")
+
+
+def subfolders() -> inputs.Input:
+    """Whether a folder's pictures are all below it."""
+    return inputs.switch(False, "Take the pictures of subfolders too.")
+
+
+def root_of(location: str) -> Path:
+    """The host's folder behind a choice of LOCATIONS."""
+    return host.input_folder() if location == "input" else host.output_folder()
+
+
+def picture_folder(location: str, name: str) -> Path:
+    """The folder of pictures of that name.
+
+    Raises:
+        BadInput, MissingFile: as of `folder_inside`.
+    """
+    return folder_inside(root_of(location), name)
+
+
+def state_of(find: Callable[[], Path]) -> str:
+    """For IS_CHANGED: what changes with the file or folder found; empty where there is none, which `run` refuses."""
+    try:
+        return fingerprint(find())
+    except (BadInput, FileNotFoundError):
+        return ""

@@ -1,0 +1,33 @@
+"""The inputs of every node that scores sets of features: by what subsets and neighbours, and under which name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS
+from ...models.scoring.metrics.neighbours import NEAREST
+from . import inputs
+
+METRIC_INPUTS: Final = {
+    "kid_subsets": inputs.advanced(inputs.whole(SUBSETS, 1, 10_000, "Random subsets over which KID is averaged.")),
+    "kid_subset_size": inputs.advanced(
+        inputs.whole(
+            SUBSET_SIZE, 2, 100_000, "Images of each set in a subset; where no more rows were kept, half of them."
+        )
+    ),
+    "nearest_k": inputs.advanced(
+        inputs.whole(
+            NEAREST,
+            1,
+            1000,
+            "Precision, recall, density and coverage: an image's neighbourhood reaches to its k-th nearest.",
+        )
+    ),
+    "subsets_seed": inputs.advanced(inputs.fixed_seed("Of the random subsets of KID and of FID at infinity.")),
+}
+"""By the names of models/scoring/evaluation.py's Settings."""
+
+
+def name_of_images(default: str) -> inputs.Input:
+    """The input by which single images get a name."""
+    return inputs.text(default, "How tables and Score Gate call these images.")

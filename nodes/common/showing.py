@@ -1,0 +1,10 @@
+"""The result of a node that shows a text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def show_text(text: str, *outputs: Any) -> dict[str, Any]:
+    """The node's outputs, and a text that the page shows on it."""
+    return {"ui": {"text": [text]}, "result": outputs}

@@ -1,0 +1,116 @@
+"""What a node says of its inputs is what its method takes: names, order and defaults."""
+
+import inspect
+
+import pytest
+from trilemma.models.generators.options import OPTIONS
+from trilemma.nodes import NODE_CLASS_MAPPINGS
+from trilemma.nodes.common.inputs import NUMBERED
+from trilemma.nodes.generate_options import FamilyOptions
+
+NODES = sorted(NODE_CLASS_MAPPINGS)
+NOTHING = inspect.Parameter.empty
+
+
+def sections(node: type) -> dict[str, dict]:
+    return {section: node.INPUT_TYPES().get(section, {}) for section in ("required", "optional", "hidden")}
+
+
+def parameters(method) -> tuple[dict[str, inspect.Parameter], bool]:
+    """A method's parameters by name, without itself, and whether it takes further ones by name."""
+    found = [each for each in inspect.signature(method).parameters.values() if each.name != "self"]
+    named = {each.name: each for each in found if each.kind is not inspect.Parameter.VAR_KEYWORD}
+    return named, len(named) < len(found)
+
+
+def default_of(spec: tuple) -> object:
+    """The value that an input has until the user gives another; NOTHING of an input that only a wire can fill."""
+    kind, options = spec[0], spec[1]
+    if "default" in options:
+        return options["default"]
+    return kind[0] if isinstance(kind, list) and kind else NOTHING
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_inputs_are_parameters(name):
+    node = NODE_CLASS_MAPPINGS[name]
+    inputs = {field: spec for fields in sections(node).values() for field, spec in fields.items()}
+    named, more = parameters(getattr(node, node.FUNCTION))
+    assert named.keys() <= inputs.keys()
+    gathered = inputs.keys() - named.keys()
+    if issubclass(node, FamilyOptions):
+        assert gathered <= OPTIONS[node.FAMILY].keys()
+    elif more:
+        (stem,) = {field.rpartition("_")[0] for field in gathered}
+        assert gathered == {f"{stem}_{number}" for number in range(1, NUMBERED + 1)}
+    else:
+        assert not gathered
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_defaults_are_the_methods(name):
+    node = NODE_CLASS_MAPPINGS[name]
+    named, _ = parameters(getattr(node, node.FUNCTION))
+    said = sections(node)
+    for field, spec in said["optional"].items():
+        if field in named:
+            # What is not connected is not passed, so the method has to say what it is then.
+            assert named[field].default is not NOTHING, field
+            default = default_of(spec)
+            assert named[field].default == (None if default is NOTHING else default), field
+            assert type(named[field].default) is type(None if default is NOTHING else default), field
+        elif issubclass(node, FamilyOptions):
+            assert default_of(spec) == OPTIONS[node.FAMILY][field].neutral, field
+        else:
+            assert default_of(spec) is NOTHING, field
+    for field in said["hidden"]:
+        assert named[field].default is None, field
+    for field in said["required"].keys() & named.keys():
+        assert named[field].default is NOTHING, field
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_defaults_are_within_the_limits(name):
+    said = sections(NODE_CLASS_MAPPINGS[name])
+    for field, (kind, options, *_) in {**said["required"], **said["optional"]}.items():
+        default = options.get("default", NOTHING)
+        if default is NOTHING:
+            assert kind not in ("INT", "FLOAT", "BOOLEAN") or options.get("forceInput"), field
+        elif isinstance(kind, list):
+            assert default in kind, field
+        elif kind in ("INT", "FLOAT"):
+            assert options["min"] <= default <= options["max"], field
+            assert {type(options[each]) for each in ("default", "min", "max")} == {int if kind == "INT" else float}, (
+                field
+            )
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_required_inputs_come_first(name):
+    node = NODE_CLASS_MAPPINGS[name]
+    assert [section for section in node.INPUT_TYPES() if section in sections(node)] == sorted(
+        node.INPUT_TYPES(), key=["required", "optional", "hidden"].index
+    )
+    said = sections(node)
+    named = list(parameters(getattr(node, node.FUNCTION))[0])
+    order = [[field for field in said[section] if field in named] for section in ("required", "optional", "hidden")]
+    assert named[: len(order[0])] == order[0]
+    assert not set(order[0]) & set(order[1])
+    # Saved API calls name inputs; the page's workflows count widgets in the schema's order, which the method keeps too.
+    assert [field for field in named if field in order[1]] == order[1]
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_side_methods_take_the_inputs(name):
+    """The host hands all inputs to IS_CHANGED, and to VALIDATE_INPUTS those that it names."""
+    node = NODE_CLASS_MAPPINGS[name]
+    said = sections(node)
+    inputs = {**said["required"], **said["optional"], **said["hidden"]}.keys()
+    if hasattr(node, "IS_CHANGED"):
+        named, more = parameters(node.IS_CHANGED)
+        assert named.keys() <= inputs
+        assert more or named.keys() == inputs
+    if hasattr(node, "VALIDATE_INPUTS"):
+        named, more = parameters(node.VALIDATE_INPUTS)
+        assert named.keys() <= inputs
+        assert not more
