@@ -8,17 +8,16 @@ from .. import host
 from ..models.generators.binding import total_steps
 from ..models.pictures.grids import Theme
 from ..models.scoring import scores
-from ..models.scoring.benchmark import Plan
-from ..models.scoring.candidates import KEPT
+from ..models.scoring.benchmark.candidates import KEPT
+from ..models.scoring.benchmark.run import Plan
+from ..models.scoring.benchmark.sweep import CURVES, SWEPT, chosen, read_values, to_json_text
+from ..models.scoring.benchmark.sweep import describe as describe_sweep
+from ..models.scoring.benchmark.task import SHOWN, Task, batch_size_of, carry_out, carry_out_all, memory_bytes
 from ..models.scoring.evaluation import Settings
 from ..models.scoring.features.feature_set import ROWS, Features
 from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS
 from ..models.scoring.metrics.neighbours import NEAREST
-from ..models.scoring.reports import benchmark_report
-from ..models.scoring.reports.benchmark_report import SHOWN, Task, batch_size_of, carry_out, carry_out_all
 from ..models.scoring.reports.curves import draw_curves
-from ..models.scoring.sweep import CURVES, SWEPT, chosen, read_values, to_json_text
-from ..models.scoring.sweep import describe as describe_sweep
 from .common import inputs, menus, sockets
 from .common.metric_inputs import METRIC_INPUTS
 from .common.provenance import run_provenance
@@ -114,7 +113,7 @@ class BenchmarkGenerator:
         plan = Plan(num_images, first_seed, kept_rows, rows_seed)
         settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed)
         task = _task(plan, settings, filename_prefix, batch_size, num_shown, prompt)
-        memory = benchmark_report.memory_bytes(bound, model, batch_size_of(task, bound, model))
+        memory = memory_bytes(bound, model, batch_size_of(task, bound, model))
         with (
             host.placed(generator, extractor, memory=memory) as device,
             host.progress(total_steps(bound, num_images)) as on_step,
@@ -201,7 +200,7 @@ class Sweep:
         plan = Plan(num_images, first_seed, kept_rows, rows_seed)
         settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed)
         task = _task(plan, settings, filename_prefix, batch_size, 0, prompt)
-        memory = benchmark_report.memory_bytes(bound, model, batch_size_of(task, bound, model))
+        memory = memory_bytes(bound, model, batch_size_of(task, bound, model))
         steps = sum(total_steps(each, num_images) for _, each in found)
         with host.placed(generator, extractor, memory=memory) as device, host.progress(steps) as on_step:
             done = carry_out_all(task, option, found, model, reference, device, name, on_step, host.halving)

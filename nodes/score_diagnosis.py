@@ -11,8 +11,8 @@ from ..models.errors import BadInput
 from ..models.generators import images as image_source
 from ..models.generators.binding import Bound
 from ..models.pictures import grids
-from ..models.scoring.diagnosing import Run, fitting, look, memory_bytes
-from ..models.scoring.diagnosis import QUANTILE, diagnose
+from ..models.scoring.diagnosis.failures import QUANTILE, diagnose
+from ..models.scoring.diagnosis.observation import Run, fitting, look, memory_bytes
 from ..models.scoring.reports import diagnosis_report
 from ..models.scoring.reports.diagnosis_chart import draw_chart
 from ..models.scoring.reports.diagnosis_strips import duplicate_strip, nearest_strip

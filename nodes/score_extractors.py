@@ -7,7 +7,7 @@ from typing import Any
 from .. import host
 from ..models.files import catalog
 from ..models.scoring.extractors.base import Source as ExtractorSource
-from ..models.scoring.extractors.describing import describe
+from ..models.scoring.extractors.description import describe
 from ..models.scoring.extractors.host_extractor import HostExtractor
 from ..models.scoring.extractors.loading import load_extractor
 from ..models.scoring.extractors.resizes import RESIZES

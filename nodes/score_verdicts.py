@@ -10,8 +10,8 @@ import torch
 from .. import host
 from ..models.detection import grounding_dino
 from ..models.errors import BadInput
-from ..models.scoring import edits, gate
-from ..models.scoring.metrics import pairs
+from ..models.scoring import gate
+from ..models.scoring.metrics import edits, pairs
 from ..models.scoring.reports import edit_report
 from ..models.scoring.scores import Scores
 from .common import inputs, menus, sockets

@@ -9,8 +9,8 @@ from typing import Final
 import torch
 
 from ...pictures.grids import Theme
+from ..benchmark.sweep import CURVES, Axes, Sweep, better_of, name_of, points
 from ..scores import extractor_of
-from ..sweep import CURVES, Axes, Sweep, better_of, name_of, points
 from .canvas import LARGE, NORMAL, SMALL, WIDTH, Sheet, colour_of
 
 HEIGHT: Final = 576.0

@@ -9,7 +9,7 @@ from typing import Final
 import torch
 
 from ...pictures.grids import Theme
-from ..diagnosis import ACTIVE, COPY, Activity, ClassCounts, Diagnosis
+from ..diagnosis.failures import ACTIVE, COPY, Activity, ClassCounts, Diagnosis
 from .canvas import LARGE, NORMAL, SMALL, WIDTH, Sheet, colour_of
 
 MARGIN: Final = 20.0

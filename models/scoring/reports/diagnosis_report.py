@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import torch
 
-from ..diagnosis import ACTIVE, COPY, Activity, ClassCounts, Diagnosis, Seen, entropy
+from ..diagnosis.failures import ACTIVE, COPY, Activity, ClassCounts, Diagnosis, Seen, entropy
 from ..metrics.pairs import finite_or_none
 
 COLLAPSED: Final = 0.1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from ...pictures.grids import Row, Theme, grid
-from ..diagnosing import Run
-from ..diagnosis import COPY, Diagnosis, Seen
+from ..diagnosis.failures import COPY, Diagnosis, Seen
+from ..diagnosis.observation import Run
 
 
 def nearest_strip(

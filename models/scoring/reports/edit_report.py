@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, Final
 
-from ..edits import Question, Verdict
+from ..metrics.edits import Question, Verdict
 from ..metrics.pairs import finite_or_none
 from ..scores import METRICS, Score
 

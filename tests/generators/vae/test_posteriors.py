@@ -6,7 +6,7 @@ from trilemma.models.files.checkpoints import Checkpoint
 from trilemma.models.generators.autoregressive import vqvae
 from trilemma.models.generators.vae import autoencoder_kl, conv_vae, mnist_vae, sigma_vae
 from trilemma.models.generators.vae.autoencoder_kl import KLCoder
-from trilemma.models.scoring.diagnosis import ActivitySums
+from trilemma.models.scoring.diagnosis.failures import ActivitySums
 from trilemma.tests.generators.autoregressive.test_vqvae import tiny as build_vqvae
 from trilemma.tests.generators.vae import autoencoders
 from trilemma.tests.generators.vae.test_autoencoder_kl import METADATA

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import torch
 
-from ..detection.prompt import split
-from ..detection.selection import select
-from ..errors import BadInput
-from ..pictures.boxes import Box, corners, pairwise_iou
-from ..pictures.images import match_masks
-from ..pictures.seam import seam_score
-from ..values import Detections
-from .metrics.pairs import Pairs
+from ...detection.prompt import split
+from ...detection.selection import select
+from ...errors import BadInput
+from ...pictures.boxes import Box, corners, pairwise_iou
+from ...pictures.images import match_masks
+from ...pictures.seam import seam_score
+from ...values import Detections
+from .pairs import Pairs
 
 NMS = 0.6
 """As Select Detections suppresses overlaps, and as the starter inpainter's figures are measured."""

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from ..errors import BadInput, CannotDo
-from ..generators.binding import Bound
-from ..generators.options import OPTIONS
-from .scores import METRICS, Better, Scores, extractor_of, label_of, to_json
+from ...errors import BadInput, CannotDo
+from ...generators.binding import Bound
+from ...generators.options import OPTIONS
+from ..scores import METRICS, Better, Scores, extractor_of, label_of, to_json
 
 SECONDS: Final = "seconds_per_image"
 SWEPT: Final = tuple(

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 from trilemma.models.errors import BadInput
-from trilemma.models.scoring import edits
+from trilemma.models.scoring.metrics import edits
 from trilemma.models.scoring.metrics.pairs import match_pairs
 from trilemma.models.scoring.reports import edit_report
 from trilemma.models.values import Detections

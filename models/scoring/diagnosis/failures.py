@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 import torch
 
-from ..errors import BadInput
-from ..generators.base import Posterior
-from .metrics.neighbours import NEAREST, neighbours
+from ...errors import BadInput
+from ...generators.base import Posterior
+from ..metrics.neighbours import NEAREST, neighbours
 
 ACTIVE: Final = 0.01
 """Variance of a latent number's posterior mean over images from which it counts as active (Burda et al. 2016)."""

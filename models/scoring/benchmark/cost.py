@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import torch
 
-from ..generators.binding import Bound
+from ...generators.binding import Bound
 
 T = TypeVar("T")
 TIMED: Final = 1024

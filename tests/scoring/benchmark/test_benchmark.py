@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,20 +12,19 @@ from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound, sample
 from trilemma.models.generators.records import records_of
 from trilemma.models.generators.vae.priors import standard_normal
-from trilemma.models.scoring.benchmark import Benchmark, Plan, key_of
-from trilemma.models.scoring.candidates import Candidates
-from trilemma.models.scoring.cost import PeakMemory, Timings, weight_bytes
+from trilemma.models.scoring.benchmark.candidates import Candidates
+from trilemma.models.scoring.benchmark.cost import PeakMemory, Timings, weight_bytes
+from trilemma.models.scoring.benchmark.run import Benchmark, Plan, key_of
+from trilemma.models.scoring.benchmark.task import Task, batch_size_of, carry_out
 from trilemma.models.scoring.evaluation import Settings, score
 from trilemma.models.scoring.extractors.base import eight_bit
 from trilemma.models.scoring.features import samples
 from trilemma.models.scoring.features.extraction import accumulate
-from trilemma.models.scoring.reports.benchmark_report import Task, batch_size_of, carry_out
 from trilemma.models.scoring.scores import from_json
 from trilemma.tests.generators.toy import HEIGHT, WIDTH
 from trilemma.tests.generators.toy import Toy as ToyGenerator
 from trilemma.tests.scoring.toy import Toy, features
 
-TESTS = Path(__file__).resolve().parents[1]
 CPU = torch.device("cpu")
 PLAN = Plan(30, seed=5, kept_rows=20)
 REFERENCE = features(0, 50, "real", 40)
@@ -221,7 +219,7 @@ def test_cost_of_a_run(tmp_path):
 
 def test_the_first_call_stands_apart_and_the_median_ignores_what_is_rare(monkeypatch):
     clock = iter([0.0, 90.0, 90.0, 92.0, 92.0, 96.0, 96.0, 98.0, 98.0, 99.0, 100.0, 101.0])
-    monkeypatch.setattr("trilemma.models.scoring.cost.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("trilemma.models.scoring.benchmark.cost.time.perf_counter", lambda: next(clock))
     timings = Timings()
     for _ in range(4):
         timings.timed(lambda: "images", lambda drawn: 2)

@@ -15,13 +15,13 @@ from ...files.paths import path_inside
 from ...generators import sampling
 from ...generators.base import OnStep, quiet
 from ...generators.binding import Bound, total_steps
-from ..benchmark import Benchmark, Halving, Plan, as_given, key_of
 from ..evaluation import Settings, score
 from ..extractors.base import Extractor
 from ..features import extraction
 from ..features.feature_set import Features
 from ..scores import Scores, to_json
-from ..sweep import Sweep, sweep
+from .run import Benchmark, Halving, Plan, as_given, key_of
+from .sweep import Sweep, sweep
 
 TIMED: Final = 4
 """Batches at least, where their size is not given: the time of the first call stands apart."""

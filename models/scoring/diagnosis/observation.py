@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import torch
 
-from ..generators.base import Generator, OnStep, quiet
-from ..generators.binding import Batch, Bound, sample, total_steps
-from ..generators.latents import fitted
-from ..generators.sampling import fitting_batch
-from .diagnosis import Activity, ActivitySums, Seen
-from .extractors.base import Answers, Extractor, eight_bit
-from .features.extraction import answer
+from ...generators.base import Generator, OnStep, quiet
+from ...generators.binding import Batch, Bound, sample, total_steps
+from ...generators.latents import fitted
+from ...generators.sampling import fitting_batch
+from ..extractors.base import Answers, Extractor, eight_bit
+from ..features.extraction import answer
+from .failures import Activity, ActivitySums, Seen
 
 Halving = Callable[[Callable[[int], Seen], int], Seen]
 

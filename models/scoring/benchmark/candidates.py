@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import torch
 
-from .features.feature_set import Features, gaussian_of
+from ..features.feature_set import Features, gaussian_of
 
 KEPT: Final = 64
 """Of each, whatever the number of samples."""

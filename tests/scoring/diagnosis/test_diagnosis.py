@@ -9,8 +9,8 @@ from trilemma.models.errors import BadInput
 from trilemma.models.generators.base import Posterior
 from trilemma.models.generators.binding import Bound, sample
 from trilemma.models.generators.images import Images, from_batch
-from trilemma.models.scoring.diagnosing import Look, Run, look
-from trilemma.models.scoring.diagnosis import ActivitySums, Seen, diagnose, entropy, expected_coverage
+from trilemma.models.scoring.diagnosis.failures import ActivitySums, Seen, diagnose, entropy, expected_coverage
+from trilemma.models.scoring.diagnosis.observation import Look, Run, look
 from trilemma.models.scoring.extractors.base import eight_bit
 from trilemma.models.scoring.features.extraction import as_given
 from trilemma.models.scoring.reports import diagnosis_report

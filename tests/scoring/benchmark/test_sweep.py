@@ -7,12 +7,21 @@ import pytest
 import torch
 from trilemma.models.errors import BadInput, CannotDo
 from trilemma.models.generators.binding import Bound
-from trilemma.models.scoring.benchmark import Plan
+from trilemma.models.scoring.benchmark.run import Plan
+from trilemma.models.scoring.benchmark.sweep import (
+    CURVES,
+    SWEPT,
+    chosen,
+    describe,
+    knee,
+    read_values,
+    sweep,
+    to_json_text,
+)
+from trilemma.models.scoring.benchmark.task import Task, carry_out, carry_out_all
 from trilemma.models.scoring.evaluation import Settings
-from trilemma.models.scoring.reports.benchmark_report import Task, carry_out, carry_out_all
 from trilemma.models.scoring.reports.curves import HEIGHT, draw_curves, write_curve
 from trilemma.models.scoring.scores import Score, Scores, from_json
-from trilemma.models.scoring.sweep import CURVES, SWEPT, chosen, describe, knee, read_values, sweep, to_json_text
 from trilemma.tests.generators.toy import Toy as ToyGenerator
 from trilemma.tests.scoring.toy import Toy, features
 

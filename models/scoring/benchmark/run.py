@@ -13,23 +13,23 @@ from typing import Any, Final, NamedTuple
 
 import torch
 
-from ..errors import BadInput
-from ..files.atomic import locked
-from ..files.hashes import hashes
-from ..generators import noise
-from ..generators.base import OnStep, quiet
-from ..generators.binding import Batch, Bound, sample, total_steps
-from ..generators.records import records_of
-from ..generators.vae.priors import Prior
+from ...errors import BadInput
+from ...files.atomic import locked
+from ...files.hashes import hashes
+from ...generators import noise
+from ...generators.base import OnStep, quiet
+from ...generators.binding import Batch, Bound, sample, total_steps
+from ...generators.records import records_of
+from ...generators.vae.priors import Prior
+from ..extractors.base import Extractor
+from ..features import samples
+from ..features.digest import digest_of
+from ..features.extraction import answer
+from ..features.feature_files import load_stored, save
+from ..features.feature_set import ROWS, Accumulator, Features, check_source, merge
+from ..features.keys import hash_keys
 from .candidates import Candidate, Candidates
 from .cost import PeakMemory, Timings, size_of
-from .extractors.base import Extractor
-from .features import samples
-from .features.digest import digest_of
-from .features.extraction import answer
-from .features.feature_files import load_stored, save
-from .features.feature_set import ROWS, Accumulator, Features, check_source, merge
-from .features.keys import hash_keys
 
 VERSION: Final = 1
 """To be raised when the same settings would give other samples or features."""

@@ -1,0 +1,1 @@
+"""A generator drawn from, scored and timed in one pass."""

@@ -1,0 +1,1 @@
+"""What generators are known to fail by, looked for in their pictures."""
