@@ -111,7 +111,7 @@ def die_after(steps, folder):
 def test_a_killed_process_goes_on_from_what_is_on_disk(tmp_path):
     script = (
         "import pathlib;"
-        "from trilemma.tests.scoring.test_benchmark import die_after;"
+        "from trilemma.tests.scoring.benchmark.test_benchmark import die_after;"
         f"die_after(30, pathlib.Path({str(tmp_path / 'run')!r}))"
     )
     assert subprocess.run([sys.executable, "-c", script]).returncode == 9
