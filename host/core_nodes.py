@@ -1,6 +1,7 @@
 """ComfyUI's own nodes that example graphs use, for running without ComfyUI: same names, inputs and results."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,7 @@ def write_images(
 ) -> list[dict[str, str]]:
     """Writes `[B, H, W, 1|3|4]` 0..1 as `prefix_00001_.png`, ... after the highest number in the folder.
 
+    Each file appears whole or not at all.
     The graph goes into the text chunks that ComfyUI's page reads when a picture is dropped on it.
     """
     target = (folder / prefix).resolve()
@@ -183,10 +185,14 @@ def write_images(
     written = []
     for number, image in enumerate(images, max(taken, default=0) + 1):
         pixels = image.float().mul(255).clamp(0, 255).to("cpu", torch.uint8).numpy()
+        picture = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
         name = f"{target.name}_{number:05}_.png"
-        Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(
-            target.parent / name, pnginfo=metadata, compress_level=4
-        )
+        part = target.parent / f".{name}.part"
+        try:
+            picture.save(part, "PNG", pnginfo=metadata, compress_level=4)
+            os.replace(part, target.parent / name)
+        finally:
+            part.unlink(missing_ok=True)
         subfolder = target.parent.relative_to(folder.resolve()).as_posix()
         written.append({"filename": name, "subfolder": "" if subfolder == "." else subfolder})
     return written

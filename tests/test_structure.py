@@ -69,6 +69,27 @@ def test_node_files_do_not_import_each_other():
             assert not beside or node.module.startswith("common"), path
 
 
+def writes(call: ast.Call) -> bool:
+    """Whether a call makes a file, or begins one, by itself."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    modes = [*call.args[1:2], *(each.value for each in call.keywords if each.arg == "mode")]
+    opens = name == "open" and any(
+        isinstance(mode, ast.Constant) and set(str(mode.value)) & set("wax+") for mode in modes
+    )
+    return opens or name in {"write_text", "write_bytes", "PngInfo", "NamedTemporaryFile", "mkstemp"}
+
+
+def test_files_are_written_in_one_place():
+    """Whole or not at all: by models/files/atomic.py; host/ has ComfyUI's Save Image, which cannot import it."""
+    expected = {"models/files/atomic.py", "models/pictures/png.py", "host/core_nodes.py"}
+    found = set()
+    for room in ("models", "host", "nodes"):
+        for path in (ROOT / room).rglob("*.py"):
+            calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+            found |= {path.relative_to(ROOT).as_posix()} if any(map(writes, calls)) else set()
+    assert found == expected
+
+
 def test_sockets_and_menus_are_written_once():
     for path in (ROOT / "nodes").rglob("*.py"):
         if path.name in ("sockets.py", "menus.py"):

@@ -42,18 +42,28 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` at the end of the block, or vanishes when the block fails.
+def unfinished(path: Path, mark: str = "") -> Iterator[Path]:
+    """A hidden file beside `path` to write on; it takes its place at the end of the block, or vanishes if that fails.
 
-    Of a process that is killed a hidden file remains, which the next one writes anew; `path` is as it was. Writers of
-    one file that may meet take the lock first.
+    Of a process that is killed the hidden file remains, and the next one writes it anew; `path` is as it was. Writers
+    of one file that may meet take the lock first, or each has a `mark` of its own for the hidden file's name.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}{mark}.part")
     try:
-        with open(part, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        # Some libraries let nobody but the owner read what they write; this is what other new files allow.
+        part.touch()
+        allowed = part.stat().st_mode
+        yield part
+        part.chmod(allowed)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """The same, opened for writing, and on the disk before it takes the place of `path`."""
+    with unfinished(path) as part, open(part, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())

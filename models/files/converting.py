@@ -13,6 +13,7 @@ import torch
 
 from ..errors import BadInput, CannotDo
 from . import checkpoints
+from .atomic import unfinished
 
 
 class Conversion(NamedTuple):
@@ -84,15 +85,10 @@ def _write(tensors: dict[str, torch.Tensor], metadata: dict[str, str], target: P
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        # safetensors lets nobody but the owner read what it writes; this is what other new files allow.
-        unfinished.touch()
-        allowed = unfinished.stat().st_mode
-        save_file(tensors, unfinished, metadata)
-        unfinished.chmod(allowed)
-        unfinished.replace(target)
-    except (SafetensorError, KeyError) as error:
+        with unfinished(target, f".{os.getpid()}") as part:
+            save_file(tensors, part, metadata)
+    except KeyError as error:
         raise CannotDo(f"file: safetensors cannot hold it ({error}); its tensors are of an unusual dtype.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    except (SafetensorError, OSError) as error:
+        raise CannotDo(f"output: {target.name} cannot be written ({error}); look at its disk.") from error

@@ -26,3 +26,17 @@ def path_inside(root: Path, name: str, what: str) -> Path:
     if PureWindowsPath(name).anchor or ".." in PurePosixPath(posix).parts:
         raise BadInput(f"{what}: {name!r} leads out of {root}; give a path relative to that folder, without '..'.")
     return root / posix
+
+
+def prefix_inside(root: Path, prefix: str, example: str) -> Path:
+    """The path below `root` that the names of new files begin with: the input `filename_prefix`.
+
+    example: of a prefix, for the message.
+
+    Raises:
+        BadInput: see `path_inside`; or it names a folder instead of the beginning of a file's name.
+    """
+    path = path_inside(root, prefix, "filename_prefix")
+    if path == root or prefix.endswith(("/", "\\")):
+        raise BadInput(f"filename_prefix: {prefix!r} is no name of a file; write, for example, {example}.")
+    return path

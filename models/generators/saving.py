@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from ..errors import BadInput
+from ..files.numbering import first_number
+from ..pictures.png import write_png
 from .base import OnStep, quiet
 from .records import Record
 
@@ -56,30 +53,10 @@ def save(
     written = []
     for number, (image, record) in enumerate(zip(images, records, strict=True), first):
         name = f"{target.name}_{number:05}_.png"
-        _write(image, {CHUNK: record, **texts}, target.parent / name)
+        write_png(target.parent / name, image, {CHUNK: record, **texts})
         written.append(Saved(name, "" if subfolder == "." else subfolder))
         on_step(len(written), None)
     if overwrite:
         for number in range(len(written) + 1, first_number(target)):
             (target.parent / f"{target.name}_{number:05}_.png").unlink(missing_ok=True)
     return written
-
-
-def first_number(target: Path) -> int:
-    """One more than the highest number of the files beside `target` that are called `target_<number>`."""
-    numbered = re.compile(re.escape(target.name) + r"_(\d+)[_.]")
-    taken = [int(match[1]) for file in target.parent.iterdir() if (match := numbered.match(file.name))]
-    return max(taken, default=0) + 1
-
-
-def _write(image: torch.Tensor, texts: Mapping[str, Any], path: Path) -> None:
-    chunks = PngInfo()
-    for key, value in texts.items():
-        chunks.add_text(key, json.dumps(value))
-    pixels = image.float().mul(255).round().clamp(0, 255).to("cpu", torch.uint8).numpy()
-    part = path.with_name(f".{path.name}.part")
-    try:
-        Image.fromarray(pixels).save(part, format="PNG", pnginfo=chunks, compress_level=4)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -9,9 +9,8 @@ from typing import Any, Final, NamedTuple
 
 import torch
 
-from ...errors import BadInput
 from ...files.atomic import replacing
-from ...files.paths import path_inside
+from ...files.paths import prefix_inside
 from ...generators import sampling
 from ...generators.base import OnStep, quiet
 from ...generators.binding import Bound, total_steps
@@ -138,7 +137,5 @@ def carry_out_all(
 
 
 def _folder(task: Task, key: str) -> Path:
-    path = path_inside(task.root, task.prefix, "filename_prefix")
-    if path == task.root or task.prefix.endswith(("/", "\\")):
-        raise BadInput(f"filename_prefix: {task.prefix!r} is no name; write, for example, benchmarks/generator.")
+    path = prefix_inside(task.root, task.prefix, "benchmarks/generator")
     return path.with_name(f"{path.name}_{key}")

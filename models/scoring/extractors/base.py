@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ...errors import BadInput
+from ...pictures import png
 
 
 @dataclass(frozen=True)
@@ -91,4 +92,4 @@ def chosen_taps(extractor: Extractor, sfid: bool = False, compound_fid: bool = F
 
 def eight_bit(images: torch.Tensor) -> torch.Tensor:
     """IMAGE [N, H, W, 3 or 4], 0..1, as uint8 [N, H, W, 3] on the CPU: as a saved PNG holds it, without alpha."""
-    return images[..., :3].clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
+    return png.eight_bit(images[..., :3])
