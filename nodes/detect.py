@@ -55,7 +55,7 @@ class DetectByText:
             "required": {
                 "detector": inputs.socket(sockets.DETECTOR, "From Load Detector (Grounding DINO)."),
                 "image": inputs.images(),
-                "prompt": inputs.lines(
+                "prompt": inputs.multiline(
                     "a cat . a dog", "What to look for: phrases separated by full stops, commas, semicolons or lines."
                 ),
             },
@@ -109,7 +109,7 @@ class SelectDetections:
                 "nms_threshold": inputs.share(
                     0.6, "Of boxes with the same label that overlap by more than this IoU, the best stays; 1 keeps all."
                 ),
-                "top_k": inputs.whole(0, 0, 1000, "At most so many boxes per image; 0 keeps all."),
+                "top_k": inputs.integer(0, 0, 1000, "At most so many boxes per image; 0 keeps all."),
                 "sort_by": inputs.choice(SORT_BY, "Best first, largest first, or by the left edge."),
                 "labels": inputs.text("", "Phrases of the prompt to keep, separated by commas; empty keeps all."),
                 "min_area": inputs.share(0.0, "Smallest box to keep, as a fraction of the image.", step=0.001),
@@ -165,8 +165,8 @@ class DrawDetections:
             },
             "optional": {
                 "objects": inputs.socket(sockets.OBJECTS, "Segmented objects of the same images, drawn as masks."),
-                "show_scores": inputs.switch(True, "Write the score behind the label."),
-                "line_width": inputs.whole(0, 0, 64, "In pixels; 0 follows the size of the image."),
+                "show_scores": inputs.boolean(True, "Write the score behind the label."),
+                "line_width": inputs.integer(0, 0, 64, "In pixels; 0 follows the size of the image."),
                 "mask_opacity": inputs.share(0.4, "How much masks cover.", step=0.05),
             },
         }

@@ -68,7 +68,7 @@ class ConvertToSafetensors:
         return {
             "required": {"file": inputs.choice(names, "A model file that is no safetensors file yet.")},
             "optional": {
-                "overwrite": inputs.switch(False, "Replace a safetensors file of this name that is there already.")
+                "overwrite": inputs.boolean(False, "Replace a safetensors file of this name that is there already.")
             },
         }
 

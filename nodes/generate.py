@@ -79,14 +79,14 @@ class Condition:
         return {
             "required": {
                 "generator": inputs.socket(sockets.GENERATOR, "From Load Generator."),
-                "text": inputs.lines(
+                "text": inputs.multiline(
                     "",
                     "One class (its name, or its number from 0) or prompt to a line; image i takes line "
                     "i, and the first again after the last. A line * stands for every class, in order.",
                 ),
             },
             "optional": {
-                "negative_prompt": inputs.lines(
+                "negative_prompt": inputs.multiline(
                     "", "What shall not be seen, for every line; only for models that take prompts."
                 ),
             },
@@ -119,7 +119,7 @@ class SampleImages:
         return {
             "required": {
                 "generator": inputs.socket(sockets.GENERATOR, "From Load Generator, option nodes or Condition."),
-                "num_images": inputs.whole(8, 1, 100_000, "How many to draw."),
+                "num_images": inputs.integer(8, 1, 100_000, "How many to draw."),
                 "seed": inputs.seed("Image i is drawn with seed + i."),
             },
             "optional": {
@@ -167,7 +167,7 @@ class SaveSamples:
                     "Beginning of the names below the output folder; folders are made as needed. "
                     "Numbers go on from the highest that is there.",
                 ),
-                "overwrite": inputs.switch(
+                "overwrite": inputs.boolean(
                     False,
                     "Begin at 1 again, and take away what earlier runs wrote under this prefix, so that "
                     "the folder holds this batch alone.",

@@ -36,7 +36,7 @@ class Interpolate:
                 "generator": inputs.socket(
                     sockets.GENERATOR, "A model that can interpolate; Load Generator's info tells."
                 ),
-                "frames": inputs.whole(8, 1, 1000, "Steps from each seed or image to the next."),
+                "frames": inputs.integer(8, 1, 1000, "Steps from each seed or image to the next."),
             },
             "optional": {
                 "seeds": inputs.text(
@@ -45,7 +45,7 @@ class Interpolate:
                 "images": inputs.socket(
                     "IMAGE", "Two or more to walk between instead of seeds; the model must be able to encode them."
                 ),
-                "loop": inputs.switch(
+                "loop": inputs.boolean(
                     False,
                     "Walk from the last back to the first, and end one frame before it, so that the "
                     "frames can be repeated.",
@@ -71,9 +71,9 @@ class Interpolate:
         else:
             requests = noise.requests(1, 0, bound.conditions)
             keys = encoded(generator, fitted(images, bound.generator.descriptor, resize))
-        way = walking.walk(bound, keys, frames, loop)
+        walked = walking.walk(bound, keys, frames, loop)
         # One request for all: what differs from frame to frame is the latent alone.
-        return (decoded(generator, way, requests[:1] * len(way.values)),)
+        return (decoded(generator, walked, requests[:1] * len(walked.values)),)
 
 
 class StyleMix:
@@ -98,7 +98,7 @@ class StyleMix:
                 "fine_seeds": inputs.text("4, 5, 6", "One column for each; they give the layers from there on."),
             },
             "optional": {
-                "crossover": inputs.whole(
+                "crossover": inputs.integer(
                     4, 1, 64, "First layer that takes the fine seed's style, counted from 0 at 4 x 4 pixels."
                 ),
             },

@@ -17,7 +17,9 @@ from ..models.generators.vae.priors import FITTED, Prior
 from .common import inputs, menus, sockets
 from .common.encoding import RESIZE_INPUT, in_batches
 
-INPUT = inputs.socket(sockets.GENERATOR, "From Load Generator, or from another node that sets something on it.")
+GENERATOR_INPUT = inputs.socket(
+    sockets.GENERATOR, "From Load Generator, or from another node that sets something on it."
+)
 
 
 class FamilyOptions:
@@ -34,7 +36,7 @@ class FamilyOptions:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
-            "required": {"generator": INPUT},
+            "required": {"generator": GENERATOR_INPUT},
             "optional": {name: cls._input(name, tooltip) for name, tooltip in cls.TOOLTIPS.items()},
         }
 
@@ -44,7 +46,7 @@ class FamilyOptions:
         if option.choices:
             return inputs.choice(option.choices, tooltip, default=option.neutral)
         if isinstance(option.neutral, int):
-            return inputs.whole(option.neutral, int(option.low), int(option.high), tooltip)
+            return inputs.integer(option.neutral, int(option.low), int(option.high), tooltip)
         return inputs.number(option.neutral, option.low, option.high, 0.01, tooltip)
 
     def run(self, generator: host.Handle, **values: Any) -> tuple[host.Handle]:
@@ -84,7 +86,7 @@ class VAEOptions(FamilyOptions):
         types = super().INPUT_TYPES()
         types["optional"] |= {
             "images": inputs.socket("IMAGE", "What a prior is fitted to; others do not look at them."),
-            "components": inputs.whole(8, 1, 1024, "Of a Gaussian mixture."),
+            "components": inputs.integer(8, 1, 1024, "Of a Gaussian mixture."),
             "resize": RESIZE_INPUT,
         }
         return types

@@ -61,7 +61,7 @@ class ImagesAsGenerator:
 
     @classmethod
     def IS_CHANGED(cls, location: str, folder: str, **settings: Any) -> str:
-        return folders.state_of(lambda: folders.picture_folder(location, folder)) if folder else ""
+        return folders.picture_state(location, folder)
 
     def run(
         self,
@@ -116,7 +116,7 @@ class GeneratorFromCheckpoint:
                     default="euler",
                 ),
                 "scheduler": inputs.choice(host.scheduler_names(), "ComfyUI's own schedules.", default="normal"),
-                "steps": inputs.whole(20, 1, 1000, "Steps of the sampler."),
+                "steps": inputs.integer(20, 1, 1000, "Steps of the sampler."),
                 "cfg": inputs.number(
                     8.0,
                     0.0,

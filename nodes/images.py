@@ -30,16 +30,16 @@ class ImageGrid:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "labels": inputs.lines("", "Labels of the connected rows from the top, one to a line."),
-                "column_labels": inputs.lines("", "Labels of the columns from the left, one to a line."),
-                "columns": inputs.whole(
+                "labels": inputs.multiline("", "Labels of the connected rows from the top, one to a line."),
+                "column_labels": inputs.multiline("", "Labels of the columns from the left, one to a line."),
+                "columns": inputs.integer(
                     0,
                     0,
                     256,
                     "Images side by side; a longer batch goes on in further rows. 0: as many as the "
                     "longest batch, or a square where one batch is connected.",
                 ),
-                "cell_size": inputs.whole(
+                "cell_size": inputs.integer(
                     0,
                     0,
                     4096,
@@ -50,7 +50,7 @@ class ImageGrid:
                     "What happens to images of another size than the cells. pad: centred on the "
                     "background. crop: cut off what stands out. resize: change the aspect ratio.",
                 ),
-                "gap": inputs.whole(4, 0, 256, "Between cells, in pixels."),
+                "gap": inputs.integer(4, 0, 256, "Between cells, in pixels."),
                 "theme": inputs.theme(),
             },
             "optional": inputs.numbered(

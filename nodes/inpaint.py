@@ -62,12 +62,12 @@ class CropObjects:
                 "context_factor": inputs.number(
                     1.6, 1.0, 10.0, 0.1, "Side of the picture as a multiple of the object's longer side."
                 ),
-                "resolution": inputs.whole(512, 16, 4096, "Side of the pictures in pixels.", step=8),
+                "resolution": inputs.integer(512, 16, 4096, "Side of the pictures in pixels.", step=8),
                 "size_multiple": inputs.advanced(
-                    inputs.whole(8, 1, 256, "The side is rounded up to a multiple of this.")
+                    inputs.integer(8, 1, 256, "The side is rounded up to a multiple of this.")
                 ),
-                "grow": inputs.whole(4, 0, 512, "Pixels repainted around the object."),
-                "soften": inputs.whole(4, 0, 512, "Further pixels over which the repainted picture fades out."),
+                "grow": inputs.integer(4, 0, 512, "Pixels repainted around the object."),
+                "soften": inputs.integer(4, 0, 512, "Further pixels over which the repainted picture fades out."),
             },
         }
 
@@ -180,12 +180,12 @@ class InpaintByText:
                 "inpainter": inputs.socket(sockets.INPAINTER, "From Load Inpainter (Stable Diffusion)."),
                 "image": inputs.socket("IMAGE", "One image or a batch, best of the size that the model was made for."),
                 "mask": inputs.socket("MASK", "What to repaint: one mask per image, or one for all."),
-                "prompt": inputs.lines("", "What shall be seen under the mask. Long prompts are read in pieces."),
+                "prompt": inputs.multiline("", "What shall be seen under the mask. Long prompts are read in pieces."),
             },
             "optional": {
-                "negative_prompt": inputs.lines("", "What shall not be seen."),
+                "negative_prompt": inputs.multiline("", "What shall not be seen."),
                 "seed": inputs.seed("Image i of the batch is drawn with seed + i, whatever the batch size."),
-                "steps": inputs.whole(20, 1, 1000, "More steps take longer."),
+                "steps": inputs.integer(20, 1, 1000, "More steps take longer."),
                 "guidance_scale": inputs.number(
                     7.5, 0.0, 30.0, 0.5, "How closely to follow the prompt. 1 or less: once, without negative prompt."
                 ),

@@ -132,7 +132,7 @@ class GrowSoftenMasks:
         return {
             "required": {
                 "mask": inputs.socket("MASK", "One mask or a batch; soft masks stay soft."),
-                "grow": inputs.whole(
+                "grow": inputs.integer(
                     0,
                     -inputs.MAX_SIDE,
                     inputs.MAX_SIDE,
@@ -143,10 +143,10 @@ class GrowSoftenMasks:
                 ),
             },
             "optional": {
-                "tapered_corners": inputs.switch(
+                "tapered_corners": inputs.boolean(
                     True, "Grow as a diamond; off, as a square. The same as the core Grow Mask."
                 ),
-                "fill_holes": inputs.switch(False, "First fill what the mask encloses."),
+                "fill_holes": inputs.boolean(False, "First fill what the mask encloses."),
                 "drop_islands": inputs.area("Then drop islands of fewer pixels than this; 0 keeps all."),
             },
         }

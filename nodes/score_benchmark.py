@@ -41,7 +41,7 @@ DRAWING = {
 TAKING = {
     "name": inputs.text("", "As tables show it; empty takes the architecture's."),
     "kept_rows": inputs.advanced(
-        inputs.whole(ROWS, 0, 1_000_000, "How many samples' own features are kept for KID, precision and recall.")
+        inputs.integer(ROWS, 0, 1_000_000, "How many samples' own features are kept for KID, precision and recall.")
     ),
     "rows_seed": inputs.advanced(inputs.fixed_seed("Which samples these are.")),
     "batch_size": inputs.fitting_batch_size("drawn"),
@@ -50,7 +50,7 @@ TAKING = {
 
 
 def _num_images(default: int, tooltip: str) -> inputs.Input:
-    return inputs.whole(default, 2, 1_000_000, tooltip)
+    return inputs.integer(default, 2, 1_000_000, tooltip)
 
 
 class BenchmarkGenerator:
@@ -85,7 +85,7 @@ class BenchmarkGenerator:
             },
             "optional": {
                 **TAKING,
-                "num_shown": inputs.whole(SHOWN, 1, KEPT, "Samples in the strips of best and worst."),
+                "num_shown": inputs.integer(SHOWN, 1, KEPT, "Samples in the strips of best and worst."),
             },
             "hidden": {"prompt": "PROMPT"},
         }

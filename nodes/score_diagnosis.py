@@ -70,7 +70,7 @@ class DiagnoseGenerator:
             "required": {
                 "generator": inputs.socket(sockets.GENERATOR, "The model to be looked at, options and all."),
                 "extractor": inputs.socket(sockets.EXTRACTOR, "From Load Feature Extractor; it measures distances."),
-                "num_images": inputs.whole(256, 6, 50_000, "How many samples to draw."),
+                "num_images": inputs.integer(256, 6, 50_000, "How many samples to draw."),
                 "seed": inputs.seed("Sample i is drawn with seed + i."),
             },
             "optional": {
@@ -80,7 +80,7 @@ class DiagnoseGenerator:
                 "reference": inputs.socket(
                     sockets.GENERATOR, "Instead of images: from Images as Generator, such as a folder of pictures."
                 ),
-                "num_reference": inputs.whole(
+                "num_reference": inputs.integer(
                     1024, 6, 50_000, "How many pictures of `reference` to take; not for images."
                 ),
                 "duplicate_quantile": inputs.advanced(
@@ -93,7 +93,7 @@ class DiagnoseGenerator:
                         "pictures has to the next one.",
                     )
                 ),
-                "shown": inputs.whole(8, 1, 64, "Columns of the two image strips."),
+                "shown": inputs.integer(8, 1, 64, "Columns of the two image strips."),
                 "theme": inputs.theme(),
                 "batch_size": inputs.fitting_batch_size("drawn and looked at"),
             },

@@ -76,12 +76,12 @@ class SaveFeatures:
                 ),
             },
             "optional": {
-                "overwrite": inputs.switch(False, "Begin the file anew instead of adding to one that is there."),
+                "overwrite": inputs.boolean(False, "Begin the file anew instead of adding to one that is there."),
             },
         }
 
     def run(self, features: Features, file: str, format: str, overwrite: bool = False) -> dict[str, Any]:
-        path = _npz(host.output_folder(), file)
+        path = _npz_path(host.output_folder(), file)
         if format == "trilemma":
             features = feature_files.append(path, features, overwrite)
         else:
@@ -121,14 +121,14 @@ class LoadFeatures:
 
     @classmethod
     def IS_CHANGED(cls, location: str, file: str, **settings: Any) -> str:
-        return folders.state_of(lambda: _npz(folders.root_of(location), file))
+        return folders.state_of(lambda: _npz_path(folders.root_of(location), file))
 
     def run(self, location: str, file: str, extractor: host.Handle | None = None) -> dict[str, Any]:
-        path = _npz(folders.root_of(location), file)
+        path = _npz_path(folders.root_of(location), file)
         return show_features(feature_files.load(path, extractor.model if extractor else None))
 
 
-def _npz(root: Path, name: str) -> Path:
+def _npz_path(root: Path, name: str) -> Path:
     path = path_inside(root, name, "file")
     if path == root:
         raise BadInput(f"file: {name!r} is no name of a file; write, for example, features/set.npz.")

@@ -26,9 +26,9 @@ from .common.showing import show_text
 CACHE = Path("trilemma", "cache")
 """Below the output folder, which outlives a restart."""
 
-TAKING = {
+EXTRACTION_INPUTS = {
     "name": NAME,
-    "kept_rows": inputs.whole(
+    "kept_rows": inputs.integer(
         ROWS,
         0,
         1_000_000,
@@ -37,8 +37,8 @@ TAKING = {
     ),
     # Not `seed`: the page would change that one after every run, and sets of different seeds cannot be merged.
     "rows_seed": inputs.advanced(inputs.fixed_seed("Which images these are; sets that are merged need the same.")),
-    "sfid": inputs.switch(False, "Take the spatial features that sFID needs too."),
-    "compound_fid": inputs.switch(False, "Take the features of several depths that Compound FID needs too."),
+    "sfid": inputs.boolean(False, "Take the spatial features that sFID needs too."),
+    "compound_fid": inputs.boolean(False, "Take the features of several depths that Compound FID needs too."),
     "batch_size": inputs.fitting_batch_size("looked at"),
 }
 """Inputs of every node that takes features."""
@@ -70,7 +70,7 @@ class ImageFeatures:
                     "From the Sample Images that drew the images: each then counts once by its model, "
                     "settings, seed and condition. Without them by its pixels.",
                 ),
-                **TAKING,
+                **EXTRACTION_INPUTS,
             },
         }
 
@@ -87,8 +87,8 @@ class ImageFeatures:
         batch_size: int = 0,
     ) -> dict[str, Any]:
         found = samples.of_batch(images, None if records is None else from_json(records, len(images)))
-        how = _how(extractor, kept_rows, rows_seed, sfid, compound_fid)
-        with _extracting(extractor, len(found), batch_size, how) as extract:
+        extraction = _extraction_settings(extractor, kept_rows, rows_seed, sfid, compound_fid)
+        with _extracting(extractor, len(found), batch_size, extraction) as extract:
             return show_features(extract(found, name=name or "images"))
 
 
@@ -119,18 +119,18 @@ class FolderFeatures:
             },
             "optional": {
                 "subfolders": folders.subfolders(),
-                "skip_corrupt": inputs.switch(
+                "skip_corrupt": inputs.boolean(
                     False,
                     "Leave out files that cannot be read, and name them in the report. Otherwise they "
                     "are an error that names them all.",
                 ),
-                **TAKING,
+                **EXTRACTION_INPUTS,
             },
         }
 
     @classmethod
     def IS_CHANGED(cls, location: str, folder: str, **settings: Any) -> str:
-        return folders.state_of(lambda: folders.picture_folder(location, folder)) if folder else ""
+        return folders.picture_state(location, folder)
 
     def run(
         self,
@@ -149,11 +149,11 @@ class FolderFeatures:
         if not folder:
             raise BadInput("folder: it is empty; give the name of a folder, or a dot for the location itself.")
         pictures = Folder(folders.picture_folder(location, folder), subfolders)
-        how = _how(extractor, kept_rows, rows_seed, sfid, compound_fid)
-        cache = FolderCache(host.output_folder() / CACHE, pictures, extractor.model.source, **how)
+        extraction = _extraction_settings(extractor, kept_rows, rows_seed, sfid, compound_fid)
+        cache = FolderCache(host.output_folder() / CACHE, pictures, extractor.model.source, **extraction)
         taken, notes = cache.find(), ["kept from an earlier run"]
         if taken is None:
-            with _extracting(extractor, len(pictures.names), batch_size, how) as extract:
+            with _extracting(extractor, len(pictures.names), batch_size, extraction) as extract:
                 taken = pictures.take(partial(extract, name=pictures.path.name), skip_corrupt, host.check_interrupted)
             notes = cache.keep(taken)
         check_readable(taken, skip_corrupt)
@@ -162,20 +162,22 @@ class FolderFeatures:
         return show_text(report, features, features.count, report)
 
 
-def _how(extractor: host.Handle, kept_rows: int, rows_seed: int, sfid: bool, compound_fid: bool) -> dict[str, Any]:
-    """What of the inputs in TAKING decides the features."""
+def _extraction_settings(
+    extractor: host.Handle, kept_rows: int, rows_seed: int, sfid: bool, compound_fid: bool
+) -> dict[str, Any]:
+    """What of the inputs in EXTRACTION_INPUTS decides the features."""
     return {"taps": chosen_taps(extractor.model, sfid, compound_fid), "capacity": kept_rows, "seed": rows_seed}
 
 
 @contextmanager
 def _extracting(
-    extractor: host.Handle, count: int, batch_size: int, how: Mapping[str, Any]
+    extractor: host.Handle, count: int, batch_size: int, extraction: Mapping[str, Any]
 ) -> Iterator[Callable[..., Features]]:
     """`accumulate` of that many images, with the network in its place and the node's bar at hand."""
     model = extractor.model
     size = min(batch_size, count) or fitting_batch(model, count)
     with host.placed(extractor, memory=model.memory_bytes(size)), host.progress(count) as on_step:
-        yield partial(accumulate, model, batch_size=size, on_step=on_step, halving=host.halving, **how)
+        yield partial(accumulate, model, batch_size=size, on_step=on_step, halving=host.halving, **extraction)
 
 
 NODES = {

@@ -117,7 +117,7 @@ class CLIPScore:
                 ),
                 "clip_vision": inputs.socket("CLIP_VISION", "The image half of the same CLIP, from Load CLIP Vision."),
                 "image": inputs.socket("IMAGE", "One image or a batch, of which the middle square is seen."),
-                "prompt": inputs.lines(
+                "prompt": inputs.multiline(
                     "",
                     "One prompt, or one to a line: image i takes line i, and the first again after the "
                     "last. CLIP reads the first 75 tokens; weights such as (cat:1.2) do not count.",

@@ -94,13 +94,13 @@ class Segment:
                 "boxes": inputs.wired(
                     "BOUNDING_BOX", "Boxes in pixels, from Select Detections or any node that gives bounding boxes."
                 ),
-                "positive_points": inputs.lines(
+                "positive_points": inputs.multiline(
                     "",
                     'Points on the object, in pixels: [{"x": 120, "y": 80}]. Without boxes they ask for '
                     "one object; with boxes each refines the smallest box around it.",
                     '[{"x": 120, "y": 80}]',
                 ),
-                "negative_points": inputs.lines(
+                "negative_points": inputs.multiline(
                     "", "Points that do not belong to the object, written the same way.", '[{"x": 120, "y": 80}]'
                 ),
                 "mask_choice": inputs.choice(
@@ -158,7 +158,7 @@ class SegmentEverything:
                 "embedding": inputs.socket(sockets.EMBEDDING, "The images, from Encode Image."),
             },
             "optional": {
-                "points_per_side": inputs.whole(16, 1, 128, "The grid has this many points each way."),
+                "points_per_side": inputs.integer(16, 1, 128, "The grid has this many points each way."),
                 "predicted_iou_threshold": inputs.share(0.6, "Masks that SAM itself rates lower are dropped."),
                 "stability_threshold": inputs.share(
                     0.6, "Masks that change more when SAM's cut-off moves are dropped."

@@ -23,7 +23,7 @@ def location(what: str, first: str = "input") -> inputs.Input:
 
 def subfolders() -> inputs.Input:
     """Whether a folder's pictures are all below it."""
-    return inputs.switch(False, "Take the pictures of subfolders too.")
+    return inputs.boolean(False, "Take the pictures of subfolders too.")
 
 
 def root_of(location: str) -> Path:
@@ -38,6 +38,11 @@ def picture_folder(location: str, name: str) -> Path:
         BadInput, MissingFile: as of `folder_inside`.
     """
     return folder_inside(root_of(location), name)
+
+
+def picture_state(location: str, name: str) -> str:
+    """`state_of` a folder of pictures; empty where none is named."""
+    return state_of(lambda: picture_folder(location, name)) if name else ""
 
 
 def state_of(find: Callable[[], Path]) -> str:

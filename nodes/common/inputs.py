@@ -47,13 +47,13 @@ def text(default: str, tooltip: str) -> Input:
     return ("STRING", {"default": default, "tooltip": tooltip})
 
 
-def lines(default: str, tooltip: str, placeholder: str = "") -> Input:
+def multiline(default: str, tooltip: str, placeholder: str = "") -> Input:
     """Text of several lines. placeholder: what the empty box shows."""
     options = {"default": default, "multiline": True, "tooltip": tooltip}
     return ("STRING", {**options, "placeholder": placeholder} if placeholder else options)
 
 
-def switch(default: bool, tooltip: str) -> Input:
+def boolean(default: bool, tooltip: str) -> Input:
     """Yes or no."""
     return ("BOOLEAN", {"default": default, "tooltip": tooltip})
 
@@ -73,7 +73,7 @@ def theme() -> Input:
     return choice(THEMES, "Of the pictures: dark on light, or light on dark.")
 
 
-def whole(default: int, low: int, high: int, tooltip: str, step: int = 1) -> Input:
+def integer(default: int, low: int, high: int, tooltip: str, step: int = 1) -> Input:
     """A whole number from low to high."""
     options = {"default": default, "min": low, "max": high, "tooltip": tooltip}
     return ("INT", options if step == 1 else {**options, "step": step})
@@ -81,12 +81,12 @@ def whole(default: int, low: int, high: int, tooltip: str, step: int = 1) -> Inp
 
 def pixels(default: int, low: int, tooltip: str, step: int = 1) -> Input:
     """A side of pictures, at most ComfyUI's largest."""
-    return whole(default, low, MAX_SIDE, tooltip, step)
+    return integer(default, low, MAX_SIDE, tooltip, step)
 
 
 def area(tooltip: str) -> Input:
     """A number of pixels, from none to all of the largest picture."""
-    return whole(0, 0, MAX_SIDE**2, tooltip)
+    return integer(0, 0, MAX_SIDE**2, tooltip)
 
 
 def number(
@@ -105,7 +105,7 @@ def share(default: float, tooltip: str, step: float = 0.01) -> Input:
 
 def fixed_seed(tooltip: str) -> Input:
     """A seed that stays until the user changes it; its input is not called `seed`, which the page would move."""
-    return whole(0, 0, SEEDS - 1, tooltip)
+    return integer(0, 0, SEEDS - 1, tooltip)
 
 
 def seed(tooltip: str) -> Input:
@@ -116,7 +116,7 @@ def seed(tooltip: str) -> Input:
 
 def batch_size(default: int, high: int, tooltip: str) -> Input:
     """How many items a network sees at once."""
-    return advanced(whole(default, 1, high, tooltip))
+    return advanced(integer(default, 1, high, tooltip))
 
 
 def fitting_batch_size(what: str) -> Input:
@@ -125,7 +125,7 @@ def fitting_batch_size(what: str) -> Input:
         f"Images {what} at once, which changes only the speed; 0 takes as many as need 1 GB. Halved by itself when "
         "memory runs out."
     )
-    return advanced(whole(0, 0, 4096, tooltip))
+    return advanced(integer(0, 0, 4096, tooltip))
 
 
 def advanced(shown: Input) -> Input:

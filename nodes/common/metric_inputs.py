@@ -9,14 +9,14 @@ from ...models.scoring.metrics.neighbours import NEAREST
 from . import inputs
 
 METRIC_INPUTS: Final = {
-    "kid_subsets": inputs.advanced(inputs.whole(SUBSETS, 1, 10_000, "Random subsets over which KID is averaged.")),
+    "kid_subsets": inputs.advanced(inputs.integer(SUBSETS, 1, 10_000, "Random subsets over which KID is averaged.")),
     "kid_subset_size": inputs.advanced(
-        inputs.whole(
+        inputs.integer(
             SUBSET_SIZE, 2, 100_000, "Images of each set in a subset; where no more rows were kept, half of them."
         )
     ),
     "nearest_k": inputs.advanced(
-        inputs.whole(
+        inputs.integer(
             NEAREST,
             1,
             1000,
