@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+SITE = $$($(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 
 .PHONY: demo types test test-host bench names clean
 
@@ -8,6 +9,8 @@ $(VENV)/installed: pyproject.toml requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
 	$(RUN) -m pip install --quiet --editable ".[standalone,workflows]"
+	# Editors and type checkers follow links, not the import hook that pip leaves for a root that is itself the package.
+	ln -sfn "$(CURDIR)" $(SITE)/trilemma
 	touch $@
 
 demo: $(VENV)/installed
