@@ -4,6 +4,9 @@ Loaded by its file, before the rest of the pack: the pack asks at import whether
 of the pack for that reason. One ComfyUI per process, and the process must be one of ComfyUI's own Python.
 """
 
+# ComfyUI's own modules: nowhere on the path until it runs this file.
+# pyright: reportMissingImports=false
+
 import asyncio
 import sys
 from pathlib import Path

@@ -1,5 +1,8 @@
 """What ComfyUI's CLIP and CLIP_VISION make of prompts and images, as plain functions, and where they came from."""
 
+# ComfyUI's own modules: nowhere on the path until it runs this file.
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,7 +36,9 @@ def text_tower(clip: Any, graph: Any = None, node_id: str | None = None) -> Towe
     project = _text_projection(clip)
 
     def embed(prompt: str) -> torch.Tensor:
-        return project(_pooled(clip, prompt).to(clip.patcher.load_device)).float().cpu()
+        pooled = _pooled(clip, prompt)
+        assert project is not None and pooled is not None  # without a projection, nodes refuse before they embed
+        return project(pooled.to(clip.patcher.load_device)).float().cpu()
 
     paths = _reloaded(clip) or _loaded(graph, node_id, "clip", TEXT_FOLDERS)
     return _tower(embed, None if project is None else project.weight, TEXT_NAMES, paths)

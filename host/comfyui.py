@@ -1,5 +1,8 @@
 """The seam inside ComfyUI: its model management, progress bars, interrupts and folders (0.3.64 and later)."""
 
+# ComfyUI's own modules: nowhere on the path until it runs this file.
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path

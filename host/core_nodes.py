@@ -45,13 +45,14 @@ def image_path(name: str) -> Path:
         "output": standalone.output_folder(),
         "temp": standalone.temp_folder(),
     }
-    annotated = re.fullmatch(r"(.*?)(?: ?\[(input|output|temp)\])?", name, re.DOTALL)
-    folder = folders[annotated.group(2) or "input"].resolve()
-    path = (folder / annotated.group(1)).resolve()
+    annotated = re.search(r" ?\[(input|output|temp)\]\Z", name)
+    plain = name[: annotated.start()] if annotated else name
+    folder = folders[annotated.group(1) if annotated else "input"].resolve()
+    path = (folder / plain).resolve()
     if not path.is_relative_to(folder):
         raise BadInput(f"{name!r} lies outside of {folder}.")
     if not path.is_file():
-        raise MissingFile(f"there is no picture {annotated.group(1)!r} in {folder}.")
+        raise MissingFile(f"there is no picture {plain!r} in {folder}.")
     return path
 
 

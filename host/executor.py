@@ -1,5 +1,8 @@
 """Runs graphs by ComfyUI's own executor, in the process where `boot` has started it."""
 
+# ComfyUI's own modules: nowhere on the path until it runs this file.
+# pyright: reportMissingImports=false
+
 import inspect
 import uuid
 from collections.abc import Callable, Mapping

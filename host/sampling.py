@@ -1,5 +1,8 @@
 """What ComfyUI's samplers do with its MODEL, CONDITIONING and VAE, as plain functions of noise and seeds."""
 
+# ComfyUI's own modules: nowhere on the path until it runs this file.
+# pyright: reportMissingImports=false
+
 import math
 from collections.abc import Callable, Sequence
 from functools import partial

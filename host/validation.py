@@ -226,7 +226,7 @@ def _own_complaints(
     """What the class's VALIDATE_INPUTS says; linked inputs are None to it."""
     if not names and not takes_all:
         return []
-    arguments = {**dict.fromkeys(node.links), **node.values}
+    arguments: dict[str, Any] = {**dict.fromkeys(node.links), **node.values}
     arguments = {name: value for name, value in arguments.items() if takes_all or name in names}
     named = next(iter(arguments), None)
     if getattr(node.node_class, "INPUT_IS_LIST", False):

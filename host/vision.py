@@ -1,8 +1,11 @@
 """What ComfyUI's CLIP_VISION makes of images, as a plain function."""
 
+# ComfyUI's own modules: nowhere on the path until it runs this file.
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import comfy.model_management as management
 import torch
@@ -75,7 +78,7 @@ def _memory_bytes(model: nn.Module, side: int, batch_size: int) -> int:
     patches = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
     tokens, width = (side // patches.kernel_size[0]) ** 2 + 1, patches.out_channels
     widest = max(module.out_features for module in model.modules() if isinstance(module, nn.Linear))
-    heads = next(module.heads for module in model.modules() if hasattr(module, "heads"))
+    heads = next(cast(int, module.heads) for module in model.modules() if hasattr(module, "heads"))
     # PyTorch's attention never holds the table of all tokens against all; ComfyUI's own does, before and after softmax.
     tables = 0 if management.pytorch_attention_enabled() else 2
     values = max(tokens * (4 * width + 3 * widest), tokens * 10 * width + tables * heads * tokens**2)

@@ -84,7 +84,7 @@ def identity(tensors: Tensors) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(tensors[name].detach().to("cpu", torch.float32).contiguous().numpy())
+        digest.update(tensors[name].detach().to("cpu", torch.float32).contiguous().numpy().data)
     return digest.hexdigest()
 
 

@@ -86,16 +86,17 @@ class CropObjects:
         soften: int = 4,
     ) -> tuple[torch.Tensor, torch.Tensor, Crops]:
         image = check_images(image)
-        if (objects is None) == (mask is None):
+        if objects is not None and mask is None:
+            holes = regions.holes_of_objects(objects, image, per, hole)
+        elif mask is not None and objects is None:
+            holes = regions.holes_of_masks(mask, image)
+        else:
             found = "neither is" if objects is None else "both are"
             raise BadInput(f"objects, mask: {found} connected; connect one of them.")
-        if objects is not None:
-            holes = regions.holes_of_objects(objects, image, per, hole)
-        else:
-            holes = regions.holes_of_masks(mask, image)
         side = resolution if inpainter is None else stable_diffusion.native_resolution(inpainter.model)
         side = math.ceil(side / size_multiple) * size_multiple
-        return tuple(regions.crop(image, holes, side, context_factor, grow, soften))
+        images, masks, crops = regions.crop(image, holes, side, context_factor, grow, soften)
+        return images, masks, crops
 
 
 class StitchObjects:

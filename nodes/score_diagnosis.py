@@ -113,26 +113,26 @@ class DiagnoseGenerator:
         theme: grids.Theme = "light",
         batch_size: int = 0,
     ) -> dict[str, Any]:
-        if (images is None) == (reference is None):
-            raise BadInput("images, reference: connect one of the two, pictures for the samples to be compared with.")
-        if reference is None:
+        if images is not None and reference is None:
             pictures = Bound(image_source.Images(image_source.from_batch(images)))
             theirs, handles = Run(pictures, len(images), 0), (generator, extractor)
-        else:
+        elif reference is not None and images is None:
             theirs, handles = Run(reference.model, num_reference, 0), (generator, extractor, reference)
+        else:
+            raise BadInput("images, reference: connect one of the two, pictures for the samples to be compared with.")
         ours, network = Run(generator.model, num_images, seed), extractor.model
         size = batch_size or fitting(ours, theirs)
         memory = memory_bytes(ours, theirs, network, size)
         with host.placed(*handles, memory=memory), host.progress(ours.steps + theirs.steps) as on_step:
-            *seen, activity = look(ours, theirs, network, size, on_step, host.halving)
-            found = diagnose(*seen, network.classes, activity, duplicate_quantile)
+            seen, known, activity = look(ours, theirs, network, size, on_step, host.halving)
+            found = diagnose(seen, known, network.classes, activity, duplicate_quantile)
             strips = (
-                nearest_strip(found, ours, theirs, seen[1], shown, theme),
+                nearest_strip(found, ours, theirs, known, shown, theme),
                 duplicate_strip(found, ours, shown, theme),
             )
         name = ours.bound.generator.descriptor.architecture
-        text = diagnosis_report.describe(found, *seen, name, duplicate_quantile)
-        data = diagnosis_report.to_json(found, *seen, name, duplicate_quantile)
+        text = diagnosis_report.describe(found, seen, known, name, duplicate_quantile)
+        data = diagnosis_report.to_json(found, seen, known, name, duplicate_quantile)
         pictures = [host.intermediate(picture) for picture in (draw_chart(found, name, theme), *strips)]
         numbers = (found.active_units, found.duplicate_share, found.coverage, found.memorised_share)
         return show_text(text, *pictures, text, data, *numbers)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final, Literal
 
 import torch
 
 from .. import host
 from ..models.pictures.images import rgb
 from ..models.scoring.metrics import clip_score, lpips, pairs
+from ..models.scoring.metrics.lpips import Net
 from ..models.scoring.reports.difference import difference_map
 from ..models.scoring.scores import Scores
 from .common import inputs, menus, sockets
 from .common.metric_inputs import name_of_images
 from .common.showing import show_text
 
-NO_LPIPS = "none"
+NO_LPIPS: Final = "none"
 
 
 class CompareImages:
@@ -62,7 +63,12 @@ class CompareImages:
         }
 
     def run(
-        self, reference: torch.Tensor, image: torch.Tensor, lpips: str, gain: float, name: str = "compared images"
+        self,
+        reference: torch.Tensor,
+        image: torch.Tensor,
+        lpips: Net | Literal["none"],
+        gain: float,
+        name: str = "compared images",
     ) -> dict[str, Any]:
         matched = pairs.match_pairs(reference, image)
         with host.progress(len(matched.image)) as on_step:
@@ -75,7 +81,7 @@ class CompareImages:
         return show_text(text, shown, *means, scores, pairs.to_json(comparison), text)
 
 
-def _compare(matched: pairs.Pairs, net: str, on_step: Any) -> pairs.Comparison:
+def _compare(matched: pairs.Pairs, net: Net | Literal["none"], on_step: Any) -> pairs.Comparison:
     if net == NO_LPIPS:
         return pairs.compare(matched, on_step=on_step)
     backbone = lpips.BACKBONES[net]
@@ -86,7 +92,8 @@ def _compare(matched: pairs.Pairs, net: str, on_step: Any) -> pairs.Comparison:
     with host.without_inference_mode():
         network = lpips.load_lpips(net, host.model_path("metrics", file))
     held = host.hold(network, [network])
-    with host.placed(held, memory=lpips.memory_bytes(net, *matched.image.shape[1:3])):
+    height, width = matched.image.shape[1:3]
+    with host.placed(held, memory=lpips.memory_bytes(net, height, width)):
         return pairs.compare(matched, partial(lpips.distance, network), backbone.side, on_step)
 
 

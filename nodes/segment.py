@@ -6,7 +6,7 @@ import torch
 
 from .. import host
 from ..models.pictures import objects
-from ..models.segmentation.decoding import MASK_CHOICES, decode_bytes, prompts_per_chunk, segment
+from ..models.segmentation.decoding import MASK_CHOICES, MaskChoice, decode_bytes, prompts_per_chunk, segment
 from ..models.segmentation.everything import segment_everything
 from ..models.segmentation.prompts import read_prompts
 from ..models.segmentation.sam import Embedding, encode, encode_bytes, load_segmenter
@@ -119,7 +119,7 @@ class Segment:
         boxes: Any = None,
         positive_points: str = "",
         negative_points: str = "",
-        mask_choice: str = "automatic",
+        mask_choice: MaskChoice = "automatic",
     ) -> tuple[Objects, torch.Tensor]:
         size = (embedding.height, embedding.width)
         prompts = read_prompts(len(embedding.features), *size, boxes, positive_points, negative_points)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import torch
@@ -102,7 +102,7 @@ def _overlay(
     layer = Image.new("RGBA", (width, height))
     pen = ImageDraw.Draw(layer)
     line = line_width or max(1, round(min(height, width) * LINE_SHARE))
-    font = ImageFont.load_default(max(MIN_TEXT, round(min(height, width) * TEXT_SHARE)))
+    font = load_font(max(MIN_TEXT, round(min(height, width) * TEXT_SHARE)))
     for box in boxes:
         _draw_frame(pen, box, colours[box.get("label", "")], line)
     for box in boxes:
@@ -110,6 +110,11 @@ def _overlay(
         if text:
             _draw_caption(pen, box, text, colours[box.get("label", "")], font, line, width)
     return layer
+
+
+def load_font(size: int) -> ImageFont.FreeTypeFont:
+    """Pillow's own typeface, in pixels."""
+    return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size))  # a bitmap only where no size is asked for
 
 
 def caption(box: Box, show_scores: bool) -> str:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import BadInput
+from .drawing import load_font
 from .images import rgb
 from .resizing import Fit, centred, enlarge, fit
 
@@ -76,7 +77,7 @@ def grid(
             "smaller cell_size, or another number of columns."
         )
     background = THEMES[theme][0]
-    font = ImageFont.load_default(min(MAX_TEXT, max(MIN_TEXT, round(min(height, width) * TEXT_SHARE))))
+    font = load_font(min(MAX_TEXT, max(MIN_TEXT, round(min(height, width) * TEXT_SHARE))))
     table = []
     if any(column_labels):
         table.append([_text(label, font, width, theme) for label in ("", *column_labels)])
@@ -142,7 +143,7 @@ def _joined(table: Sequence[Sequence[torch.Tensor]], gap: int, background: float
     for line in table:
         height = max(block.shape[0] for block in line)
         blank = torch.empty(0, 0, 3)
-        places = zip_longest(line, widths, fillvalue=blank)
-        blocks = [centred(block, height, width, background) for block, width in places]
+        filled = [*line, *[blank] * (len(widths) - len(line))]
+        blocks = [centred(block, height, width, background) for block, width in zip(filled, widths, strict=True)]
         joined.append(torch.cat([F.pad(block, (0, 0, gap, 0, gap, 0), value=background) for block in blocks], dim=1))
     return F.pad(torch.cat(joined), (0, 0, 0, gap, 0, gap), value=background)

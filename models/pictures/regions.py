@@ -77,7 +77,8 @@ def holes_of_objects(
 
 def holes_of_masks(masks: torch.Tensor, images: torch.Tensor) -> list[Hole]:
     """One hole for each image [B, H, W, C] whose mask is not empty; masks follow `images.match_masks`."""
-    matched = match_masks(masks, *images.shape[:3])
+    frames, height, width = images.shape[:3]
+    matched = match_masks(masks, frames, height, width)
     return [_hole_in(mask, frame) for frame, mask in enumerate(matched) if bool(mask.any())]
 
 

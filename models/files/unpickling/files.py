@@ -54,7 +54,7 @@ def contents(path: Path) -> Any:
     budget = Budget(len(data))
     if bytes(data[:4]) == b"PK\x03\x04":
         return _archive(path, data, budget)
-    view = memoryview(data)
+    view = data.data
     machine = Machine(view, _rebuilder(budget), _no_persistent, budget)
     value, end = machine.run()
     return _stream(view, end, budget) if _is_number(value, STREAM_MAGIC) else value
@@ -160,7 +160,7 @@ def _record(data: np.ndarray, entry: zipfile.ZipInfo) -> memoryview:
     start = entry.header_offset + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
     if header[:4] != b"PK\x03\x04" or start + entry.file_size > len(data):
         raise BadCheckpoint(f"its record {entry.filename} is not where it should be; it is damaged: download it again.")
-    return memoryview(data)[start : start + entry.file_size]
+    return data.data[start : start + entry.file_size]
 
 
 def _nested_stream(raw: memoryview, budget: Budget) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -45,12 +45,17 @@ PLAIN_NAMES: Final = {
 """Names of Python's library that settings beside the weights are made of. They stay inert, as do NumPy's arrays."""
 
 
+ByteOrder = Literal["<", ">", "="]
+
+ORDERS: Final[dict[str, ByteOrder]] = {"<": "<", ">": ">"}
+
+
 class NumpyDtype:
     """An array's element type, while its state may still be set."""
 
     def __init__(self, code: str) -> None:
         self.code = code
-        self.order = "="
+        self.order: ByteOrder = "="
 
     def made(self) -> np.dtype:
         return np.dtype(self.code).newbyteorder(self.order)
@@ -107,7 +112,7 @@ class Rebuilder:
         if isinstance(value, Inert):
             value.state = state
         elif isinstance(value, NumpyDtype):
-            value.order = {"<": "<", ">": ">"}.get(state[1], "=")
+            value.order = ORDERS.get(state[1], "=")
         elif not isinstance(value, (dict, list, set, torch.Tensor)):
             # Those may carry attributes of their own, such as a state dict's _metadata, that nothing here reads.
             named = value if isinstance(value, Global) else f"a {type(value).__name__}"

@@ -16,7 +16,7 @@ class Denoise(Protocol):
     """How a host turns noise into latents."""
 
     def __call__(
-        self, noise: torch.Tensor, seeds: Sequence[int], steps: int, guidance_scale: float, on_step: OnStep
+        self, noise: torch.Tensor, seeds: Sequence[int], steps: int, guidance_scale: float, on_step: OnStep, /
     ) -> torch.Tensor:
         """Latents of the shape of `noise`, float32 [N, ...], sample i depending on `noise[i]` and `seeds[i]` alone.
 
