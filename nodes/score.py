@@ -11,6 +11,7 @@ from ..models.scoring.features import feature_files
 from ..models.scoring.features.feature_set import Features
 from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS
 from ..models.scoring.metrics.neighbours import NEAREST
+from ..models.scoring.reports.scores_text import describe
 from .common import inputs, menus, sockets
 from .common.feature_outputs import show_features
 from .common.metric_inputs import METRIC_INPUTS
@@ -77,7 +78,7 @@ class Score:
     ) -> dict[str, Any]:
         settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed)
         found = score(generated, reference, settings, name, provenance=run_provenance(prompt))
-        text = scores.describe(found)
+        text = describe(found)
         common = (found.value(metric) for metric in ("fid", "kid", "inception_score", "precision", "recall"))
         return show_text(text, found, *common, scores.to_json(found), text)
 

@@ -10,14 +10,15 @@ from ..models.pictures.grids import Theme
 from ..models.scoring import scores
 from ..models.scoring.benchmark.candidates import KEPT
 from ..models.scoring.benchmark.run import Plan
-from ..models.scoring.benchmark.sweep import CURVES, SWEPT, chosen, read_values, to_json_text
-from ..models.scoring.benchmark.sweep import describe as describe_sweep
+from ..models.scoring.benchmark.sweep import CURVES, SWEPT, chosen, read_values
 from ..models.scoring.benchmark.task import SHOWN, Task, batch_size_of, carry_out, carry_out_all, memory_bytes
 from ..models.scoring.evaluation import Settings
 from ..models.scoring.features.feature_set import ROWS, Features
 from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS
 from ..models.scoring.metrics.neighbours import NEAREST
+from ..models.scoring.reports import sweep_report
 from ..models.scoring.reports.curves import draw_curves
+from ..models.scoring.reports.scores_text import describe
 from .common import inputs, menus, sockets
 from .common.metric_inputs import METRIC_INPUTS
 from .common.provenance import run_provenance
@@ -119,7 +120,7 @@ class BenchmarkGenerator:
             host.progress(total_steps(bound, num_images)) as on_step,
         ):
             done = carry_out(task, bound, model, reference, device, name, on_step, host.halving)
-        text = scores.describe(done.scores)
+        text = describe(done.scores)
         strips = (host.intermediate(strip) for strip in (done.best, done.worst))
         outputs = (done.scores, done.features, *strips, scores.to_json(done.scores), text, done.file)
         return show_text(f"{done.file}\n{text}", *outputs)
@@ -204,10 +205,10 @@ class Sweep:
         steps = sum(total_steps(each, num_images) for _, each in found)
         with host.placed(generator, extractor, memory=memory) as device, host.progress(steps) as on_step:
             done = carry_out_all(task, option, found, model, reference, device, name, on_step, host.halving)
-        place, text = chosen(done, knee_of), describe_sweep(done)
+        place, text = chosen(done, knee_of), sweep_report.describe(done)
         curves = host.intermediate(draw_curves(done, theme))
         knee = (done.scores[place], float(done.values[place]))
-        return show_text(text, *knee, list(done.scores), curves, to_json_text(done), text)
+        return show_text(text, *knee, list(done.scores), curves, sweep_report.to_json(done), text)
 
 
 def _task(

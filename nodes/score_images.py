@@ -12,6 +12,7 @@ from .. import host
 from ..models.pictures.images import rgb
 from ..models.scoring.metrics import clip_score, lpips, pairs
 from ..models.scoring.metrics.lpips import Net
+from ..models.scoring.reports import pairs_report, prompts_report
 from ..models.scoring.reports.difference import difference_map
 from ..models.scoring.scores import Scores
 from .common import inputs, menus, sockets
@@ -73,12 +74,12 @@ class CompareImages:
         matched = pairs.match_pairs(reference, image)
         with host.progress(len(matched.image)) as on_step:
             comparison = _compare(matched, lpips, on_step)
-        text = pairs.describe(comparison)
+        text = pairs_report.describe(comparison)
         provenance = {"images": len(matched.image), "size": [comparison.width, comparison.height], "lpips": lpips}
         scores = Scores(name, pairs.as_scores(comparison), provenance=provenance)
         means = (comparison.mean(metric) for metric in ("psnr", "ssim", "ms_ssim", "lpips"))
         shown = host.intermediate(difference_map(matched, gain))
-        return show_text(text, shown, *means, scores, pairs.to_json(comparison), text)
+        return show_text(text, shown, *means, scores, pairs_report.to_json(comparison), text)
 
 
 def _compare(matched: pairs.Pairs, net: Net | Literal["none"], on_step: Any) -> pairs.Comparison:
@@ -165,8 +166,8 @@ class CLIPScore:
         values = clip_score.clip_scores(features, torch.cat([embedded[text] for text in prompts]))
         provenance = {"images": len(images), **{what: list(tower.files) for what, tower in towers.items()}}
         scores = Scores(name, clip_score.as_scores(values), provenance=provenance)
-        text = clip_score.describe(values, prompts, [what for what, tower in towers.items() if not tower.files])
-        data = clip_score.to_json(values, prompts)
+        text = prompts_report.describe(values, prompts, [what for what, tower in towers.items() if not tower.files])
+        data = prompts_report.to_json(values, prompts)
         return show_text(text, scores.value("clip_score"), scores, data, text)
 
 

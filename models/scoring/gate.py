@@ -6,6 +6,7 @@ import math
 from typing import Final, Literal, get_args
 
 from ..errors import BadInput, ScoreMissed
+from .metric import METRICS
 from .scores import Scores
 
 Comparison = Literal["at least", "at most"]
@@ -38,6 +39,8 @@ def check_scores(scores: Scores, metric: str, name: str, comparison: Comparison,
     what = f"{metric} of {scores.name}"
     if metric in scores.cost:
         return check(scores.cost[metric], what, name, comparison, threshold)
+    if metric in METRICS and METRICS[metric].of_cost:
+        return check(METRICS[metric].read(scores).value, what, name, comparison, threshold)
     try:
         score = scores.score(metric)
     except BadInput as error:

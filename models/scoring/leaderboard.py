@@ -9,21 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..errors import BadInput
-from . import scores
+from .metric import METRICS, Better
 from .metrics.kernel import SUBSET_SIZE
 from .metrics.neighbours import NEAREST
-from .scores import METRICS, Better, Score, Scores
+from .scores import Scores
 
-SPEED: Final = "images_per_second"
-COSTS: Final[Mapping[str, tuple[str, Better]]] = {
-    SPEED: ("images/s", "higher"),
-    "evaluations": ("network calls", "lower"),
-    "parameters": ("parameters", "lower"),
-    "weight_bytes": ("weights", "lower"),
-    "peak_bytes": ("peak memory", "lower"),
-}
-"""Key of every cost of an image -> how tables call it, and which way is better. The speed is 1 / seconds_per_image."""
-COLUMNS: Final = {**METRICS, **COSTS}
+COLUMNS: Final = {key: metric for key, metric in METRICS.items() if metric.column}
+"""Metrics and costs that tables show, by their keys."""
+
 FEW: Final = 2048
 """Samples below which a row is warned of: the least that FID of Inception's 2048 features asks for."""
 WARNING: Final = "warning: "
@@ -64,7 +57,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Column:
-    """key: of METRICS or COSTS. label: as tables show it. better: which way."""
+    """key: of COLUMNS. label: as tables show it. better: which way."""
 
     key: str
     label: str
@@ -105,7 +98,7 @@ class Leaderboard:
 
 
 def leaderboard(scores: Sequence[Scores], sort_by: str = "fid") -> Leaderboard:
-    """Rank the rows of each setting among each other, by a key of METRICS or COSTS.
+    """Rank the rows of each setting among each other, by a key of COLUMNS.
 
     Rows of other extractors, weights of extractors, resizes, references or numbers of samples come into groups of
     their own: their numbers cannot be compared.
@@ -117,7 +110,7 @@ def leaderboard(scores: Sequence[Scores], sort_by: str = "fid") -> Leaderboard:
         raise BadInput("scores_1: nothing is connected; connect the scores of at least one model.")
     if sort_by not in COLUMNS:
         raise BadInput(f"sort_by: there is no {sort_by!r}; choose one of {', '.join(COLUMNS)}.")
-    if all(math.isnan(cell(one, sort_by).value) for one in scores):
+    if all(math.isnan(COLUMNS[sort_by].read(one).value) for one in scores):
         known = [key for key in COLUMNS if any(has(one, key) for one in scores)]
         raise BadInput(f"sort_by: no scores have {sort_by}; choose one of {', '.join(known) or 'nothing'}.")
     grouped: dict[Setting, list[Row]] = {}
@@ -147,39 +140,24 @@ def setting_of(provenance: Mapping[str, Any]) -> Setting:
     )
 
 
-def cell(scores: Scores, key: str) -> Score:
-    """What a model has in a column; NaN where it has nothing."""
-    if key == SPEED:
-        seconds = scores.cost.get("seconds_per_image", math.nan)
-        return Score(key, 1 / seconds if seconds > 0 else math.nan)
-    if key in COSTS:
-        return Score(key, scores.cost.get(key, math.nan))
-    return next((score for score in scores.scores if score.metric == key), Score(key, math.nan))
-
-
 def has(scores: Scores, key: str) -> bool:
     """Whether a model has a number, or says why it has none, in a column."""
-    found = cell(scores, key)
+    found = COLUMNS[key].read(scores)
     return not math.isnan(found.value) or bool(found.note)
 
 
 def columns_of(setting: Setting, scores: Sequence[Scores]) -> tuple[Column, ...]:
-    """The columns that at least one of the models has, in the order of METRICS and COSTS."""
+    """The columns that at least one of the models has, in the order of COLUMNS."""
     return tuple(
-        Column(key, label_of(key, setting.extractor), better)
-        for key, (_, better) in COLUMNS.items()
+        Column(key, metric.label_by(setting.extractor), metric.better)
+        for key, metric in COLUMNS.items()
         if any(has(one, key) for one in scores)
     )
 
 
-def label_of(key: str, extractor: str) -> str:
-    """How tables call a column: a metric by its extractor too, see `scores.label_of`."""
-    return COSTS[key][0] if key in COSTS else scores.label_of(key, extractor)
-
-
 def best(group: Group, column: Column) -> float:
     """The best value of a column, NaN where no row has one, or where all of several are equal."""
-    values = [value for row in group.rows if not math.isnan(value := cell(row.scores, column.key).value)]
+    values = [value for row in group.rows if not math.isnan(value := COLUMNS[column.key].read(row.scores).value)]
     if len(values) > 1 and len(set(values)) == 1:
         return math.nan
     return (max if column.better == "higher" else min)(values, default=math.nan)
@@ -198,7 +176,7 @@ def _warnings(scores: Scores, setting: Setting) -> tuple[str, ...]:
     few = [f"few samples ({setting.samples:,}): small differences mean nothing"] if 0 < setting.samples < FEW else []
     notes = [(score, part) for score in scores.scores for part in score.note.split("; ")]
     told = [
-        f"{METRICS[score.metric][0]}: {part.removeprefix(WARNING)}"
+        f"{METRICS[score.metric].label}: {part.removeprefix(WARNING)}"
         for score, part in notes
         if part.startswith(WARNING) or (part and math.isnan(score.value))
     ]
@@ -206,8 +184,8 @@ def _warnings(scores: Scores, setting: Setting) -> tuple[str, ...]:
 
 
 def _ranked(rows: Sequence[Row], sort_by: str) -> tuple[Row, ...]:
-    sign = -1 if COLUMNS[sort_by][1] == "higher" else 1
-    keys = {row.number: sign * cell(row.scores, sort_by).value for row in rows}
+    sign = -1 if COLUMNS[sort_by].better == "higher" else 1
+    keys = {row.number: sign * COLUMNS[sort_by].read(row.scores).value for row in rows}
     # Those without a value come last, and have no rank.
     ordered = sorted(rows, key=lambda row: (math.isnan(keys[row.number]), keys[row.number]))
     return tuple(replace(row, rank=_rank(keys[row.number], keys.values())) for row in ordered)

@@ -6,59 +6,16 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal
+from typing import Any
 
 from ..errors import BadInput
-from .extractors.inception import NAME as INCEPTION
-
-Better = Literal["lower", "higher"]
-
-METRICS: Final[Mapping[str, tuple[str, Better]]] = {
-    "fid": ("FID", "lower"),
-    "fid_infinity": ("FID at infinity", "lower"),
-    "kid": ("KID", "lower"),
-    "inception_score": ("IS", "higher"),
-    "sfid": ("sFID", "lower"),
-    "compound_fid": ("Compound FID", "lower"),
-    "precision": ("precision", "higher"),
-    "recall": ("recall", "higher"),
-    "density": ("density", "higher"),
-    "coverage": ("coverage", "higher"),
-    "psnr": ("PSNR, dB", "higher"),
-    "ssim": ("SSIM", "higher"),
-    "ms_ssim": ("MS-SSIM", "higher"),
-    "lpips": ("LPIPS", "lower"),
-    "clip_score": ("CLIP score", "higher"),
-    "edit_done": ("edit done", "higher"),
-    "old_object_gone": ("old object gone", "higher"),
-    "untouched_psnr": ("PSNR outside the mask, dB", "higher"),
-    "untouched_difference": ("greatest difference outside the mask", "lower"),
-    "seam": ("seam", "lower"),
-}
-"""Key of every metric -> how tables call it, and which way is better."""
-
-OF_FEATURES: Final = frozenset(
-    {
-        "fid",
-        "fid_infinity",
-        "kid",
-        "inception_score",
-        "sfid",
-        "compound_fid",
-        "precision",
-        "recall",
-        "density",
-        "coverage",
-    }
-)
-"""Metrics whose values mean nothing without their extractor."""
 
 
 @dataclass(frozen=True)
 class Score:
     """One number.
 
-    metric: a key of METRICS. value: NaN where it could not be taken; `note` says why.
+    metric: a key of metric.METRICS. value: NaN where it could not be taken; `note` says why.
     spread: standard deviation over subsets or splits, where the metric has one.
     low, high: ends of its interval, where it has one; `note` says of which kind.
     """
@@ -109,12 +66,6 @@ def extractor_of(scores: Scores) -> str:
     return scores.provenance.get("extractor", {}).get("name", "")
 
 
-def label_of(metric: str, extractor: str) -> str:
-    """How tables call a metric: by its extractor too, unless that is Inception, which the literature means."""
-    name = METRICS[metric][0]
-    return f"{name} ({extractor})" if metric in OF_FEATURES and extractor not in ("", INCEPTION) else name
-
-
 def to_json(scores: Scores) -> str:
     """The scores as JSON that every parser reads: numbers that are not finite become null."""
     return json.dumps(_plain(asdict(scores)), indent=2, ensure_ascii=False, allow_nan=False)
@@ -137,34 +88,9 @@ def from_json(text: str) -> Scores:
         raise BadInput(f"scores: not a report of this pack ({error}); give the JSON of a scoring node.") from error
 
 
-def describe(scores: Scores) -> str:
-    """The scores as lines to read."""
-    lines = [scores.name, *_origin(scores.provenance)]
-    for score in scores.scores:
-        label, better = label_of(score.metric, extractor_of(scores)), METRICS[score.metric][1]
-        number = "-" if math.isnan(score.value) else f"{score.value:.6g}"
-        spread = "" if score.spread is None else f" ± {score.spread:.3g}"
-        interval = "" if score.low is None or score.high is None else f" [{score.low:.6g}, {score.high:.6g}]"
-        note = f" ({score.note})" if score.note else ""
-        lines.append(f"  {label}: {number}{spread}{interval}, {better} is better{note}")
-    lines += [f"  {name.replace('_', ' ')}: {_amount(value)}" for name, value in scores.cost.items()]
-    return "\n".join(lines)
-
-
-def _amount(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
-
-
-def _origin(provenance: Mapping[str, Any]) -> list[str]:
-    """How the features were taken, where scores are of features."""
-    if "extractor" not in provenance:
-        return []
-    extractor, reference = provenance["extractor"], provenance["reference"]
-    return [
-        f"  features: {extractor['name']}, resize {extractor['resize']}",
-        f"  samples: {provenance['samples'] or 'unknown'}",
-        f"  reference: {reference['name']}, {reference['samples'] or 'unknown'} samples",
-    ]
+def finite_or_none(value: float) -> float | None:
+    """What JSON can hold of a number."""
+    return value if math.isfinite(value) else None
 
 
 def _plain(value: Any) -> Any:
@@ -172,4 +98,4 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return finite_or_none(value) if isinstance(value, float) else value

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .leaderboard import COLUMNS, SPEED, Group, cell, label_of
-from .scores import Better
+from .leaderboard import Group
+from .metric import METRICS, Better, keys_of
 
-QUALITIES: Final = ("fid", "fid_infinity", "kid", "inception_score", "sfid", "compound_fid", "precision", "density")
-COVERAGES: Final = ("recall", "coverage")
-SHARES: Final = ("precision", "recall", "coverage")
-"""Metrics between 0 and 1."""
+QUALITIES, COVERAGES = keys_of("quality"), keys_of("coverage")
+(SPEED,) = keys_of("speed")
 TICKS: Final = 6
 """At most so many on an axis."""
 
@@ -80,12 +78,14 @@ def trilemma(group: Group, quality: str = "fid", coverage: str = "recall") -> Tr
     A model that lacks one of the three, or has it only as infinity, is not drawn but named in `missing`.
     """
     keys = (quality, coverage, SPEED)
-    values = {row.number: tuple(cell(row.scores, key).value for key in keys) for row in group.rows}
+    values = {row.number: tuple(METRICS[key].read(row.scores).value for key in keys) for row in group.rows}
     drawn = [row for row in group.rows if all(map(math.isfinite, values[row.number]))]
     missing = tuple(
         (
             row.name,
-            ", ".join(COLUMNS[key][0] for key, v in zip(keys, values[row.number], strict=True) if not math.isfinite(v)),
+            ", ".join(
+                METRICS[key].label for key, v in zip(keys, values[row.number], strict=True) if not math.isfinite(v)
+            ),
         )
         for row in group.rows
         if row not in drawn
@@ -111,10 +111,11 @@ def pareto(points: Sequence[Sequence[float]]) -> list[bool]:
 
 def axis_of(key: str, values: Sequence[float], extractor: str) -> Axis:
     """An axis around finite values."""
-    better = COLUMNS[key][1]
+    metric = METRICS[key]
+    better = metric.better
     low, high = min(values), max(values)
-    logarithmic = key == SPEED or (better == "lower" and low > 0)
-    if key in SHARES:
+    logarithmic = metric.axis == "speed" or (better == "lower" and low > 0)
+    if metric.unit == "share":
         low, high = 0.0, 1.0
     elif logarithmic:
         low, high = _below(low), _above(high)
@@ -123,7 +124,7 @@ def axis_of(key: str, values: Sequence[float], extractor: str) -> Axis:
     if low == high:
         high = low + 1
     worst, best = (low, high) if better == "higher" else (high, low)
-    return Axis(key, label_of(key, extractor), better, worst, best, logarithmic)
+    return Axis(key, metric.label_by(extractor), better, worst, best, logarithmic)
 
 
 def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:

@@ -15,7 +15,9 @@ from trilemma.models.scoring.extractors.loading import load_extractor
 from trilemma.models.scoring.features import feature_files
 from trilemma.models.scoring.features.extraction import Named, accumulate
 from trilemma.models.scoring.features.feature_set import Tap, gaussian_of
-from trilemma.models.scoring.scores import describe, from_json, label_of, to_json
+from trilemma.models.scoring.metric import METRICS
+from trilemma.models.scoring.reports.scores_text import describe
+from trilemma.models.scoring.scores import from_json, to_json
 from trilemma.tests.scoring.toy import Toy, features
 
 STARTER = "starter emoji classifier"
@@ -74,8 +76,8 @@ def test_labels_name_every_extractor_but_inception():
     assert "\n  FID (toy): " in text
     assert "\n  features: toy, resize cut\n" in text
     assert "reference: real, 40 samples" in text
-    assert label_of("fid", INCEPTION) == "FID"
-    assert label_of("psnr", "toy") == "PSNR, dB"
+    assert METRICS["fid"].label_by(INCEPTION) == "FID"
+    assert METRICS["psnr"].label_by("toy") == "PSNR, dB"
 
 
 def test_few_samples_are_warned_of_and_one_is_refused():

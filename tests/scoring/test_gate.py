@@ -51,3 +51,4 @@ def test_a_missing_metric_fails_and_names_those_there_are():
 
 def test_costs_are_gated_too():
     assert "0.5, at most 1" in check_scores(SCORES, "seconds_per_image", "speed", "at most", 1)
+    assert "2, at least 1.5" in check_scores(SCORES, "images_per_second", "speed", "at least", 1.5)

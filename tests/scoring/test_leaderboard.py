@@ -9,9 +9,11 @@ import pytest
 import torch
 from trilemma.models.errors import BadInput
 from trilemma.models.scoring import scores
-from trilemma.models.scoring.leaderboard import FEW, cell, label_of, leaderboard
+from trilemma.models.scoring.leaderboard import FEW, leaderboard
+from trilemma.models.scoring.metric import METRICS
 from trilemma.models.scoring.reports import leaderboard_files
-from trilemma.models.scoring.reports.leaderboard_text import number, to_csv, to_json, to_markdown
+from trilemma.models.scoring.reports.leaderboard_text import to_csv, to_json, to_markdown
+from trilemma.models.scoring.reports.numbers import number
 from trilemma.models.scoring.scores import Score, Scores
 from trilemma.models.scoring.trilemma import axis_of, pareto, trilemma
 from trilemma.tests.scoring.boards import STARTER, model, provenance
@@ -61,8 +63,8 @@ def test_equal_names_are_told_apart():
 
 
 def test_labels_name_an_extractor_that_is_not_inception():
-    assert label_of("fid", STARTER) == "FID (starter emoji classifier)"
-    assert label_of("psnr", STARTER) == "PSNR, dB"
+    assert METRICS["fid"].label_by(STARTER) == "FID (starter emoji classifier)"
+    assert METRICS["psnr"].label_by(STARTER) == "PSNR, dB"
     (group,) = leaderboard([model("a")]).groups
     assert [column.label for column in group.columns][:2] == ["FID", "recall"]
 
@@ -240,5 +242,5 @@ def test_prefixes_that_lead_nowhere(tmp_path, prefix):
 
 
 def test_speed_is_one_over_seconds():
-    assert cell(model("a", seconds=0.25), "images_per_second").value == 4
-    assert math.isnan(cell(model("a", seconds=None), "images_per_second").value)
+    assert METRICS["images_per_second"].read(model("a", seconds=0.25)).value == 4
+    assert math.isnan(METRICS["images_per_second"].read(model("a", seconds=None)).value)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ...errors import BadInput, CannotDo
 from ...generators.binding import Bound
 from ...generators.options import OPTIONS
-from ..scores import METRICS, Better, Scores, extractor_of, label_of, to_json
+from ..metric import METRICS, Better
+from ..scores import Scores
 
-SECONDS: Final = "seconds_per_image"
 SWEPT: Final = tuple(
     dict.fromkeys(
         name for options in OPTIONS.values() for name, option in options.items() if not isinstance(option.neutral, str)
@@ -24,7 +23,7 @@ SWEPT: Final = tuple(
 
 
 class Axes(NamedTuple):
-    """Keys of report.METRICS, or SECONDS."""
+    """Keys of metric.METRICS."""
 
     x: str
     y: str
@@ -33,7 +32,7 @@ class Axes(NamedTuple):
 CURVES: Final[Mapping[str, Axes]] = {
     "precision and recall": Axes("recall", "precision"),
     "FID and IS": Axes("inception_score", "fid"),
-    "FID and seconds": Axes(SECONDS, "fid"),
+    "FID and seconds": Axes("seconds_per_image", "fid"),
 }
 """What is set against what, by the name that users choose from."""
 
@@ -87,28 +86,20 @@ def _number(word: str, whole: bool) -> float:
 
 def sweep(option: str, values: Sequence[float], scores: Sequence[Scores]) -> Sweep:
     """Look for the knees. values: ascending. scores: of each."""
-    knees = {name: knee(points(scores, axes), (better_of(axes.x), better_of(axes.y))) for name, axes in CURVES.items()}
+    knees = {
+        name: knee(points(scores, axes), (METRICS[axes.x].better, METRICS[axes.y].better))
+        for name, axes in CURVES.items()
+    }
     return Sweep(option, tuple(values), tuple(scores), knees)
 
 
 def points(scores: Sequence[Scores], axes: Axes) -> list[tuple[float, float]]:
     """A point for each value; NaN where a score is missing."""
-    return [(value_of(one, axes.x), value_of(one, axes.y)) for one in scores]
+    return [(METRICS[axes.x].read(one).value, METRICS[axes.y].read(one).value) for one in scores]
 
 
-def value_of(scores: Scores, key: str) -> float:
-    """A metric, or a cost; NaN where it is missing."""
-    return scores.cost.get(key, math.nan) if key == SECONDS else scores.value(key)
-
-
-def better_of(key: str) -> Better:
-    """Which way is better."""
-    return "lower" if key == SECONDS else METRICS[key][1]
-
-
-def name_of(key: str, extractor: str) -> str:
-    """How an axis is called."""
-    return "seconds per image" if key == SECONDS else label_of(key, extractor)
+def _betters(axes: Axes) -> tuple[Better, Better]:
+    return METRICS[axes.x].better, METRICS[axes.y].better
 
 
 def knee(curve: Sequence[tuple[float, float]], better: tuple[Better, Better]) -> int | None:
@@ -142,32 +133,3 @@ def chosen(found: Sweep, curve: str) -> int:
     if place is not None:
         return place
     return min(range(len(found.values)), key=lambda place: found.scores[place].value("fid"))
-
-
-def to_json_text(found: Sweep) -> str:
-    """Everything as JSON; `knees` holds values of the option."""
-    told: dict[str, Any] = {
-        "option": found.option,
-        "values": list(found.values),
-        "knees": {name: None if place is None else found.values[place] for name, place in found.knees.items()},
-        "scores": [json.loads(to_json(scores)) for scores in found.scores],
-    }
-    return json.dumps(told, indent=2, ensure_ascii=False)
-
-
-def describe(found: Sweep) -> str:
-    """A table with a line for each value, and where the knees are."""
-    extractor = extractor_of(found.scores[0])
-    keys = ("fid", "inception_score", "precision", "recall", SECONDS)
-    table = [[found.option, *(name_of(key, "") for key in keys)]]
-    for value, scores in zip(found.values, found.scores, strict=True):
-        numbers = [value_of(scores, key) for key in keys]
-        table.append([f"{value:g}", *("-" if math.isnan(number) else f"{number:.4g}" for number in numbers)])
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
-    told = found.scores[0].provenance
-    lines.insert(0, f"features: {extractor}, resize {told['extractor']['resize']}, {told['samples']} samples each")
-    for name, place in found.knees.items():
-        where = "none" if place is None else f"{found.option} = {found.values[place]:g}"
-        lines.append(f"knee of {name}: {where}")
-    return "\n".join(lines)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import textwrap
 from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Final
@@ -12,13 +10,11 @@ import torch
 import torch.nn.functional as F
 
 from ...errors import BadCheckpoint, BadInput
+from ...steps import OnStep, quiet
 from ..scores import Score
 
 LARGEST: Final = 1000.0
 """No weight of a trained projection comes near; of memory that nobody has filled, many are beyond."""
-
-SHOWN: Final = 80
-"""Characters of a prompt in a report."""
 
 
 def read_prompts(text: str, count: int) -> list[str]:
@@ -82,7 +78,7 @@ def embed_images(
     images: torch.Tensor,
     embed: Callable[[torch.Tensor], torch.Tensor],
     batch_size: int,
-    on_step: Callable[[int], None] = lambda done: None,
+    on_step: OnStep = quiet,
 ) -> torch.Tensor:
     """Embeddings [N, D] of images [N, H, W, 3], `batch_size` at a time; `on_step` hears how many are done."""
     parts = []
@@ -96,26 +92,3 @@ def as_scores(values: Sequence[float]) -> tuple[Score, ...]:
     """The mean, and the standard deviation over the images where there are several."""
     spread = float(torch.tensor(values, dtype=torch.float64).std()) if len(values) > 1 else None
     return (Score("clip_score", fmean(values), spread=spread),)
-
-
-def to_json(values: Sequence[float], prompts: Sequence[str]) -> str:
-    """Score and prompt of every image, and the mean, as JSON."""
-    images = [
-        {"image": index, "clip_score": value, "prompt": prompt}
-        for index, (value, prompt) in enumerate(zip(values, prompts, strict=True))
-    ]
-    return json.dumps({"images": images, "mean": fmean(values)}, indent=2, ensure_ascii=False)
-
-
-def describe(values: Sequence[float], prompts: Sequence[str], untraced: Sequence[str] = ()) -> str:
-    """One line per image, and the mean; untraced: inputs of which nobody knows the files."""
-    lines = [
-        f"image {index}: CLIP score {value:.2f}, {textwrap.shorten(prompt, SHOWN)}"
-        for index, (value, prompt) in enumerate(zip(values, prompts, strict=True))
-    ]
-    if len(values) > 1:
-        lines.append(f"mean: {fmean(values):.2f}")
-    lines += [
-        f"{what}: the host does not tell its file; take care that it holds CLIP's projection." for what in untraced
-    ]
-    return "\n".join(lines)

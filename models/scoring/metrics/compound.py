@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...errors import BadInput
+from ..scores import Score
+from .spatial import SPATIAL
+
+if TYPE_CHECKING:
+    from ..set_pair import SetPair
 
 FID_SIZE: Final = 2048
 """Dimensions of FID's own features, to which the distances of the other depths are scaled."""
@@ -36,3 +41,14 @@ def compound_distance(distances: Sequence[float], sizes: Sequence[int], target: 
         raise BadInput(f"distances: {len(distances)} with {len(sizes)} sizes; give one size for each, at least one.")
     levels = tuple(distance * target / size for distance, size in zip(distances, sizes, strict=True))
     return CompoundDistance(max(levels), levels)
+
+
+def score_compound_fid(pair: SetPair) -> Score | None:
+    """Of all taps but sFID's; None where the two sets share but one."""
+    depths = [ours.name for ours, _ in pair.taps if ours.name != SPATIAL]
+    if len(depths) < 2:
+        return None
+    sizes = [pair.size_at(depth) for depth in depths]
+    found = compound_distance([pair.distance_at(depth) for depth in depths], sizes, target=sizes[0])
+    levels = ", ".join(f"{depth}: {level:.6g}" for depth, level in zip(depths, found.levels, strict=True))
+    return Score("compound_fid", found.value, note=f"the largest of {levels}")

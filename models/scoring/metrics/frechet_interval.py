@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from statistics import NormalDist
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import torch
 
 from ...errors import BadInput
+from ..scores import Score
 from .checks import check_finite, check_rows, check_sizes
 from .frechet import Gaussian, frechet_distance, root_of
+
+if TYPE_CHECKING:
+    from ..set_pair import SetPair
 
 LEVEL: Final = 0.95
 POINTS: Final = 8
 SMALLEST: Final = 0.25
 """Of the subsets for the extrapolation: this share of the rows."""
+FEWEST: Final = 8
+"""Rows without which the distance at infinity cannot be estimated."""
+STRAIGHT: Final = 3
+"""Times as many rows as dimensions from which that estimate can be relied upon."""
 
 
 class Interval(NamedTuple):
@@ -96,7 +105,7 @@ def frechet_infinity(
     Raises:
         BadInput: fewer than eight rows; NaN or infinite features; different dimensions.
     """
-    check_rows("generated", rows, at_least=8)
+    check_rows("generated", rows, at_least=FEWEST)
     check_finite("reference", reference.covariance)
     check_sizes(rows.shape[1], len(reference.mean))
     generator = torch.Generator().manual_seed(seed)
@@ -126,3 +135,38 @@ def _subset_distance(rows: torch.Tensor, turned: torch.Tensor, reference: Gaussi
     shared = torch.linalg.eigvalsh(gram / (len(rows) - 1)).clamp(min=0).sqrt().sum()
     spread = (rows - mean).square().sum() / (len(rows) - 1) + reference.covariance.trace()
     return float(((mean - reference.mean).square().sum() + spread - 2 * shared).clamp(min=0))
+
+
+def score_fid(pair: SetPair) -> Score:
+    """The Fréchet distance of the main tap, with its interval where rows were kept."""
+    notes = _warnings(pair)
+    found = pair.interval
+    if found is None:
+        return Score("fid", pair.distance, note="; ".join([*notes, "no interval, which needs rows"]))
+    notes.append(f"interval: {LEVEL:.0%} of repetitions with as many samples, jackknife")
+    return Score("fid", found.distance, None, found.low, found.high, "; ".join(notes))
+
+
+def _warnings(pair: SetPair) -> list[str]:
+    """Of sets with fewer samples than dimensions, whose distance says more of the number than of the samples."""
+    size = len(pair.gaussians[0].mean)
+    return [
+        f"warning: the {what} set has {of.count} samples for {size} dimensions, far too few: such a distance is too "
+        "large and compares with equal numbers only"
+        for what, of in (("generated", pair.generated), ("reference", pair.reference))
+        if 0 < of.count < size
+    ]
+
+
+def score_fid_infinity(pair: SetPair) -> Score:
+    """FID at infinity; NaN with too few rows."""
+    rows = pair.generated_rows(FEWEST)
+    if isinstance(rows, str):
+        return Score("fid_infinity", math.nan, note=rows)
+    count, size = rows.shape
+    measured = (pair.generated.count, pair.distance) if pair.generated.count > count else None
+    found = frechet_infinity(rows, pair.gaussians[1], pair.settings.subsets_seed, measured=measured)
+    notes = [f"line through {len(found.counts)} subsets of {count} rows, which it misses by {found.residual:.3g}"]
+    if count < STRAIGHT * size:
+        notes.append(f"warning: below {STRAIGHT * size} rows it is a rough guess")
+    return Score("fid_infinity", found.limit, note="; ".join(notes))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from ...errors import BadInput
+from ..scores import Score
 from .checks import check_finite
+
+if TYPE_CHECKING:
+    from ..set_pair import SetPair
 
 
 class InceptionScore(NamedTuple):
@@ -58,3 +63,14 @@ def inception_score_of_logits(logits: torch.Tensor, splits: int = 1) -> Inceptio
         torch.stack([part.exp().sum(dim=0) for part in parts]),
         torch.stack([(part.exp() * part).sum() for part in parts]),
     )
+
+
+def score_classes(pair: SetPair) -> Score:
+    """Inception score of the generated set; NaN without classes, or with too few samples for the splits."""
+    if pair.generated.classes is None:
+        return Score("inception_score", math.nan, note=f"{pair.generated.name} has no classes")
+    try:
+        found = inception_score(*pair.generated.classes)
+    except BadInput as error:
+        return Score("inception_score", math.nan, note=str(error))
+    return Score("inception_score", found.mean, found.std, note=f"{len(found.splits)} splits")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import math
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import torch
 
 from ...errors import BadInput
+from ..scores import Score
 from .checks import check_pair
+
+if TYPE_CHECKING:
+    from ..set_pair import SetPair
 
 SUBSETS: Final = 100
 SUBSET_SIZE: Final = 1000
@@ -130,3 +135,13 @@ def _quadratic(x: torch.Tensor, y: torch.Tensor, u: torch.Tensor, v: torch.Tenso
 def _kernel(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     base = (x @ y.T).div_(x.shape[1]).add_(1)
     return base.square().mul_(base)
+
+
+def score_kid(pair: SetPair) -> Score:
+    """KID of the rows; NaN with fewer than two of either set."""
+    rows = pair.rows(2)
+    if isinstance(rows, str):
+        return Score("kid", math.nan, note=rows)
+    subsets, size = pair.settings.kid_subsets, pair.kid_subset_size
+    found = kernel_inception_distance(*rows, pair.settings.subsets_seed, subsets, size)
+    return Score("kid", found.mean, found.std, note=f"{subsets} subsets of {size}, {pair.told_rows}")

@@ -7,13 +7,18 @@ doubt.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import torch
 
 from ...errors import BadInput
+from ..scores import Score
 from .checks import check_pair
+
+if TYPE_CHECKING:
+    from ..set_pair import SetPair
 
 NEAREST: Final = 5
 _BLOCK: Final = 1024
@@ -97,6 +102,18 @@ def neighbours(generated: torch.Tensor, reference: torch.Tensor, k: int = NEARES
             nearest[j.start + better] = block.squares[:, better].argmin(dim=0) + i.start
     distances = _exact(fake.rows, real.rows, torch.arange(len(generated)), nearest)
     return Neighbours(k, reference_radii, generated_radii, memberships, covered, recalled, nearest, distances)
+
+
+def scorer(metric: str) -> Callable[[SetPair], Score]:
+    """What takes one of the four properties of Neighbours as a score; NaN with too few rows."""
+
+    def score(pair: SetPair) -> Score:
+        found = pair.neighbours
+        if isinstance(found, str):
+            return Score(metric, math.nan, note=found)
+        return Score(metric, getattr(found, metric), note=f"k = {found.k}, {pair.told_rows}")
+
+    return score
 
 
 class _Rows(NamedTuple):

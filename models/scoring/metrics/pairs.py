@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 
 from ...errors import BadInput
 from ...pictures.images import rgb
-from ..scores import METRICS, Score
+from ...steps import OnStep, quiet
+from ..scores import Score
 
 SSIM_SIDE: Final = 6
 """Shortest side in pixels: the window of 11 is reflected by 5 at the borders."""
@@ -73,7 +73,7 @@ def compare(
     pairs: Pairs,
     lpips: Distance | None = None,
     lpips_side: int = 1,
-    on_step: Callable[[int], None] = lambda done: None,
+    on_step: OnStep = quiet,
 ) -> Comparison:
     """PSNR (dB, of intensities 0..1), SSIM, MS-SSIM and, where `lpips` is given, LPIPS of every pair.
 
@@ -128,49 +128,3 @@ def as_scores(comparison: Comparison) -> tuple[Score, ...]:
             note = "infinite: a pair is identical"
         scores.append(Score(metric, comparison.mean(metric), spread=spread, note=note))
     return tuple(scores)
-
-
-def to_json(comparison: Comparison) -> str:
-    """Per-image values and means as JSON; null where a value could not be taken, or is infinite (`identical`)."""
-    count = len(comparison.identical)
-    images = [
-        {
-            "image": index,
-            "identical": comparison.identical[index],
-            **{metric: finite_or_none(values[index]) for metric, values in comparison.values.items()},
-        }
-        for index in range(count)
-    ]
-    content: dict[str, Any] = {
-        "width": comparison.width,
-        "height": comparison.height,
-        "images": images,
-        "mean": {metric: finite_or_none(comparison.mean(metric)) for metric in comparison.values},
-        "left_out": dict(comparison.reasons),
-    }
-    return json.dumps(content, indent=2, allow_nan=False)
-
-
-def describe(comparison: Comparison) -> str:
-    """One line per pair, the means, and what was left out and why."""
-    taken = [metric for metric in comparison.values if metric not in comparison.reasons]
-    lines = [
-        f"image {index}: " + ", ".join(_shown(metric, comparison.values[metric][index]) for metric in taken)
-        for index in range(len(comparison.identical))
-    ]
-    if len(lines) > 1:
-        lines.append("mean: " + ", ".join(_shown(metric, comparison.mean(metric)) for metric in taken))
-    lines += [f"{METRICS[metric][0]} left out: {reason}" for metric, reason in comparison.reasons.items()]
-    return "\n".join(lines)
-
-
-def finite_or_none(value: float) -> float | None:
-    """What JSON can hold of a number."""
-    return value if math.isfinite(value) else None
-
-
-def _shown(metric: str, value: float) -> str:
-    label = METRICS[metric][0]
-    if metric == "psnr":
-        return "PSNR infinite (identical)" if math.isinf(value) else f"PSNR {value:.2f} dB"
-    return f"{label} {value:.4f}"

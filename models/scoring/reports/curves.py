@@ -9,7 +9,8 @@ from typing import Final
 import torch
 
 from ...pictures.grids import Theme
-from ..benchmark.sweep import CURVES, Axes, Sweep, better_of, name_of, points
+from ..benchmark.sweep import CURVES, Axes, Sweep, points
+from ..metric import METRICS
 from ..scores import extractor_of
 from .canvas import LARGE, NORMAL, SMALL, WIDTH, Sheet, colour_of
 
@@ -47,7 +48,7 @@ def write_curve(found: Sweep, name: str, theme: Theme) -> Sheet:
     curve = points(found.scores, axes)
     finite = [place for place, point in enumerate(curve) if all(map(math.isfinite, point))]
     if not finite:
-        text = f"No value has both: {name_of(axes.x, extractor)} and {name_of(axes.y, extractor)}."
+        text = f"No value has both: {METRICS[axes.x].label_by(extractor)} and {METRICS[axes.y].label_by(extractor)}."
         sheet.text(WIDTH / 2, HEIGHT / 2, text, NORMAL, sheet.ink.dim, ha="center")
         return sheet
     intervals = [_interval(found, place, axes) for place in finite]
@@ -75,7 +76,7 @@ def _interval(found: Sweep, place: int, axes: Axes) -> tuple[float, float]:
 
 
 def _title(key: str, extractor: str) -> str:
-    return f"{name_of(key, extractor)}, {better_of(key)} is better"
+    return f"{METRICS[key].label_by(extractor)}, {METRICS[key].better} is better"
 
 
 def _across(sheet: Sheet, values: Sequence[float], title: str) -> Scale:

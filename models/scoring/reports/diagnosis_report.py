@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 
 from ..diagnosis.failures import ACTIVE, COPY, Activity, ClassCounts, Diagnosis, Seen, entropy
-from ..metrics.pairs import finite_or_none
+from ..scores import finite_or_none
 
 COLLAPSED: Final = 0.1
 """Share of active latent numbers below which a posterior is called collapsed; from 1 - COLLAPSED on it is not."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, Final
 
+from ..metric import METRICS
 from ..metrics.edits import Question, Verdict
-from ..metrics.pairs import finite_or_none
-from ..scores import METRICS, Score
+from ..scores import Score, finite_or_none
 
 NOT_ASKED: Final = "no detector was connected"
 NO_HOLE: Final = "the mask has no pixel of 0.5 or more"
@@ -63,7 +63,7 @@ def describe(verdicts: Sequence[Verdict], question: Question | None) -> str:
         for score in as_scores(verdicts, question):
             number = "-" if math.isnan(score.value) else f"{score.value:.4g}"
             note = f" ({score.note})" if score.note else ""
-            lines.append(f"{METRICS[score.metric][0]}: {number}{note}")
+            lines.append(f"{METRICS[score.metric].label}: {number}{note}")
     return "\n".join(lines)
 
 

@@ -9,9 +9,10 @@ from typing import Final
 import torch
 
 from ...pictures.grids import Theme
-from ..leaderboard import COLUMNS, COSTS, Column, Group, Leaderboard, best, cell
+from ..leaderboard import COLUMNS, Column, Group, Leaderboard, best
 from .canvas import LARGE, NORMAL, SMALL, WIDTH, Sheet, colour_of
-from .leaderboard_text import ARROWS, SHARES, number, uncertainty
+from .leaderboard_text import ARROWS
+from .numbers import ABSENT, number, uncertainty
 
 MARGIN: Final = 20.0
 NAMES: Final = 208.0
@@ -41,7 +42,7 @@ def write_table(board: Leaderboard, theme: Theme) -> Sheet:
     """The sheet of `draw_table`."""
     sheet = Sheet(theme)
     sheet.text(MARGIN, 28, "Leaderboard", LARGE, weight="bold")
-    sheet.text(WIDTH - MARGIN, 28, f"ranked by {COLUMNS[board.sort_by][0]}", SMALL, sheet.ink.dim, ha="right")
+    sheet.text(WIDTH - MARGIN, 28, f"ranked by {COLUMNS[board.sort_by].label}", SMALL, sheet.ink.dim, ha="right")
     y = TITLE
     for group in board.groups:
         y = _group(sheet, group, y + 8)
@@ -75,15 +76,19 @@ def _notes(group: Group) -> tuple[list[str], dict[str, str]]:
 def _blocks(columns: Sequence[Column]) -> Iterator[Sequence[Column]]:
     """Scores, then costs, as many columns at a time as have room, as evenly as it goes."""
     for costs in (False, True):
-        alike = [column for column in columns if (column.key in COSTS) == costs]
+        alike = [column for column in columns if _is_cost(column) == costs]
         lines = math.ceil(len(alike) / (COSTS_ACROSS if costs else ACROSS))
         for line in range(lines):
             yield alike[len(alike) * line // lines : len(alike) * (line + 1) // lines]
 
 
+def _is_cost(column: Column) -> bool:
+    return COLUMNS[column.key].of_cost is not None
+
+
 def _block(sheet: Sheet, group: Group, columns: Sequence[Column], marks: dict[str, str], y: float) -> float:
     """Names at the left, some columns beside them; where the next block may begin."""
-    wide = (WIDTH - 2 * MARGIN - NAMES) / (COSTS_ACROSS if columns[0].key in COSTS else ACROSS)
+    wide = (WIDTH - 2 * MARGIN - NAMES) / (COSTS_ACROSS if _is_cost(columns[0]) else ACROSS)
     lefts = [MARGIN + NAMES + place * wide for place in range(len(columns))]
     y += 8 + LINE * max(
         _heading(sheet, column, x, y + 16, wide - GAP / 2) for column, x in zip(columns, lefts, strict=True)
@@ -108,7 +113,7 @@ def _block(sheet: Sheet, group: Group, columns: Sequence[Column], marks: dict[st
 
 def _heading(sheet: Sheet, column: Column, x: float, y: float, width: float) -> int:
     """Name and direction of a column, and its extractor; how many lines these are."""
-    name = COLUMNS[column.key][0]
+    name = COLUMNS[column.key].label
     extractor = column.label.removeprefix(name).removeprefix(" (").removesuffix(")")
     titles = sheet.wrapped(f"{name} {ARROWS[column.better]}", width, NORMAL, "bold")
     told = sheet.wrapped(extractor, width, SMALL) if extractor else []
@@ -122,11 +127,11 @@ def _heading(sheet: Sheet, column: Column, x: float, y: float, width: float) -> 
 def _cell(sheet: Sheet, group: Group, column: Column, place: int, x: float, y: float, width: float) -> None:
     """A number, what is known of its error, and its bar."""
     row = group.rows[place]
-    score = cell(row.scores, column.key)
+    score = COLUMNS[column.key].read(row.scores)
     winner = score.value == best(group, column)
     text = number(column.key, score.value)
     weight = "bold" if winner else "normal"
-    sheet.text(x, y + 11, text, NORMAL, "" if text != number(column.key, math.nan) else sheet.ink.dim, weight=weight)
+    sheet.text(x, y + 11, text, NORMAL, "" if text != ABSENT else sheet.ink.dim, weight=weight)
     beside = uncertainty(column.key, score)
     room = width - sheet.width_of(text, NORMAL, weight) - 6
     if beside and sheet.width_of(beside, SMALL) <= room:
@@ -150,9 +155,9 @@ def _cell(sheet: Sheet, group: Group, column: Column, place: int, x: float, y: f
 
 def _full(group: Group, column: Column) -> float:
     """The value of the longest bar."""
-    values = [cell(row.scores, column.key).value for row in group.rows]
+    values = [COLUMNS[column.key].read(row.scores).value for row in group.rows]
     longest = max((value for value in values if math.isfinite(value)), default=0.0)
-    return max(1.0, longest) if column.key in SHARES else max(0.0, longest)
+    return max(1.0, longest) if COLUMNS[column.key].unit in ("share", "ratio") else max(0.0, longest)
 
 
 def _clamped(value: float, full: float) -> float:

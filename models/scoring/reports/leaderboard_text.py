@@ -10,39 +10,11 @@ from dataclasses import asdict, fields
 from typing import Any, Final
 
 from .. import scores
-from ..leaderboard import COLUMNS, Column, Group, Leaderboard, Row, Setting, best, cell
-from ..scores import Score
+from ..leaderboard import COLUMNS, Column, Group, Leaderboard, Row, Setting, best
 from ..trilemma import Trilemma, trilemma
+from .numbers import ABSENT, number, uncertainty
 
-ABSENT: Final = "–"
 ARROWS: Final = {"lower": "↓", "higher": "↑"}
-UNITS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-"""Factor and prefix of large numbers and of bytes, decimal."""
-BYTES: Final = ("weight_bytes", "peak_bytes")
-SHARES: Final = ("precision", "recall", "density", "coverage", "ssim", "ms_ssim", "edit_done", "old_object_gone")
-"""Written with three decimals."""
-
-
-def number(key: str, value: float) -> str:
-    """A value as tables show it."""
-    if math.isnan(value):
-        return ABSENT
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    if key in SHARES:
-        return f"{value:.3f}"
-    if key in BYTES:
-        return f"{_prefixed(value)}B"
-    if abs(value) >= 1000:
-        return _prefixed(value).strip() if key == "parameters" else f"{value:,.0f}"
-    return f"{value:.3g}"
-
-
-def uncertainty(key: str, score: Score) -> str:
-    """The interval of a score, else its spread; empty where it has neither."""
-    if score.low is not None and score.high is not None:
-        return f"[{number(key, score.low)}, {number(key, score.high)}]"
-    return "" if score.spread is None else f"± {score.spread:.2g}"
 
 
 def to_markdown(board: Leaderboard) -> str:
@@ -60,7 +32,7 @@ def to_csv(board: Leaderboard) -> str:
         (key, part)
         for key in keys
         for part in ("low", "high", "spread")
-        if any(getattr(cell(row.scores, key), part) is not None for group in board.groups for row in group.rows)
+        if any(getattr(COLUMNS[key].read(row.scores), part) is not None for group in board.groups for row in group.rows)
     ]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -68,8 +40,8 @@ def to_csv(board: Leaderboard) -> str:
     writer.writerow(["rank", "name", *of_setting, *keys, *(f"{key}_{part}" for key, part in extras), "warnings"])
     for group in board.groups:
         for row in group.rows:
-            values = [_full(cell(row.scores, key).value) for key in keys]
-            more = [_full(getattr(cell(row.scores, key), part)) for key, part in extras]
+            values = [_full(COLUMNS[key].read(row.scores).value) for key in keys]
+            more = [_full(getattr(COLUMNS[key].read(row.scores), part)) for key, part in extras]
             setting = asdict(group.setting).values()
             writer.writerow([row.rank or "", row.name, *setting, *values, *more, "; ".join(row.warnings)])
     return file.getvalue()
@@ -122,7 +94,7 @@ def _group(board: Leaderboard, group: Group) -> str:
 def _cells(row: Row, columns: tuple[Column, ...], bests: dict[str, float]) -> list[str]:
     cells = []
     for column in columns:
-        score = cell(row.scores, column.key)
+        score = COLUMNS[column.key].read(row.scores)
         text = number(column.key, score.value)
         shown = f"**{text}**" if score.value == bests[column.key] else text
         cells.append(f"{shown} {uncertainty(column.key, score)}".strip())
@@ -139,10 +111,3 @@ def _escaped(text: str) -> str:
 
 def _full(value: float | None) -> str:
     return "" if value is None or math.isnan(value) else repr(float(value))
-
-
-def _prefixed(value: float) -> str:
-    for factor, prefix in UNITS:
-        if value >= factor:
-            return f"{value / factor:.3g} {prefix}"
-    return f"{value:.3g} "

@@ -10,10 +10,11 @@ from typing import Final
 import torch
 
 from ...pictures.grids import Theme
-from ..leaderboard import COLUMNS, Group
+from ..leaderboard import Group
+from ..metric import METRICS
 from ..trilemma import Axis, Place, Trilemma, trilemma
 from .canvas import LARGE, NORMAL, SMALL, WIDTH, Sheet, colour_of
-from .leaderboard_text import number
+from .numbers import number
 
 Point = tuple[float, float]
 Spot = tuple[float, float, float]
@@ -57,7 +58,7 @@ def write_trilemma(group: Group, quality: str, coverage: str, theme: Theme) -> S
         _front(sheet, [place for place in found.places if place.front])
         _marks(sheet, found.places)
     else:
-        text = f"No model has all three: {COLUMNS[quality][0]}, {COLUMNS[coverage][0]} and seconds per image."
+        text = f"No model has all three: {METRICS[quality].label}, {METRICS[coverage].label} and seconds per image."
         sheet.text(WIDTH / 2, HEIGHT / 2, text, NORMAL, sheet.ink.dim, ha="center")
     _legend(sheet, found)
     return sheet
@@ -225,7 +226,7 @@ def _legend(sheet: Sheet, found: Trilemma) -> None:
             sheet.mark(LEGEND + 6, y, place.number, 11, hollow=not front)
             sheet.text(LEGEND + 20, y, sheet.shortened(place.name, room, NORMAL, "bold"), NORMAL, weight="bold")
             values = [number(axis.key, v) for axis, v in zip(found.axes, place.values, strict=True)]
-            names = [COLUMNS[axis.key][0] for axis in found.axes[:2]]
+            names = [METRICS[axis.key].label for axis in found.axes[:2]]
             told = f"{names[0]} {values[0]} · {names[1]} {values[1]} · {values[2]}/s"
             sheet.text(LEGEND + 20, y + 14, sheet.shortened(told, room, SMALL), SMALL, sheet.ink.dim)
             y += 33

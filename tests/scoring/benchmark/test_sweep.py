@@ -8,19 +8,11 @@ import torch
 from trilemma.models.errors import BadInput, CannotDo
 from trilemma.models.generators.binding import Bound
 from trilemma.models.scoring.benchmark.run import Plan
-from trilemma.models.scoring.benchmark.sweep import (
-    CURVES,
-    SWEPT,
-    chosen,
-    describe,
-    knee,
-    read_values,
-    sweep,
-    to_json_text,
-)
+from trilemma.models.scoring.benchmark.sweep import CURVES, SWEPT, chosen, knee, read_values, sweep
 from trilemma.models.scoring.benchmark.task import Task, carry_out, carry_out_all
 from trilemma.models.scoring.evaluation import Settings
 from trilemma.models.scoring.reports.curves import HEIGHT, draw_curves, write_curve
+from trilemma.models.scoring.reports.sweep_report import describe, to_json
 from trilemma.models.scoring.scores import Score, Scores, from_json
 from trilemma.tests.generators.toy import Toy as ToyGenerator
 from trilemma.tests.scoring.toy import Toy, features
@@ -108,7 +100,7 @@ def test_knees_of_the_three_curves():
 
 def test_data_and_text_say_everything():
     found = example()
-    data = json.loads(to_json_text(found))
+    data = json.loads(to_json(found))
     assert data["option"] == "truncation_psi"
     assert data["values"] == [0.4, 0.6, 0.8, 1.0]
     assert data["knees"]["precision and recall"] == 0.6

@@ -6,6 +6,7 @@ import pytest
 import torch
 from trilemma.models.errors import BadCheckpoint, BadInput
 from trilemma.models.scoring.metrics import clip_score
+from trilemma.models.scoring.reports import prompts_report
 
 
 def trained(rows=8, columns=8):
@@ -89,9 +90,9 @@ def test_images_are_embedded_in_batches_and_in_order():
 
 def test_every_image_is_told_with_its_prompt():
     values, prompts = (20.0, 30.0), ("ein Kätzchen", "a dog")
-    content = json.loads(clip_score.to_json(values, prompts))
+    content = json.loads(prompts_report.to_json(values, prompts))
     assert content["mean"] == 25 and content["images"][0]["prompt"] == "ein Kätzchen"
-    text = clip_score.describe(values, prompts, ["clip"])
+    text = prompts_report.describe(values, prompts, ["clip"])
     assert "image 1: CLIP score 30.00, a dog" in text and "mean: 25.00" in text and "clip: the host" in text
     (score,) = clip_score.as_scores(values)
     assert (score.value, score.spread) == (25, pytest.approx(50**0.5))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from trilemma.models.errors import BadInput
 from trilemma.models.scoring.metrics import pairs
+from trilemma.models.scoring.reports import pairs_report
 from trilemma.models.scoring.reports.difference import difference_map
 
 
@@ -30,8 +31,8 @@ def test_the_same_images_are_perfect():
     assert comparison.values["psnr"] == (math.inf,)
     assert comparison.values["ssim"] == comparison.values["ms_ssim"] == (1.0,)
     assert comparison.identical == (True,)
-    assert "PSNR infinite (identical)" in pairs.describe(comparison)
-    image = json.loads(pairs.to_json(comparison))["images"][0]
+    assert "PSNR infinite (identical)" in pairs_report.describe(comparison)
+    image = json.loads(pairs_report.to_json(comparison))["images"][0]
     assert image == {"image": 0, "identical": True, "psnr": None, "ssim": 1.0, "ms_ssim": 1.0, "lpips": None}
 
 
@@ -69,7 +70,7 @@ def test_scores_do_not_depend_on_the_batch():
 def test_one_image_serves_all(first, second):
     comparison = compared(pictures(first), pictures(second, seed=1))
     assert len(comparison.values["psnr"]) == len(comparison.identical) == 3
-    assert len(json.loads(pairs.to_json(comparison))["images"]) == 3
+    assert len(json.loads(pairs_report.to_json(comparison))["images"]) == 3
 
 
 def test_alpha_is_ignored_and_values_are_clamped():
@@ -91,11 +92,11 @@ def test_what_a_picture_is_too_small_for_is_left_out_with_the_reason(side, left_
     comparison = compared(pictures(height=side, width=200), pictures(height=side, width=200, seed=1))
     missing = {metric for metric, values in comparison.values.items() if math.isnan(values[0])}
     assert missing == comparison.reasons.keys() == left_out
-    report = pairs.describe(comparison)
+    report = pairs_report.describe(comparison)
     for metric in left_out - {"lpips"}:
         assert f"found 200 x {side}" in comparison.reasons[metric]
         assert comparison.reasons[metric] in report
-        assert json.loads(pairs.to_json(comparison))["images"][0][metric] is None
+        assert json.loads(pairs_report.to_json(comparison))["images"][0][metric] is None
 
 
 def test_the_library_itself_takes_no_smaller_pictures():

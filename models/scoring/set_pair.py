@@ -1,0 +1,128 @@
+"""A generated set of features beside its reference: what several scores ask of the two, computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import torch
+
+from .features.feature_set import Features, Rows, Tap, check_comparable, gaussian_of
+from .metrics.frechet import Gaussian, frechet_distance
+from .metrics.frechet_interval import Interval, frechet_interval
+from .metrics.kernel import SUBSET_SIZE, SUBSETS
+from .metrics.neighbours import NEAREST, Neighbours, neighbours
+
+
+@dataclass(frozen=True)
+class Settings:
+    """kid_subsets, kid_subset_size: of KID; where no more rows were kept, a subset is half of them.
+    nearest_k: which neighbour makes the radius of precision, recall, density and coverage.
+    subsets_seed: of the random subsets, 0 to 2^64 - 1."""
+
+    kid_subsets: int = SUBSETS
+    kid_subset_size: int = SUBSET_SIZE
+    nearest_k: int = NEAREST
+    subsets_seed: int = 0
+
+
+DEFAULTS: Final = Settings()
+
+
+@dataclass(frozen=True)
+class SetPair:
+    """Two sets that were taken in the same way.
+
+    Raises:
+        BadInput: they were not.
+    """
+
+    generated: Features
+    reference: Features
+    settings: Settings = DEFAULTS
+
+    def __post_init__(self) -> None:
+        check_comparable(self.generated, self.reference)
+
+    @cached_property
+    def gaussians(self) -> tuple[Gaussian, Gaussian]:
+        """Of the main tap, the generated set's first.
+
+        Raises:
+            BadInput: a set has fewer than two samples.
+        """
+        return gaussian_of(self.generated.taps[0]), gaussian_of(self.reference.taps[0])
+
+    @cached_property
+    def interval(self) -> Interval | None:
+        """Of the Fréchet distance; None without rows of the generated set."""
+        rows = self.generated.rows
+        return frechet_interval(rows.values, *self.gaussians) if rows is not None and len(rows.keys) > 1 else None
+
+    @cached_property
+    def distance(self) -> float:
+        """Fréchet's, of the main tap."""
+        return self.interval.distance if self.interval else frechet_distance(*self.gaussians)
+
+    @cached_property
+    def taps(self) -> tuple[tuple[Tap, Tap], ...]:
+        """Those that both sets have, in the generated set's order."""
+        theirs = {tap.name: tap for tap in self.reference.taps}
+        return tuple((tap, theirs[tap.name]) for tap in self.generated.taps if tap.name in theirs)
+
+    def size_at(self, tap: str) -> int:
+        """Dimensions of a tap that both sets have."""
+        return len(self._at(tap)[0].statistics[1])
+
+    def distance_at(self, tap: str) -> float:
+        """Fréchet's, of a tap that both sets have."""
+        if tap == self.generated.taps[0].name == self.reference.taps[0].name:
+            return self.distance
+        ours, theirs = self._at(tap)
+        return frechet_distance(gaussian_of(ours), gaussian_of(theirs))
+
+    def _at(self, name: str) -> tuple[Tap, Tap]:
+        return next(pair for pair in self.taps if pair[0].name == name)
+
+    def generated_rows(self, at_least: int) -> torch.Tensor | str:
+        """Features [N, D] that were kept of the generated set, or why they are too few."""
+        return _rows(self.generated, at_least)
+
+    def rows(self, at_least: int) -> tuple[torch.Tensor, torch.Tensor] | str:
+        """The same of both sets, the generated one first."""
+        ours, theirs = _rows(self.generated, at_least), _rows(self.reference, at_least)
+        if isinstance(ours, str) or isinstance(theirs, str):
+            return ours if isinstance(ours, str) else str(theirs)
+        return ours, theirs
+
+    @property
+    def told_rows(self) -> str:
+        """How many rows scores of them have used."""
+        return f"of {len_of(self.generated.rows)} generated and {len_of(self.reference.rows)} reference rows"
+
+    @property
+    def kid_subset_size(self) -> int:
+        """Rows of each set in a subset of KID: as asked for, or half of those that were kept."""
+        fewest = min(len_of(self.generated.rows), len_of(self.reference.rows))
+        asked = self.settings.kid_subset_size
+        return asked if asked < fewest else max(2, fewest // 2)
+
+    @cached_property
+    def neighbours(self) -> Neighbours | str:
+        """Of the rows, or why there are too few of them."""
+        found = self.rows(self.settings.nearest_k + 1)
+        return found if isinstance(found, str) else neighbours(*found, self.settings.nearest_k)
+
+
+def len_of(rows: Rows | None) -> int:
+    """How many were kept."""
+    return 0 if rows is None else len(rows.keys)
+
+
+def _rows(features: Features, at_least: int) -> torch.Tensor | str:
+    if features.rows is None:
+        return f"{features.name} has mean and covariance only, take it anew by Image Features or Folder Features"
+    if len(features.rows.keys) < at_least:
+        return f"{features.name} keeps {len(features.rows.keys)} rows, at least {at_least} are needed"
+    return features.rows.values
