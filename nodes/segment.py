@@ -6,10 +6,11 @@ import torch
 
 from .. import host
 from ..models.pictures import objects
-from ..models.segmentation.decoding import MASK_CHOICES, MaskChoice, decode_bytes, prompts_per_chunk, segment
+from ..models.segmentation.base import Embedding
+from ..models.segmentation.decoding import MASK_CHOICES, MaskChoice, prompts_per_chunk, segment
 from ..models.segmentation.everything import segment_everything
+from ..models.segmentation.loading import load_segmenter
 from ..models.segmentation.prompts import read_prompts
-from ..models.segmentation.sam import Embedding, encode, encode_bytes, load_segmenter
 from ..models.values import Objects
 from .common import inputs, menus, sockets
 from .common.loading import ModelLoader, Source
@@ -31,8 +32,7 @@ class LoadSegmenter(ModelLoader):
     def run(self, model: str) -> tuple[host.Handle]:
         with host.without_inference_mode():
             segmenter = load_segmenter(self.path(model), host.compute_dtype)
-        networks = [segmenter.image_encoder, segmenter.prompt_encoder, segmenter.mask_decoder]
-        return (host.hold(segmenter, networks),)
+        return (host.hold(segmenter, segmenter.modules),)
 
 
 class EncodeImage:
@@ -64,10 +64,10 @@ class EncodeImage:
 
     def run(self, segmenter: host.Handle, image: torch.Tensor, batch_size: int = 1) -> tuple[Embedding]:
         batch_size = min(batch_size, len(image))
-        memory = encode_bytes(segmenter.model, batch_size)
+        memory = segmenter.model.encode_bytes(batch_size)
         with host.placed(segmenter, memory=memory), host.progress(len(image)) as on_step:
-            embedding = host.halving(lambda size: encode(segmenter.model, image, size, on_step), batch_size)
-        return (embedding._replace(features=host.intermediate(embedding.features)),)
+            embedding = host.halving(lambda size: segmenter.model.encode(image, size, on_step), batch_size)
+        return (embedding._replace(features=tuple(map(host.intermediate, embedding.features))),)
 
 
 class Segment:
@@ -122,11 +122,10 @@ class Segment:
         mask_choice: MaskChoice = "automatic",
     ) -> tuple[Objects, torch.Tensor]:
         size = (embedding.height, embedding.width)
-        prompts = read_prompts(len(embedding.features), *size, boxes, positive_points, negative_points)
-        config = segmenter.model.config
-        at_once = min(prompts_per_chunk(config), max(1, len(prompts)))
+        prompts = read_prompts(embedding.frames, *size, boxes, positive_points, negative_points)
+        at_once = min(prompts_per_chunk(segmenter.model), max(1, len(prompts)))
         with (
-            host.placed(segmenter, memory=decode_bytes(config, at_once, *size)),
+            host.placed(segmenter, memory=segmenter.model.decode_bytes(at_once, *size)),
             host.progress(len(prompts)) as on_step,
         ):
             found = host.halving(
@@ -176,11 +175,10 @@ class SegmentEverything:
         stability_threshold: float = 0.6,
         nms_threshold: float = 0.7,
     ) -> tuple[Objects, torch.Tensor]:
-        config = segmenter.model.config
         points = points_per_side**2
-        at_once = min(prompts_per_chunk(config), points)
-        memory = decode_bytes(config, at_once, embedding.height, embedding.width)
-        with host.placed(segmenter, memory=memory), host.progress(len(embedding.features) * points) as on_step:
+        at_once = min(prompts_per_chunk(segmenter.model), points)
+        memory = segmenter.model.decode_bytes(at_once, embedding.height, embedding.width)
+        with host.placed(segmenter, memory=memory), host.progress(embedding.frames * points) as on_step:
             found = host.halving(
                 lambda chunk: segment_everything(
                     segmenter.model,

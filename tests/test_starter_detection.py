@@ -9,7 +9,9 @@ from trilemma.models.detection import grounding_dino
 from trilemma.models.detection.selection import select
 from trilemma.models.pictures import example_scenes
 from trilemma.models.pictures.packed import paint
-from trilemma.models.segmentation import decoding, sam
+from trilemma.models.segmentation import decoding
+from trilemma.models.segmentation.base import Segmenter
+from trilemma.models.segmentation.loading import load_segmenter
 from trilemma.models.segmentation.prompts import read_prompts
 from trilemma.training import cards
 from trilemma.training.scenes import NAMES
@@ -34,8 +36,8 @@ def detector() -> grounding_dino.Detector:
 
 
 @pytest.fixture(scope="module")
-def segmenter() -> sam.Segmenter:
-    return sam.load_segmenter(SEGMENTER)
+def segmenter() -> Segmenter:
+    return load_segmenter(SEGMENTER)
 
 
 def figures(folder: Path) -> dict[str, float]:
@@ -93,7 +95,7 @@ def test_a_shipped_scene_is_cut_out_by_name(detector, segmenter, scene, name, ce
     assert box["x"] + box["width"] / 2 == pytest.approx(centre[0], abs=15)
     assert box["y"] + box["height"] / 2 == pytest.approx(centre[1], abs=15)
     prompts = read_prompts(1, *picture.shape[1:3], boxes)
-    (found,) = decoding.segment(segmenter, sam.encode(segmenter, picture), prompts).objects
+    (found,) = decoding.segment(segmenter, segmenter.encode(picture), prompts).objects
     mask = torch.zeros(picture.shape[1:3], dtype=torch.bool)
     paint(mask, found.mask)
     ground = picture[0, :, :1]

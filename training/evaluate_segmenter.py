@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from trilemma.models.detection.grounding_dino import load_detector
 from trilemma.models.pictures.packed import paint
+from trilemma.models.segmentation.base import Embedding, Segmenter
 from trilemma.models.segmentation.decoding import segment
 from trilemma.models.segmentation.everything import segment_everything
+from trilemma.models.segmentation.loading import load_segmenter
 from trilemma.models.segmentation.prompts import Point, Prompt
-from trilemma.models.segmentation.sam import Embedding, Segmenter, encode, load_segmenter
 from trilemma.models.values import Objects
 
 from .cards import Figures
@@ -34,7 +35,7 @@ def evaluate(folder: Path, sprites: Sprites, count: int = 300, everything: int =
     for index in range(count):
         rng = np.random.default_rng([STREAM, index])
         scene = compose(rng, sprites)
-        embedding = encode(segmenter, torch.tensor(scene.image)[None] / 255)
+        embedding = segmenter.encode(torch.tensor(scene.image)[None] / 255)
         exact += _prompted_iou(segmenter, embedding, scene, [_box_prompt(box) for box in scene.boxes])
         jittered += _prompted_iou(segmenter, embedding, scene, [_box_prompt(_jitter(rng, box)) for box in scene.boxes])
         pointed += _prompted_iou(segmenter, embedding, scene, [_point_prompt(rng, mask) for mask in scene.masks])

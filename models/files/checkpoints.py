@@ -39,6 +39,11 @@ class Checkpoint(NamedTuple):
     values: Mapping[str, Any] = MappingProxyType({})
     config: Mapping[str, Any] = MappingProxyType({})
 
+    @property
+    def name(self) -> str:
+        """The file's or folder's, as messages begin."""
+        return f"model: {self.path.name}" if self.path is not None else "model"
+
 
 def read(path: Path) -> Checkpoint:
     """Read a `.safetensors` file, a PyTorch archive or older stream, or a pickled snapshot of networks.

@@ -1,4 +1,4 @@
-"""All objects of an image without prompts: SAM asked at every point of a grid, weak answers and repetitions removed."""
+"""All objects of an image without prompts: points of a grid ask for them, weak answers and repetitions go."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import torch
 
 from ..pictures.boxes import corners, suppress
 from ..pictures.packed import pack
+from ..steps import OnStep, quiet
 from ..values import Objects, PackedMask, SegmentedObject
-from .decoding import check_embedding, decode, mask_bounds, prompts_per_chunk, upscale
+from .base import Embedding, Segmenter
+from .decoding import check_embedding, mask_bounds, prompts_per_chunk
 from .prompts import Point, Prompt
-from .sam import Embedding, OnStep, Segmenter, quiet
 
 
 class _Candidate(NamedTuple):
@@ -34,10 +35,10 @@ def segment_everything(
 ) -> Objects:
     """Objects of every image, the best predicted IoU first, unlabelled, scored by predicted IoU.
 
-    Each of points_per_side^2 points, evenly spaced, asks for SAM's three masks. A mask stays when its predicted IoU
+    Each of points_per_side^2 points, evenly spaced, asks for three masks. A mask stays when its predicted IoU
     is above `predicted_iou_threshold`, when its stability reaches `stability_threshold`, and when its bounds overlap
     those of no better mask by more than `nms_threshold` (IoU). Stability is the IoU between the mask cut
-    `stability_offset` above SAM's logit threshold and the mask cut as far below it. These are the rules of SAM's
+    `stability_offset` above the logit threshold, 0, and the mask cut as far below it. These are the rules of SAM's
     own automatic mask generator, without its crops; its defaults, for the largest SAM, are 0.88 and 0.95.
 
     `on_step` gets the points done so far, of all images; `chunk_size` as in `segment`.
@@ -47,24 +48,24 @@ def segment_everything(
     """
     check_embedding(segmenter, embedding)
     size = (embedding.height, embedding.width)
-    chunk_size = chunk_size or prompts_per_chunk(segmenter.config)
+    chunk_size = chunk_size or prompts_per_chunk(segmenter)
     objects: list[SegmentedObject] = []
     done = 0
-    for frame, features in enumerate(embedding.features):
+    for frame in range(embedding.frames):
         prompts = _grid(frame, points_per_side, *size)
         candidates: list[_Candidate] = []
         for start in range(0, len(prompts), chunk_size):
             chunk = prompts[start : start + chunk_size]
-            logits, ious = decode(segmenter, features, chunk, size, three=True)
+            logits, ious = segmenter.decode(embedding, frame, chunk, three=True)
             confident = ious > predicted_iou_threshold
             for mask, iou in zip(logits[confident], ious[confident].tolist(), strict=True):
-                full = upscale(segmenter.config, mask, size)
+                full = segmenter.upscale(mask, *size)
                 if _stability(full, stability_offset) >= stability_threshold:
                     candidates.append(_Candidate(pack(full > 0), iou))
             done += len(chunk)
             on_step(done)
         objects += _distinct(frame, candidates, nms_threshold)
-    return Objects(tuple(objects), len(embedding.features), *size)
+    return Objects(tuple(objects), embedding.frames, *size)
 
 
 def _grid(frame: int, points_per_side: int, height: int, width: int) -> list[Prompt]:

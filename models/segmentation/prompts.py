@@ -7,8 +7,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import torch
+
 from ..errors import BadInput
-from ..pictures.boxes import Box, clipped, per_image
+from ..pictures.boxes import Box, clipped, corners, per_image
 
 
 class Point(NamedTuple):
@@ -54,6 +56,34 @@ def read_prompts(
         points = positive[frame] + negative[frame]
         prompts += [Prompt(frame, box, own) for box, own in zip(inside, _shared(points, inside), strict=True)]
     return tuple(prompts)
+
+
+class Coordinates(NamedTuple):
+    """N prompts of one image, alike, as a network takes them: in pixels of its input.
+
+    points: float32 [N, P, 2], x and y. labels: int64 [N, P], 1 or 0. boxes: float32 [N, 4], x and y of two corners;
+    None where the prompts have no boxes.
+    """
+
+    points: torch.Tensor
+    labels: torch.Tensor
+    boxes: torch.Tensor | None
+
+
+def coordinates(
+    prompts: Sequence[Prompt], height: int, width: int, input_size: tuple[int, int], device: torch.device
+) -> Coordinates:
+    """Prompts of an image of height x width, which has the size (height, width) `input_size` in the network's input.
+
+    They all have boxes or none has, and all have the same number of points.
+    """
+    scale = torch.tensor([input_size[1] / width, input_size[0] / height], dtype=torch.float64)
+    positions = torch.tensor([[(point.x, point.y) for point in prompt.points] for prompt in prompts])
+    labels = torch.tensor([[point.label for point in prompt.points] for prompt in prompts], dtype=torch.long)
+    given = [prompt.box for prompt in prompts if prompt.box is not None]
+    boxes = (corners(given) * scale.repeat(2)).float().to(device) if given else None
+    points = (positions.reshape(*labels.shape, 2) * scale).float()
+    return Coordinates(points.to(device), labels.to(device), boxes)
 
 
 def _from_points(positive: list[tuple[Point, ...]], negative: list[tuple[Point, ...]]) -> tuple[Prompt, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from trilemma.models.files import catalog
 from trilemma.models.pictures import example_scenes
-from trilemma.models.segmentation.decoding import CHUNK_BYTES, decode_bytes
+from trilemma.models.segmentation.base import Embedding, Segmenter
+from trilemma.models.segmentation.decoding import CHUNK_BYTES
 from trilemma.models.segmentation.everything import segment_everything
-from trilemma.models.segmentation.sam import Embedding, Segmenter, encode, load_segmenter
+from trilemma.models.segmentation.loading import load_segmenter
 from trilemma.models.values import Objects
 from trilemma.tests.benchmarks.timing import Comparison, compare
 
@@ -18,7 +19,7 @@ AT_LEAST = 1.3
 
 def compare_chunks(segmenter: Segmenter, embedding: Embedding, repeats: int = 5) -> Comparison:
     """The default chunks beside the largest; both find the same objects."""
-    largest = CHUNK_BYTES // decode_bytes(segmenter.config, 1, 1, 1)
+    largest = CHUNK_BYTES // segmenter.prompt_bytes()
 
     def in_largest() -> Objects:
         return segment_everything(segmenter, embedding, chunk_size=largest)
@@ -36,5 +37,5 @@ def rows() -> list[tuple[str, Comparison, float]]:
     """What is compared, the times, and the least ratio that is promised."""
     segmenter = load_segmenter(catalog.starter_folder("segmenter", STARTER))
     with torch.inference_mode():
-        embedding = encode(segmenter, example_scenes.scene(SCENE))
+        embedding = segmenter.encode(example_scenes.scene(SCENE))
     return [(f"Segment Everything, {STARTER}, 256 points", compare_chunks(segmenter, embedding), AT_LEAST)]

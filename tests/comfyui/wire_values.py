@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 from trilemma.models import values
-from trilemma.models.segmentation import sam
+from trilemma.models.segmentation.base import Embedding
 
 SIDE = 500
 
 
 def examples() -> dict[str, Any]:
     """Class name -> an instance with a tensor of 1 MB in every tensor field."""
-    classes = [*_named_tuples(values), sam.Embedding]
+    classes = [*_named_tuples(values), Embedding]
     return {cls.__name__: _example(cls) for cls in classes}
 
 

@@ -66,7 +66,7 @@ def test_a_replaced_file_is_seen(models):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("broken.pth", "it is a text file"), ("other.pth", "is an Inception-v3 network")]
+    ("name", "message"), [("broken.pth", "it is a text file"), ("other.pth", "holds an Inception-v3 network")]
 )
 def test_files_that_are_no_segmenter(name, message):
     with pytest.raises(BadCheckpoint, match=message):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from trilemma.models.segmentation import sam
+from trilemma.models.segmentation.loading import load_segmenter
 from trilemma.tests.segmentation import tiny
 
 
@@ -14,7 +14,7 @@ def network():
 
 @pytest.fixture(scope="session")
 def segmenter(network, tmp_path_factory):
-    return sam.load_segmenter(tiny.save(network, tmp_path_factory.mktemp("segmenter")))
+    return load_segmenter(tiny.save(network, tmp_path_factory.mktemp("segmenter")))
 
 
 @pytest.fixture(scope="session")
@@ -31,4 +31,4 @@ def images(eight_bit):
 
 @pytest.fixture(scope="session")
 def embedding(segmenter, images):
-    return sam.encode(segmenter, images)
+    return segmenter.encode(images)

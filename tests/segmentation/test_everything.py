@@ -5,8 +5,8 @@ import pytest
 from segment_anything import SamAutomaticMaskGenerator
 from trilemma.models.errors import BadInput
 from trilemma.models.pictures.packed import area
-from trilemma.models.segmentation import sam
 from trilemma.models.segmentation.everything import segment_everything
+from trilemma.models.segmentation.loading import load_segmenter
 from trilemma.tests.segmentation import tiny
 from trilemma.tests.segmentation.test_segment import pixels
 
@@ -27,8 +27,8 @@ def test_same_masks_as_the_generator(seed, iou, stability, nms, count, images, e
         box_nms_thresh=nms,
     )
     expected = sorted(generator.generate(eight_bit[0]), key=lambda record: -record["predicted_iou"])
-    segmenter = sam.load_segmenter(tiny.save(network, tmp_path))
-    embedding = sam.encode(segmenter, images[:1])
+    segmenter = load_segmenter(tiny.save(network, tmp_path))
+    embedding = segmenter.encode(images[:1])
     found = segment_everything(segmenter, embedding, POINTS_PER_SIDE, iou, stability, nms).objects
     assert len(found) == len(expected) == count
     differing = 0
@@ -61,6 +61,6 @@ def test_nothing_good_enough_gives_no_objects(segmenter, embedding):
 
 
 def test_an_embedding_of_another_network(embedding, tmp_path):
-    other = sam.load_segmenter(tiny.save(tiny.build(seed=1), tmp_path))
+    other = load_segmenter(tiny.save(tiny.build(seed=1), tmp_path))
     with pytest.raises(BadInput, match="embedding: it was made by another segmenter"):
         segment_everything(other, embedding)

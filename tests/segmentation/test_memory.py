@@ -2,9 +2,11 @@
 
 import pytest
 import torch
-from trilemma.models.segmentation import decoding, sam
-from trilemma.models.segmentation.architecture import SamConfig, build
+from trilemma.models.segmentation import decoding
+from trilemma.models.segmentation.base import Embedding
 from trilemma.models.segmentation.prompts import Prompt
+from trilemma.models.segmentation.sam.architecture import SamConfig, build
+from trilemma.models.segmentation.sam.segmenter import SamSegmenter
 from trilemma.tests.peak_memory import peak_bytes
 
 LOW, HIGH = 0.7, 1.5
@@ -35,7 +37,7 @@ def segmenter_of(**changes):
     network = build(config).to_empty(device="cpu").eval().requires_grad_(False)
     for tensor in network.state_dict().values():
         tensor.normal_(std=0.05)
-    return sam.Segmenter(*network.values(), config, "random")
+    return SamSegmenter(*network.values(), config, "random")
 
 
 @pytest.mark.parametrize(
@@ -53,8 +55,8 @@ def segmenter_of(**changes):
 def test_encoder(changes, batch_size):
     segmenter = segmenter_of(**changes)
     images = torch.rand(batch_size, 100, 120, 3)
-    peak = peak_bytes(lambda: sam.encode(segmenter, images, batch_size))
-    assert LOW <= sam.encode_bytes(segmenter, batch_size) / peak <= HIGH
+    peak = peak_bytes(lambda: segmenter.encode(images, batch_size))
+    assert LOW <= segmenter.encode_bytes(batch_size) / peak <= HIGH
 
 
 @pytest.mark.parametrize(
@@ -69,8 +71,8 @@ def test_decoder(changes, prompts, height, width):
     segmenter = segmenter_of(**changes)
     config = segmenter.config
     features = torch.randn(1, config.prompt_dim, config.grid, config.grid)
-    embedding = sam.Embedding(features, height, width, segmenter.identity)
+    embedding = Embedding((features,), height, width, segmenter.identity)
     box = {"x": 10, "y": 10, "width": 50, "height": 50}
     peak = peak_bytes(lambda: decoding.segment(segmenter, embedding, [Prompt(0, box, ())] * prompts))
-    at_once = min(prompts, decoding.prompts_per_chunk(config))
-    assert LOW <= decoding.decode_bytes(config, at_once, height, width) / peak <= HIGH
+    at_once = min(prompts, decoding.prompts_per_chunk(segmenter))
+    assert LOW <= segmenter.decode_bytes(at_once, height, width) / peak <= HIGH

@@ -6,8 +6,10 @@ import torch
 from segment_anything import SamPredictor
 from trilemma.models.errors import BadInput
 from trilemma.models.pictures.packed import area, unpack
-from trilemma.models.segmentation import decoding, sam
+from trilemma.models.segmentation import decoding
+from trilemma.models.segmentation.loading import load_segmenter
 from trilemma.models.segmentation.prompts import Point, Prompt, read_prompts
+from trilemma.tests.closeness import assert_close
 from trilemma.tests.segmentation import tiny
 
 BOXES = [
@@ -32,25 +34,24 @@ def predictor(network, eight_bit):
 
 
 def test_embedding_is_the_predictors(predictor, embedding):
-    torch.testing.assert_close(embedding.features[1:], predictor.features, rtol=1e-5, atol=1e-5)
+    assert_close(embedding.features[0][1:], predictor.features)
     assert (embedding.height, embedding.width) == (50, 90)
 
 
 @pytest.mark.parametrize("batch_size", [2, 3])
 def test_encoding_does_not_depend_on_the_batch(segmenter, images, embedding, batch_size):
-    found = sam.encode(segmenter, images, batch_size).features
-    torch.testing.assert_close(found, embedding.features, rtol=1e-5, atol=1e-5)
+    assert_close(segmenter.encode(images, batch_size).features[0], embedding.features[0])
 
 
 def test_encoding_tells_its_progress(segmenter, images):
     done = []
-    sam.encode(segmenter, images[[0, 1, 0]], 2, done.append)
+    segmenter.encode(images[[0, 1, 0]], 2, done.append)
     assert done == [2, 3]
 
 
 def test_alpha_is_ignored(segmenter, images, embedding):
     alpha = torch.rand(*images.shape[:3], 1)
-    assert torch.equal(sam.encode(segmenter, torch.cat([images, alpha], dim=-1)).features, embedding.features)
+    assert_close(segmenter.encode(torch.cat([images, alpha], dim=-1)).features[0], embedding.features[0])
 
 
 @pytest.mark.parametrize(
@@ -128,8 +129,8 @@ def test_where_the_network_sees_nothing_the_mask_is_empty(images, tmp_path):
     for layer in blind.mask_decoder.output_hypernetworks_mlps:
         layer.layers[2].weight.zero_()
         layer.layers[2].bias.fill_(-1)
-    segmenter = sam.load_segmenter(tiny.save(blind, tmp_path))
-    embedding = sam.encode(segmenter, images)
+    segmenter = load_segmenter(tiny.save(blind, tmp_path))
+    embedding = segmenter.encode(images)
     prompts = [Prompt(0, BOXES[0], ()), Prompt(1, None, (Point(20, 20, 1),))]
     objects = decoding.segment(segmenter, embedding, prompts)
     assert [area(found.mask) for found in objects.objects] == [0, 0]
@@ -138,7 +139,7 @@ def test_where_the_network_sees_nothing_the_mask_is_empty(images, tmp_path):
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 300), (300, 1), (33, 64)])
 def test_odd_sizes(segmenter, height, width):
-    embedding = sam.encode(segmenter, torch.rand(1, height, width, 3))
+    embedding = segmenter.encode(torch.rand(1, height, width, 3))
     prompts = read_prompts(1, height, width, {"x": 0, "y": 0, "width": width, "height": height})
     (found,) = decoding.segment(segmenter, embedding, prompts).objects
     assert pixels(found, height, width).shape == (height, width)
@@ -148,10 +149,10 @@ def test_nan_image(segmenter):
     images = torch.rand(2, 8, 8, 3)
     images[1, 3, 3, 0] = torch.nan
     with pytest.raises(BadInput, match="image 1 of the batch holds NaN"):
-        sam.encode(segmenter, images)
+        segmenter.encode(images)
 
 
 def test_an_embedding_of_another_network(embedding, tmp_path):
-    other = sam.load_segmenter(tiny.save(tiny.build(seed=1), tmp_path))
+    other = load_segmenter(tiny.save(tiny.build(seed=1), tmp_path))
     with pytest.raises(BadInput, match="embedding: it was made by another segmenter"):
         decoding.segment(other, embedding, [])

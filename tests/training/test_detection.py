@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from torch import nn
 from trilemma.models.detection import grounding_dino
 from trilemma.models.detection import prompt as pack_prompt
-from trilemma.models.segmentation import decoding, sam
+from trilemma.models.segmentation.loading import load_segmenter
 from trilemma.models.segmentation.prompts import Prompt
 from trilemma.training import cards, detection_loss, detector, prompts, segmenter
 from trilemma.training.average_precision import Candidate, average_precision
@@ -317,14 +317,14 @@ def test_the_pack_reads_a_trained_segmenter(sprites, tmp_path):
     brief = Schedule(steps=1, rate=1e-3, warmup=1)
     model = segmenter.fit(sprites, tmp_path / "runs", (brief, brief, brief))
     segmenter.export(model, tmp_path / "model")
-    loaded = sam.load_segmenter(tmp_path / "model")
+    loaded = load_segmenter(tmp_path / "model")
     assert loaded.config.decoder_num_heads == segmenter.DECODER_HEADS
     assert loaded.config.global_blocks == segmenter.GLOBAL_BLOCKS
     scene = scene_at(sprites, 1)
-    embedding = sam.encode(loaded, torch.tensor(scene.image)[None] / 255)
+    embedding = loaded.encode(torch.tensor(scene.image)[None] / 255)
     box = {"x": 10.0, "y": 10.0, "width": 40.0, "height": 40.0}
     ours = expected_logits(model, scene.image, (10.0, 10.0, 50.0, 50.0))
-    theirs, _ = decoding.decode(loaded, embedding.features[0], [Prompt(0, box, ())], (128, 128), three=False)
+    theirs, _ = loaded.decode(embedding, 0, [Prompt(0, box, ())], three=False)
     assert torch.allclose(ours, theirs, atol=0.05)
 
 

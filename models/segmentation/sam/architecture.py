@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import cast
 
 import torch
 from torch import nn
 
-from ..files.checkpoints import described
+from ...files.checkpoints import described
+from ...weights import count_layers
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class SamConfig:
         return self.image_size // self.patch_size
 
 
-def detect(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> SamConfig:
+def read_config(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> SamConfig:
     """Hyper-parameters of the network that these tensors belong to; only their shapes are read.
 
     Raises:
@@ -55,7 +56,7 @@ def detect(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> 
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     embed_dim, _, patch_size, _ = shapes["image_encoder.patch_embed.proj.weight"]
     grid = shapes["image_encoder.pos_embed"][1]
-    depth = _count(shapes, "image_encoder.blocks.{}.norm1.weight")
+    depth = count_layers(shapes, "image_encoder.blocks.{}.norm1.weight")
     # 2 * size - 1 relative positions for attention over size x size patches.
     positions = [shapes[f"image_encoder.blocks.{i}.attn.rel_pos_h"] for i in range(depth)]
     spans = [(length + 1) // 2 for length, _ in positions]
@@ -72,22 +73,15 @@ def detect(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> 
         window_size=min(spans),
         prompt_dim=decoder_dim,
         mask_in_chans=shapes["prompt_encoder.mask_downscaling.3.weight"][0],
-        decoder_depth=_count(shapes, "mask_decoder.transformer.layers.{}.norm1.weight"),
+        decoder_depth=count_layers(shapes, "mask_decoder.transformer.layers.{}.norm1.weight"),
         decoder_mlp_dim=shapes[f"{first_layer}.mlp.lin1.weight"][0],
         # Cannot be detected; 8 in vit_b, vit_l and vit_h.
         decoder_num_heads=described(metadata).get("decoder_num_heads", 8),
         decoder_downsample=decoder_dim // shapes[f"{first_layer}.cross_attn_token_to_image.q_proj.weight"][0],
         num_multimasks=shapes["mask_decoder.mask_tokens.weight"][0] - 1,
-        iou_head_depth=_count(shapes, "mask_decoder.iou_prediction_head.layers.{}.weight"),
+        iou_head_depth=count_layers(shapes, "mask_decoder.iou_prediction_head.layers.{}.weight"),
         iou_head_dim=shapes["mask_decoder.iou_prediction_head.layers.0.weight"][0],
     )
-
-
-def _count(shapes: Mapping[str, Any], pattern: str) -> int:
-    count = 0
-    while pattern.format(count) in shapes:
-        count += 1
-    return count
 
 
 def build(config: SamConfig) -> nn.ModuleDict:
@@ -106,7 +100,7 @@ def build(config: SamConfig) -> nn.ModuleDict:
                     mlp_ratio=config.mlp_ratio,
                     out_chans=config.prompt_dim,
                     qkv_bias=True,
-                    norm_layer=partial(nn.LayerNorm, eps=1e-6),  # cannot be detected; the same in every SAM
+                    norm_layer=cast("type[nn.Module]", partial(nn.LayerNorm, eps=1e-6)),  # the same in every SAM
                     use_rel_pos=True,
                     window_size=config.window_size,
                     global_attn_indexes=config.global_blocks,

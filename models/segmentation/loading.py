@@ -1,0 +1,25 @@
+"""A segmenter from disk, whatever its architecture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from ..families import Registry
+from ..weights import DtypeFor, full_precision
+from . import sam
+from .base import Segmenter
+
+SEGMENTERS: Final[Registry[Segmenter]] = Registry("segmenter")
+SEGMENTERS.register(sam.FAMILY)
+
+
+def load_segmenter(path: Path, dtype_for: DtypeFor = full_precision) -> Segmenter:
+    """Read a file, a folder that holds `model.safetensors`, or a transformers folder; weights are on the CPU.
+
+    dtype_for: chooses the dtype of the image encoder, given the number of its parameters; all else is float32.
+
+    Raises:
+        MissingFile, BadCheckpoint: see `Registry.load`.
+    """
+    return SEGMENTERS.load(path, dtype_for)

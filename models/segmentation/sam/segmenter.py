@@ -1,0 +1,130 @@
+"""Segment Anything (Kirillov et al. 2023): an image encoder of its own kind, with SAM's prompt encoder and decoder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+
+from ..base import Embedding, Segmenter
+from ..prompts import Prompt, coordinates
+from .architecture import SamConfig
+
+if TYPE_CHECKING:
+    from segment_anything.modeling import PromptEncoder
+
+# Colour statistics in 0..255 that every SAM was trained with; cannot be detected.
+PIXEL_MEAN: Final = (123.675, 116.28, 103.53)
+PIXEL_STD: Final = (58.395, 57.12, 57.375)
+
+
+class SamSegmenter(Segmenter):
+    """A network in the layout of package segment_anything.
+
+    image_encoder: in the compute dtype. prompt_encoder, mask_decoder: float32; they are small, and their positional
+    encoding needs the precision.
+    """
+
+    architecture = "SAM"
+
+    def __init__(
+        self,
+        image_encoder: nn.Module,
+        prompt_encoder: PromptEncoder,
+        mask_decoder: nn.Module,
+        config: SamConfig,
+        identity: str,
+    ) -> None:
+        self.image_encoder, self.prompt_encoder, self.mask_decoder = image_encoder, prompt_encoder, mask_decoder
+        self.modules = (image_encoder, prompt_encoder, mask_decoder)
+        self.config = config
+        self.identity = identity
+
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of an image once its longest side has the encoder's size."""
+        scale = self.config.image_size / max(height, width)
+        return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
+
+    def preprocess(self, images: torch.Tensor) -> torch.Tensor:
+        """Encoder input [B, 3, S, S], float32, of images [B, H, W, 3] with values 0..1.
+
+        As SAM was trained: 8 bit per channel, Pillow's bilinear resize (which antialiases) of the longest side to S,
+        normalised colours, zeros to the right and below.
+        """
+        side = self.config.image_size
+        height, width = self.input_size(images.shape[1], images.shape[2])
+        eight_bit = (images * 255).round().clamp(0, 255).to("cpu", torch.uint8).numpy()
+        resized = [
+            np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)) for image in eight_bit
+        ]
+        pixels = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float()
+        mean = torch.tensor(PIXEL_MEAN).view(-1, 1, 1)
+        std = torch.tensor(PIXEL_STD).view(-1, 1, 1)
+        return F.pad((pixels - mean) / std, (0, side - width, 0, side - height))
+
+    def look(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """One map, [B, C, grid, grid]."""
+        parameter = next(self.image_encoder.parameters())
+        pixels = self.preprocess(images).to(parameter.device, parameter.dtype)
+        return (self.image_encoder(pixels).float(),)
+
+    def decode(
+        self,
+        embedding: Embedding,
+        frame: int,
+        prompts: Sequence[Prompt],
+        three: bool,
+        previous: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits are [N, M, 4 * grid, 4 * grid], with padding (see `extent`); see `Segmenter.decode`."""
+        device = next(self.mask_decoder.parameters()).device
+        size = (embedding.height, embedding.width)
+        asked = coordinates(prompts, *size, self.input_size(*size), device)
+        sparse, dense = self.prompt_encoder(
+            points=(asked.points, asked.labels) if asked.points.shape[1] else None,
+            boxes=asked.boxes,
+            masks=previous if previous is None else previous.to(device),
+        )
+        return self.mask_decoder(
+            image_embeddings=embedding.features[0][frame, None].to(device),
+            image_pe=self.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=three,
+        )
+
+    def upscale(self, logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        """As SAM does it: by way of the encoder's input size, bilinear."""
+        side = self.config.image_size
+        rows, columns = self.input_size(height, width)
+        square = F.interpolate(logits[None, None], (side, side), mode="bilinear")
+        return F.interpolate(square[..., :rows, :columns], (height, width), mode="bilinear")[0, 0]
+
+    def extent(self, logits: torch.Tensor, height: int, width: int) -> tuple[int, int]:
+        scale = logits.shape[-1] / self.config.image_size
+        rows, columns = (math.ceil(side * scale) for side in self.input_size(height, width))
+        return rows, columns
+
+    def encode_bytes(self, batch_size: int) -> int:
+        """The peak is reached in a block of global attention, where an eager attention map of all cells by all cells
+        stands three times (scores, scores with relative positions, softmax) beside the block's own activations."""
+        config = self.config
+        size = next(self.image_encoder.parameters()).element_size()
+        cells = config.grid**2
+        return batch_size * size * cells * (3 * config.num_heads * cells + 8 * config.embed_dim)
+
+    def prompt_bytes(self) -> int:
+        # Measured: 7.2 (many prompts) to 8 (one) float32 values per cell and channel, at all sizes.
+        return 30 * self.config.grid**2 * self.config.prompt_dim
+
+    def decode_bytes(self, prompts: int, height: int, width: int) -> int:
+        """The peak is reached in the decoder's upscaling of a chunk, or when one mask stands at the image's size."""
+        logits = prompts * (self.config.num_multimasks + 1) * 16 * self.config.grid**2 * 4
+        mask = 4 * self.config.image_size**2 + 5 * height * width
+        return max(prompts * self.prompt_bytes(), logits + mask)
