@@ -5,7 +5,7 @@ Inside ComfyUI they are ComfyUI's own; alone, this package serves them itself. B
 
 import sys
 
-from .slots import Handle, Slot
+from .handles import Handle, Slot
 
 # ComfyUI imports its model management before any custom node. To try the import instead would wake up the CUDA
 # driver of a checkout that merely lies on sys.path.

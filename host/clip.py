@@ -40,7 +40,7 @@ def text_tower(clip: Any, graph: Any = None, node_id: str | None = None) -> Towe
         assert project is not None and pooled is not None  # without a projection, nodes refuse before they embed
         return project(pooled.to(clip.patcher.load_device)).float().cpu()
 
-    paths = _reloaded(clip) or _loaded(graph, node_id, "clip", TEXT_FOLDERS)
+    paths = _remembered_files(clip) or _files_above(graph, node_id, "clip", TEXT_FOLDERS)
     return _tower(embed, None if project is None else project.weight, TEXT_NAMES, paths)
 
 
@@ -52,7 +52,7 @@ def image_tower(clip_vision: Any, graph: Any = None, node_id: str | None = None)
 
     # Where a vision model has none (DINOv2, SigLIP), this is a plain function or missing.
     projection = getattr(getattr(clip_vision.model, "visual_projection", None), "weight", None)
-    return _tower(embed, projection, IMAGE_NAMES, _loaded(graph, node_id, "clip_vision", IMAGE_FOLDERS))
+    return _tower(embed, projection, IMAGE_NAMES, _files_above(graph, node_id, "clip_vision", IMAGE_FOLDERS))
 
 
 def _text_projection(clip: Any) -> torch.nn.Linear | None:
@@ -98,14 +98,14 @@ def _shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
             yield name, tuple(getattr(value, "shape", ()))
 
 
-def _reloaded(clip: Any) -> list[Path]:
+def _remembered_files(clip: Any) -> list[Path]:
     """The files that ComfyUI would load this CLIP from again; it remembers them since 0.28."""
     recipe = getattr(clip.patcher, "cached_patcher_init", None)
     first = recipe[1][0] if recipe and recipe[1] else []
     return [Path(path) for path in ([first] if isinstance(first, (str, Path)) else first) if Path(path).is_file()]
 
 
-def _loaded(graph: Any, node_id: str | None, name: str, folders: tuple[str, ...]) -> list[Path]:
+def _files_above(graph: Any, node_id: str | None, name: str, folders: tuple[str, ...]) -> list[Path]:
     """The model files that are named above the input `name` of a node."""
     if graph is None or node_id is None:
         return []

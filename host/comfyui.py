@@ -18,9 +18,9 @@ from comfy.model_patcher import ModelPatcher
 from PIL import Image
 from torch import nn
 
-from . import clip, listing, sampling, vision
+from . import clip, model_folders, sampling, vision
 from .batches import halve
-from .slots import Handle, OnStep, Slot
+from .handles import Handle, OnStep, Slot
 
 T = TypeVar("T")
 PREVIEW_SIZE = 512
@@ -129,13 +129,13 @@ text_tower = clip.text_tower
 def model_files(key: str, extensions: Collection[str], folders: bool = False) -> list[str]:
     """Entries of a model folder for a loader's list, with forward slashes; `folders` adds whole model folders."""
     files = [name.replace("\\", "/") for name in folder_paths.get_filename_list(key)]
-    model_folders = listing.walk_model_folders(_roots(key)) if folders else []
-    return listing.choices(files, model_folders, extensions)
+    whole_folders = model_folders.walk_model_folders(_roots(key)) if folders else []
+    return model_folders.choices(files, whole_folders, extensions)
 
 
 def model_path(key: str, name: str) -> Path:
     """Path of an entry of `model_files`; MissingFile names the folder."""
-    return listing.find(_roots(key), name, key)
+    return model_folders.find(_roots(key), name, key)
 
 
 def model_folder(key: str) -> Path:
@@ -173,7 +173,7 @@ def _roots(key: str) -> list[Path]:
 
 
 def _register_folders() -> None:
-    for key, extensions in listing.FOLDER_KEYS.items():
+    for key, extensions in model_folders.FOLDER_KEYS.items():
         known = key in folder_paths.folder_names_and_paths
         folder_paths.add_model_folder_path(key, str(Path(folder_paths.models_dir) / key))
         if not known:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from ..models.errors import CannotDo
+from .handles import OnStep
 from .identity import PREFIX, digest, parts
-from .slots import OnStep
 
 BATCHED = frozenset(
     {

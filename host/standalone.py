@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from ..models.errors import CannotDo
-from . import listing
+from . import model_folders
 from .batches import halve
-from .slots import Handle, OnStep, Slot
+from .handles import Handle, OnStep, Slot
 
 T = TypeVar("T")
 
@@ -152,13 +152,13 @@ def vision_encoder(*arguments: Any) -> NoReturn:
 def model_files(key: str, extensions: Collection[str], folders: bool = False) -> list[str]:
     """Entries of a model folder for a loader's list, with forward slashes; `folders` adds whole model folders."""
     roots = [model_folder(key)]
-    model_folders = listing.walk_model_folders(roots) if folders else []
-    return listing.choices(listing.walk_files(roots), model_folders, extensions)
+    whole_folders = model_folders.walk_model_folders(roots) if folders else []
+    return model_folders.choices(model_folders.walk_files(roots), whole_folders, extensions)
 
 
 def model_path(key: str, name: str) -> Path:
     """Path of an entry of `model_files`; MissingFile names the folder."""
-    return listing.find([model_folder(key)], name, key)
+    return model_folders.find([model_folder(key)], name, key)
 
 
 def model_folder(key: str) -> Path:

@@ -154,7 +154,7 @@ class _Validation:
                 complaints.append((name, str(error)))
         lazy = frozenset(name for name in links if declared[name].options.get("lazy"))
         node = CheckedNode(node_id, title_of(node_id, entry), entry["class_type"], node_class, values, links, lazy)
-        complaints += _own_complaints(node, own_rules, takes_all, received_types)
+        complaints += _custom_validation(node, own_rules, takes_all, received_types)
         self.problems += [node.problem(message, name) for name, message in complaints]
         return node
 
@@ -220,7 +220,7 @@ def _validator_inputs(node_class: type) -> tuple[set[str], bool]:
     return set(spec.args) - {"cls", "self", "s"}, spec.varkw is not None
 
 
-def _own_complaints(
+def _custom_validation(
     node: CheckedNode, names: set[str], takes_all: bool, received_types: Mapping[str, Any]
 ) -> list[tuple[str | None, str]]:
     """What the class's VALIDATE_INPUTS says; linked inputs are None to it."""

@@ -38,7 +38,7 @@ importlib.import_module("trilemma")
 IMPORT_SECONDS = time.process_time() - before_import
 
 from trilemma import host  # noqa: E402
-from trilemma.host.slots import Handle  # noqa: E402
+from trilemma.host.handles import Handle  # noqa: E402
 from trilemma.tests.comfyui.wire_values import examples, tensor_bytes  # noqa: E402
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 from trilemma import host
-from trilemma.host import listing, standalone
+from trilemma.host import model_folders, standalone
 
 
 @pytest.fixture
@@ -209,5 +209,5 @@ def test_the_first_root_that_has_the_file_wins(tmp_path):
     touch(tmp_path / "second" / "a.pth")
     roots = [tmp_path / "first", tmp_path / "second"]
 
-    assert listing.find(roots, "a.pth", "sams") == tmp_path / "second" / "a.pth"
-    assert listing.walk_files(roots) == ["a.pth"]
+    assert model_folders.find(roots, "a.pth", "sams") == tmp_path / "second" / "a.pth"
+    assert model_folders.walk_files(roots) == ["a.pth"]
