@@ -28,6 +28,12 @@ def is_close(actual: Values, expected: Values, relative: float = RELATIVE) -> bo
     return bool(largest.isfinite() & ((actual - expected).abs().max() <= relative * largest))
 
 
+def are_distinct(batch: Values, relative: float = RELATIVE) -> bool:
+    """Whether any two along the first axis differ by more than `relative` of the largest value in the batch."""
+    rows = _exact(batch).flatten(1)
+    return bool(torch.pdist(rows, p=torch.inf).min() > relative * rows.abs().max())
+
+
 def assert_close(actual: Values, expected: Values, relative: float = RELATIVE) -> None:
     """`is_close`, with the figures where it fails."""
     if is_close(actual, expected, relative):
@@ -45,3 +51,10 @@ def assert_close(actual: Values, expected: Values, relative: float = RELATIVE) -
 
 def _exact(values: Values) -> torch.Tensor:
     return torch.as_tensor(values).detach().cpu().double()
+
+
+def assert_same_masks(actual: Values, expected: Values, share: float = 1e-3) -> None:
+    """Masks that were cut from what a network computed: alike but for a share of pixels that lie at the threshold."""
+    assert actual.shape == expected.shape, f"shape {tuple(actual.shape)} and not {tuple(expected.shape)}"
+    other = (torch.as_tensor(actual).bool() != torch.as_tensor(expected).bool()).double().mean().item()
+    assert other <= share, f"{other:.2%} of the pixels are on the other side, and {share:.2%} may be"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from trilemma.tests.closeness import assert_close, is_close
+from trilemma.tests.closeness import are_distinct, assert_close, assert_same_masks, is_close
 
 
 def test_the_largest_value_is_the_measure():
@@ -33,3 +33,21 @@ def test_what_is_no_number_is_not_close(value):
     for actual, expected in ((odd, odd), (odd, torch.ones(2)), (torch.ones(2), odd)):
         with pytest.raises(AssertionError):
             assert_close(actual, expected)
+
+
+def test_rows_are_distinct_by_more_than_rounding():
+    batch = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2e-4]])
+    assert are_distinct(batch)
+    assert not are_distinct(batch, relative=1e-3)
+
+
+def test_masks_are_the_same_but_for_their_edge():
+    mask = torch.zeros(100, 100, dtype=torch.bool)
+    edge = mask.clone()
+    edge[0, :10] = True
+    assert_same_masks(edge.numpy(), mask)
+    edge[1, 0] = True
+    with pytest.raises(AssertionError, match=r"0\.11% of the pixels are on the other side, and 0\.10% may be"):
+        assert_same_masks(edge, mask)
+    with pytest.raises(AssertionError, match="shape"):
+        assert_same_masks(edge, mask[1:])

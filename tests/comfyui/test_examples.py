@@ -47,8 +47,11 @@ def pictures(live, run):
 
 
 def same(first, second):
+    """But for one step of 8 bits, by which what a network computed may be rounded otherwise."""
     return first.keys() == second.keys() and all(
-        np.array_equal(a, b) for node_id in first for a, b in zip(first[node_id], second[node_id], strict=True)
+        a.shape == b.shape and np.abs(a.astype(int) - b).max() <= 1
+        for node_id in first
+        for a, b in zip(first[node_id], second[node_id], strict=True)
     )
 
 

@@ -11,6 +11,7 @@ from trilemma.models.detection.preprocessing import InputSize
 from trilemma.models.detection.prompt import VOCABULARY
 from trilemma.models.errors import BadCheckpoint, MissingFile
 from trilemma.tests import reference_kit
+from trilemma.tests.closeness import assert_close
 from trilemma.tests.detection import tiny
 
 PIXELS = torch.linspace(-2, 2, 3 * 96 * 128).reshape(1, 3, 96, 128).sin()
@@ -34,7 +35,7 @@ def answers(model) -> tuple[torch.Tensor, torch.Tensor]:
 
 def assert_same_network(detector: grounding_dino.Detector) -> None:
     for found, expected in zip(answers(detector.model), answers(tiny.network()), strict=True):
-        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+        assert_close(found, expected)
 
 
 @pytest.mark.parametrize("wrapper", ["model", "state_dict", None])

@@ -7,6 +7,7 @@ import pytest
 import torch
 from trilemma.models.detection import grounding_dino, published
 from trilemma.tests import reference_kit
+from trilemma.tests.closeness import assert_close
 from trilemma.tests.detection.tiny import relative_position_index
 
 EXTRAS = {"label_enc.weight": (2001, 256), "bert.embeddings.position_ids": (1, 512)}
@@ -90,11 +91,21 @@ def test_published_file_answers_as_the_reference_does(tmp_path):
         answer = detector.model(
             pixel_values=torch.from_numpy(given["image"]), input_ids=torch.from_numpy(given["input_ids"])
         )
-    outputs = {
-        "pred_logits_first_ntok": answer.logits[..., : int(given["n_tokens"])],
-        "pred_boxes": answer.pred_boxes,
-        "max_logit_per_query": answer.logits.amax(dim=-1),
-    }
+    expected = reference_kit.golden(case)
+    kept = undoubted_ranks(answer.enc_outputs_class[0].amax(dim=-1))
+    assert len(kept) > 800
     assert answer.logits.shape[-1] == int(given["pred_logits_width"])
-    differences = reference_kit.compare(case, outputs, atol=1e-4, rtol=0)
-    assert differences["pred_boxes"] < 1e-5
+    logits = answer.logits[..., : int(given["n_tokens"])]
+    # Attention to queries that changed places moves the others' logits, by up to 3e-5 of the largest.
+    assert_close(logits[:, kept], expected["pred_logits_first_ntok"][:, kept], 1e-4)
+    assert_close(answer.logits.amax(dim=-1)[:, kept], expected["max_logit_per_query"][:, kept], 1e-4)
+    assert_close(answer.pred_boxes[:, kept], expected["pred_boxes"][:, kept])
+
+
+def undoubted_ranks(scores: torch.Tensor, apart: float = 2e-4) -> torch.Tensor:
+    """Queries of which it is sure by which place of the picture they begin. They begin at the best places in order of
+    score, each with a content of its rank: where two scores are nearer than what another order of summation changes
+    (2e-5 here, of 40), both queries may begin at each other's place and answer for it."""
+    gaps = -scores.topk(901).values.diff()
+    before = torch.cat([torch.full((1,), torch.inf), gaps[:-1]])
+    return torch.minimum(before, gaps).gt(apart).nonzero()[:, 0]

