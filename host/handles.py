@@ -18,7 +18,7 @@ class Slot(nn.Module):
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
-        self.inner = inner.eval().requires_grad_(False)
+        self.inner = inner.train(False).requires_grad_(False)
 
 
 class Handle(NamedTuple):

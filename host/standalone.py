@@ -5,7 +5,6 @@ Folders: below a home folder (the environment variable TRILEMMA_HOME, else the c
 `headless.py --models` or the environment variable TRILEMMA_MODELS point to it.
 """
 
-import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,18 +15,15 @@ import torch
 from torch import nn
 
 from ..models.errors import CannotDo
-from . import model_folders
+from . import environment, model_folders
 from .batches import halve
 from .handles import Handle, OnStep, Slot
 
 T = TypeVar("T")
 
-_home = Path(os.environ.get("TRILEMMA_HOME", "."))
 _places: dict[str, Path] = {
-    "input": _home / "input",
-    "output": _home / "output",
-    "temp": _home / "temp",
-    "models": Path(os.environ.get("TRILEMMA_MODELS", _home / "model_files")),
+    **{name: environment.HOME / name for name in ("input", "output", "temp")},
+    "models": environment.MODELS,
 }
 _interrupt = threading.Event()
 

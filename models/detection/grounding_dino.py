@@ -132,7 +132,7 @@ def _build(name: str, config: dict[str, Any], tensors: dict[str, torch.Tensor]) 
                 f"{name}: {len(names)} tensors are {kind} for a Grounding DINO: {', '.join(names[:3])}; "
                 "the file is damaged, or of a variant that the pack does not know."
             )
-    return model.eval()
+    return model.train(False)
 
 
 def modules(detector: Detector) -> tuple[nn.Module, ...]:

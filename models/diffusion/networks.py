@@ -94,7 +94,7 @@ def fill(network: nn.Module, tensors: Mapping[str, torch.Tensor], dtype: torch.d
     # Copies: a file that is replaced on disk must not change a network that is in use.
     copies = {name: value.to(dtype, copy=True) for name, value in tensors.items()}
     network.load_state_dict(copies, strict=True, assign=True)
-    network.eval().requires_grad_(False)
+    network.train(False).requires_grad_(False)
 
 
 def todays_attention(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

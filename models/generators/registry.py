@@ -109,4 +109,4 @@ def load_strictly(module: torch.nn.Module, tensors: Tensors, architecture: str) 
                 "all); download it again, or choose another file."
             )
     module.load_state_dict({name: value.to(expected[name].dtype) for name, value in tensors.items()})
-    module.eval().requires_grad_(False)
+    module.train(False).requires_grad_(False)

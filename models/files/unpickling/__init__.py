@@ -6,8 +6,8 @@ whatever its author wrote. An allow-list laid over that machinery is only as goo
 instructions itself, and none of them imports, looks up an attribute, or calls. A name in the stream becomes a
 `Global`, two strings. A call becomes, by a fixed table of names in `rebuilding`, a tensor, a container or a plain
 value, made by functions of this package from checked arguments; every other call becomes an `Inert`, which remembers
-what was written and does nothing. Names of Python's own library other than those of plain data (`os.system`,
-`builtins.eval`, ...) are no business of a checkpoint: they end the reading with an error that tells them.
+what was written and does nothing. Names of Python's own library other than those of plain data (functions that start
+programs or run text as code, say) are no business of a checkpoint: they end the reading with an error that tells them.
 
 A file cannot take much more memory than its own size either: instructions are counted, copies are counted, archives
 must not be compressed, and every size that a file declares is compared with the bytes that are there.

@@ -71,4 +71,4 @@ def classifier_of(checkpoint: Checkpoint, name: str) -> Classifier:
     network = Classifier(tuple(described(checkpoint.metadata)["class_names"]))
     check_fit(network.state_dict(), checkpoint.tensors, name, "the classifier")
     network.load_state_dict({key: value.float() for key, value in checkpoint.tensors.items()})
-    return network.eval().requires_grad_(False)
+    return network.train(False).requires_grad_(False)

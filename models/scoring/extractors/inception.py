@@ -69,7 +69,7 @@ def load_inception(tensors: Mapping[str, torch.Tensor], name: str) -> Inception:
     found = {**{key: torch.tensor(0) for key in expected if key.endswith(COUNTERS)}, **tensors}
     check_fit(expected, found, name, "the Inception-v3 of FID, as pytorch-fid publishes it")
     network.to_empty(device="cpu").load_state_dict(found)
-    return network.to(memory_format=LAYOUT).eval().requires_grad_(False)
+    return network.to(memory_format=LAYOUT).train(False).requires_grad_(False)
 
 
 def _weights(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -97,7 +97,7 @@ def load_lpips(net: Net, path: Path) -> nn.Module:
         # Copies: the network must not live in a mapped file, which the user may replace while it is loaded.
         state[name] = (heads[head] if head in heads else tensors[layer]).to(torch.float32, copy=True)
     network.load_state_dict(state, assign=True)
-    return network.eval().requires_grad_(False)
+    return network.train(False).requires_grad_(False)
 
 
 def _fits(expected: torch.Tensor | None, found: torch.Tensor | None) -> bool:
