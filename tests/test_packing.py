@@ -123,6 +123,18 @@ def test_it_imports_without_the_rest(unpacked, tmp_path):
 
 
 @pytest.mark.slow
+def test_comfy_validates_it(tmp_path):
+    """What `comfy node publish` asks first; without telemetry it needs no network."""
+    pytest.importorskip("comfy_cli", reason="comfy-cli is the registry's own check")
+    command = [sys.executable, "-m", "comfy_cli", "--skip-prompt", "node", "validate"]
+    variables = environment(HOME=str(tmp_path), DO_NOT_TRACK="1")
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=variables)
+    said = finished.stdout + finished.stderr
+    assert finished.returncode == 0, said
+    assert "All validation checks passed successfully" in said, said
+
+
+@pytest.mark.slow
 def test_it_runs_an_example_without_the_rest(unpacked, tmp_path):
     example = unpacked / "example_workflows" / "api" / "grounded_inpaint.json"
     command = [sys.executable, str(unpacked / "headless.py"), str(example), "--set", "Inpaint by Text.steps=2"]

@@ -114,7 +114,7 @@ def test_attacks_are_refused_by_name_and_not_run(name, container, tmp_path):
 def test_source_text_in_a_snapshot_is_not_run(tmp_path, monkeypatch):
     """The way of torch_utils.persistence: its own reader executes `module_src`. Ours takes the weights beside it."""
     persistence = types.ModuleType("torch_utils.persistence")
-    exec("def _reconstruct_persistent_obj(meta): exec(meta['module_src'])", vars(persistence))
+    exec("def _reconstruct_persistent_obj(meta): exec(meta['module_src'])", vars(persistence))  # noqa: S102
     monkeypatch.setitem(sys.modules, "torch_utils", types.ModuleType("torch_utils"))
     monkeypatch.setitem(sys.modules, "torch_utils.persistence", persistence)
     source = f"open({str(tmp_path / 'ran')!r}, 'w').close()"
