@@ -6,10 +6,9 @@ from typing import Any
 
 from .. import host
 from ..models.files import catalog
-from ..models.scoring.extractors.base import Source as ExtractorSource
 from ..models.scoring.extractors.description import describe
 from ..models.scoring.extractors.host_extractor import HostExtractor
-from ..models.scoring.extractors.loading import load_extractor
+from ..models.scoring.extractors.loading import EXTRACTORS
 from ..models.scoring.extractors.resizes import RESIZES
 from ..models.scoring.metrics.clip_score import check_projection
 from .common import inputs, menus, sockets
@@ -65,7 +64,7 @@ class LoadFeatureExtractor(ModelLoader):
 
     def run(self, model: str, resize: str) -> dict[str, Any]:
         with host.without_inference_mode():
-            extractor = load_extractor(self.path(model), resize)
+            extractor = EXTRACTORS.load(self.path(model)).with_resize(resize)
         info = describe(extractor)
         return show_text(info, host.hold(extractor, extractor.modules), info)
 
@@ -96,8 +95,9 @@ class ExtractorFromCLIPVision:
         encoder = host.vision_encoder(clip_vision)
         if encoder.projection is not None:
             check_projection(encoder.projection, "clip_vision", (), False)
-        source = ExtractorSource(encoder.name, encoder.identity, resize)
-        extractor = HostExtractor(source, encoder.side, encoder.size, encoder.encode, encoder.memory_bytes)
+        extractor = HostExtractor(
+            encoder.name, encoder.identity, encoder.side, encoder.size, encoder.encode, encoder.memory_bytes
+        ).with_resize(resize)
         info = describe(extractor)
         # The host places its own models.
         return show_text(info, host.Handle(extractor, ()), info)

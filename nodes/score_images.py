@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 
@@ -15,6 +14,7 @@ from ..models.scoring.metrics.lpips import Net
 from ..models.scoring.reports import pairs_report, prompts_report
 from ..models.scoring.reports.difference import difference_map
 from ..models.scoring.scores import Scores
+from ..models.steps import OnStep
 from .common import inputs, menus, sockets
 from .common.metric_inputs import name_of_images
 from .common.showing import show_text
@@ -72,8 +72,9 @@ class CompareImages:
         name: str = "compared images",
     ) -> dict[str, Any]:
         matched = pairs.match_pairs(reference, image)
+        network = None if lpips == NO_LPIPS else _network(lpips)
         with host.progress(len(matched.image)) as on_step:
-            comparison = _compare(matched, lpips, on_step)
+            comparison = _compare(matched, network, on_step)
         text = pairs_report.describe(comparison)
         provenance = {"images": len(matched.image), "size": [comparison.width, comparison.height], "lpips": lpips}
         scores = Scores(name, pairs.as_scores(comparison), provenance=provenance)
@@ -82,20 +83,21 @@ class CompareImages:
         return show_text(text, shown, *means, scores, pairs_report.to_json(comparison), text)
 
 
-def _compare(matched: pairs.Pairs, net: Net | Literal["none"], on_step: Any) -> pairs.Comparison:
-    if net == NO_LPIPS:
-        return pairs.compare(matched, on_step=on_step)
-    backbone = lpips.BACKBONES[net]
+def _network(net: Net) -> lpips.Lpips:
     files = host.model_files("metrics", (".pth",))
-    file = next((file for file in files if PurePosixPath(file).name == backbone.file.name), None)
+    file = next((file for file in files if PurePosixPath(file).name == lpips.BACKBONES[net].file.name), None)
     if file is None:
         raise lpips.missing_file(net, host.model_folder("metrics"))
     with host.without_inference_mode():
-        network = lpips.load_lpips(net, host.model_path("metrics", file))
-    held = host.hold(network, [network])
+        return lpips.load_lpips(net, host.model_path("metrics", file))
+
+
+def _compare(matched: pairs.Pairs, network: lpips.Lpips | None, on_step: OnStep) -> pairs.Comparison:
+    if network is None:
+        return pairs.compare(matched, on_step=on_step)
     height, width = matched.image.shape[1:3]
-    with host.placed(held, memory=lpips.memory_bytes(net, height, width)):
-        return pairs.compare(matched, partial(lpips.distance, network), backbone.side, on_step)
+    with host.placed(host.hold(network, network.modules), memory=network.memory_bytes(height, width)):
+        return pairs.compare(matched, network.distance, network.side, on_step)
 
 
 class CLIPScore:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from trilemma.models.scoring.extractors.classifier import Classifier
+from trilemma.models.scoring.extractors.classifier_network import Classifier
 
 from .command import read_arguments, save
 from .loop import Schedule, train

@@ -14,7 +14,7 @@ from torch import Tensor
 from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound, sample
 from trilemma.models.generators.loading import load_generator
-from trilemma.models.scoring.extractors.classifier import Classifier, load_classifier
+from trilemma.models.scoring.extractors.classifier_network import Classifier, load_classifier
 from trilemma.models.scoring.metrics.frechet import Gaussian, frechet_distance, gaussian
 from trilemma.models.scoring.metrics.inception_score import inception_score_of_logits
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from trilemma.models.files import catalog
-from trilemma.models.scoring.extractors.loading import load_extractor
+from trilemma.models.scoring.extractors.loading import EXTRACTORS
 from trilemma.models.scoring.features.extraction import Named, accumulate
 from trilemma.models.scoring.features.feature_files import save
 from trilemma.models.scoring.features.feature_set import Features
@@ -35,7 +35,7 @@ def take(classifier: Path, sprites: Sprites, count: int = REAL, rows: int = ROWS
         for index, (name, image) in enumerate(zip(name_by_content(pixels), pixels, strict=True)):
             yield Named(name, index, image)
 
-    extractor = load_extractor(classifier, RESIZE)
+    extractor = EXTRACTORS.load(classifier).with_resize(RESIZE)
     return accumulate(extractor, samples(), (extractor.main,), NAME, BATCH, rows)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from trilemma.models.scoring.extractors.base import Extractor
 from trilemma.models.scoring.extractors.inception import LAYOUT, scale
-from trilemma.models.scoring.extractors.loading import load_extractor
+from trilemma.models.scoring.extractors.loading import EXTRACTORS
 from trilemma.models.scoring.extractors.resizes import tensorflow
 from trilemma.models.scoring.features.extraction import Named, stream
 from trilemma.tests import reference_kit
@@ -54,7 +54,7 @@ def synthetic_inception() -> Extractor:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "inception.pth"
         torch.save(reference_kit.weights(reference_kit.case("inception_fid")), file)
-        return load_extractor(file, "TF1")
+        return EXTRACTORS.load(file)
 
 
 def compare_stream(extractor: Extractor, count: int = COUNT, repeats: int = 9) -> Comparison:

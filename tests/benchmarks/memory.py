@@ -53,14 +53,14 @@ def rows() -> list[tuple[str, Growth, float]]:
 def score(count: int) -> tuple[float, float, float]:
     """FID, KID and Inception score of `count` pictures of noise that are drawn when they are wanted."""
     from trilemma.models.files import catalog
-    from trilemma.models.scoring.extractors.loading import load_extractor
+    from trilemma.models.scoring.extractors.loading import EXTRACTORS
     from trilemma.models.scoring.features.extraction import Named, accumulate
     from trilemma.models.scoring.features.feature_set import Features, gaussian_of
     from trilemma.models.scoring.metrics.frechet import frechet_distance
     from trilemma.models.scoring.metrics.inception_score import inception_score
     from trilemma.models.scoring.metrics.kernel import kernel_inception_distance
 
-    extractor = load_extractor(catalog.starter_folder("extractor", STARTER), "clean")
+    extractor = EXTRACTORS.load(catalog.starter_folder("extractor", STARTER)).with_resize("clean")
 
     def drawn(seed: int, total: int) -> Iterator[Named]:
         generator = torch.Generator().manual_seed(seed)

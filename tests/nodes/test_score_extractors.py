@@ -82,7 +82,7 @@ def test_another_file_under_the_name(metrics):
     file = metrics / "other.pth"
     torch.save({"a.weight": torch.zeros(1)}, file)
     before = Load.IS_CHANGED("other.pth", "TF1")
-    with pytest.raises(BadCheckpoint, match=r"other.pth is no architecture that the pack knows"):
+    with pytest.raises(BadCheckpoint, match=r"other.pth is no extractor that the pack knows"):
         Load().run("other.pth", "TF1")
     torch.save({"a.weight": torch.zeros(9), "b": torch.zeros(2)}, file)
     assert Load.IS_CHANGED("other.pth", "TF1") != before

@@ -11,7 +11,7 @@ from trilemma.models.generators.noise import normal
 from trilemma.models.scoring.evaluation import Settings, score
 from trilemma.models.scoring.extractors.base import eight_bit
 from trilemma.models.scoring.extractors.inception import NAME as INCEPTION
-from trilemma.models.scoring.extractors.loading import load_extractor
+from trilemma.models.scoring.extractors.loading import EXTRACTORS
 from trilemma.models.scoring.features import feature_files
 from trilemma.models.scoring.features.extraction import Named, accumulate
 from trilemma.models.scoring.features.feature_set import Tap, gaussian_of
@@ -120,7 +120,7 @@ def test_sets_taken_in_different_ways():
 
 @pytest.fixture(scope="module")
 def starter():
-    return load_extractor(catalog.starter_folder("extractor", STARTER), "TF1")
+    return EXTRACTORS.load(catalog.starter_folder("extractor", STARTER))
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from trilemma.models.scoring.extractors.base import Answers, Extractor, Source
+from trilemma.models.scoring.extractors.base import Answers, Extractor
 from trilemma.models.scoring.features.feature_set import Accumulator
 from trilemma.models.scoring.features.keys import hash_keys
 
@@ -28,7 +28,7 @@ class Toy(Extractor):
         layer = nn.Linear(SIDE * SIDE * 3, 2 + 3 + SIZE + CLASSES, bias=False, dtype=torch.float64)
         nn.init.normal_(layer.weight, generator=generator)
         self.modules = (layer,)
-        self.source = Source("toy", f"{weights:08}", resize)
+        self.name, self.identity, self.resize = "toy", f"{weights:08}", resize
         self.room = room
         self.broken = broken
         self.batches: list[int] = []

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 from trilemma.models.files import catalog
-from trilemma.models.scoring.extractors.classifier import Classifier, load_classifier
+from trilemma.models.scoring.extractors.classifier_network import Classifier, load_classifier
 from trilemma.models.scoring.features import feature_files
 
 from training import classifier, ddpm, pictures, reference

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -17,10 +17,10 @@ from ...errors import BadInput
 from ...files.atomic import locked
 from ...files.hashes import hashes
 from ...generators import noise
-from ...generators.base import OnStep, quiet
 from ...generators.binding import Batch, Bound, sample, total_steps
 from ...generators.records import records_of
 from ...generators.vae.priors import Prior
+from ...steps import Halving, OnStep, as_given, quiet
 from ..extractors.base import Extractor
 from ..features import samples
 from ..features.digest import digest_of
@@ -35,12 +35,6 @@ VERSION: Final = 1
 """To be raised when the same settings would give other samples or features."""
 SAVE_SECONDS: Final = 30.0
 """What a process that is killed can lose at most; one that is interrupted loses nothing."""
-Halving = Callable[[Callable[[int], None], int], None]
-
-
-def as_given(run: Callable[[int], None], batch_size: int) -> None:
-    """A `halving` for callers with enough memory."""
-    run(batch_size)
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ import torch
 from ...files.atomic import replacing
 from ...files.paths import prefix_inside
 from ...generators import sampling
-from ...generators.base import OnStep, quiet
 from ...generators.binding import Bound, total_steps
+from ...steps import Halving, OnStep, as_given, quiet
 from ..evaluation import Settings, score
 from ..extractors.base import Extractor
 from ..features import extraction
 from ..features.feature_set import Features
 from ..scores import Scores, to_json
-from .run import Benchmark, Halving, Plan, as_given, key_of
+from .run import Benchmark, Plan, key_of
 from .sweep import Sweep, sweep
 
 TIMED: Final = 4

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 
-from ...generators.base import Generator, OnStep, quiet
+from ...generators.base import Generator
 from ...generators.binding import Batch, Bound, sample, total_steps
 from ...generators.latents import fitted
 from ...generators.sampling import fitting_batch
+from ...steps import Halving, OnStep, quiet
 from ..extractors.base import Answers, Extractor, eight_bit
 from ..features.extraction import answer
 from .failures import Activity, ActivitySums, Seen
-
-Halving = Callable[[Callable[[int], Seen], int], Seen]
 
 
 class Run(NamedTuple):

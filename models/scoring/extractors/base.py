@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import nn
 
 from ...errors import BadInput
 from ...pictures import png
+from .resizes import RESIZES
+
+E = TypeVar("E", bound="Extractor")
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,17 @@ class Extractor(ABC):
     A subclass sets the attributes and implements `prepare`, `extract` and `memory_bytes`. `extract` runs under
     `torch.no_grad`, with `modules` on one device, which it asks their own parameters for.
 
-    source: see Source. taps: name -> size of the features there, the deepest last. main: the tap that scores use.
+    name: of the network, as tables show it. identity: of its weights. resize: a key of resizes.RESIZES, the first of
+    them until `with_resize` binds another.
+    taps: name -> size of the features there, the deepest last. main: the tap that scores use.
     spatial: the tap of sFID; None where it has none. depths: taps of Compound FID, shallow to deep; empty where none.
     classes: number of classes, 0 where it has none. modules: what the host places.
     files: what it was read from; empty where the host has read it.
     """
 
-    source: Source
+    name: str
+    identity: str
+    resize: str = next(iter(RESIZES))
     taps: Mapping[str, int]
     main: str
     spatial: str | None = None
@@ -59,6 +67,23 @@ class Extractor(ABC):
     classes: int = 0
     modules: tuple[nn.Module, ...]
     files: tuple[Path, ...] = ()
+
+    @property
+    def source(self) -> Source:
+        """What features say of how they were taken."""
+        return Source(self.name, self.identity, self.resize)
+
+    def with_resize(self: E, resize: str) -> E:
+        """The same network behind another way from pixels to its input.
+
+        Raises:
+            BadInput: there is no such way.
+        """
+        if resize not in RESIZES:
+            raise BadInput(f"resize: there is no {resize!r}; choose one of {', '.join(RESIZES)}.")
+        bound = copy.copy(self)
+        bound.resize = resize
+        return bound
 
     @abstractmethod
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
@@ -88,6 +113,11 @@ def chosen_taps(extractor: Extractor, sfid: bool = False, compound_fid: bool = F
         missing = "sfid" if None in spatial else "compound_fid"
         raise BadInput(f"{missing}: {extractor.source.extractor} has no features for it; switch it off.")
     return tuple(dict.fromkeys((extractor.main, *spatial, *depths)))
+
+
+def weight_files(path: Path) -> tuple[Path, ...]:
+    """What an extractor is read from: a file, or the weights in its folder."""
+    return (path / "model.safetensors" if path.is_dir() else path,)
 
 
 def eight_bit(images: torch.Tensor) -> torch.Tensor:

@@ -1,74 +1,82 @@
-"""The starter's scoring network: a small classifier of 32 px pictures, whose last features stand in for Inception's."""
+"""The pack's classifier of small pictures as an extractor: its scores rank starters, and are no FID of Inception's."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import torch
-from torch import nn
 
-from ...errors import BadCheckpoint
-from ...files.checkpoints import Checkpoint, described, read
-from .weights import check_fit
+from ... import weights
+from ...families import Family
+from ...files.catalog import STARTER_ROOT, STARTERS
+from ...files.checkpoints import Checkpoint
+from ...weights import DtypeFor
+from .base import Answers, Extractor, weight_files
+from .classifier_network import ARCHITECTURE, Classifier, classifier_of, is_classifier
+from .resizes import resize
 
-WIDTHS: Final = (32, 64, 64, 128, 128)
-STRIDES: Final = (1, 2, 1, 2, 1)
-NORM_GROUPS: Final = 8
-
-
-class Classifier(nn.Module):
-    """Convolutions, the mean over the picture, one linear layer.
-
-    class_names: what its logits stand for. feature_size: of the features before the linear layer.
-    """
-
-    feature_size = WIDTHS[-1]
-
-    def __init__(self, class_names: tuple[str, ...]) -> None:
-        super().__init__()
-        self.class_names = class_names
-        blocks = []
-        for given, width, stride in zip((3, *WIDTHS), WIDTHS, STRIDES, strict=False):
-            convolution = nn.Conv2d(given, width, 3, stride, padding=1, bias=False)
-            blocks.append(nn.Sequential(convolution, nn.GroupNorm(NORM_GROUPS, width), nn.SiLU()))
-        self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Linear(self.feature_size, len(class_names))
-
-    def features(self, pictures: torch.Tensor) -> torch.Tensor:
-        """float32 [N, 128] of pictures [N, 3, 32, 32] in -1..1."""
-        return self.blocks(pictures).mean(dim=(2, 3))
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Logits [N, classes] of pictures [N, 3, 32, 32] in -1..1."""
-        return self.head(self.features(pictures))
+SIDE: Final = 32
+"""Of the pictures that it was trained on, in pixels."""
+TAP: Final = "features"
+VALUES_PER_IMAGE: Final = 3 * 32 * SIDE * SIDE + 3 * SIDE * SIDE
+"""float32 values alive at once, in the first block: 32 channels convolved, normalised and activated."""
 
 
-def load_classifier(path: Path) -> Classifier:
-    """Read the scoring network from its folder or file, on the CPU.
+class ClassifierExtractor(Extractor):
+    """128 features, the mean over the picture of the last convolution, and the probabilities of its classes."""
 
-    Raises:
-        BadCheckpoint: the file is broken, or holds another network.
-    """
-    file = path / "model.safetensors" if path.is_dir() else path
-    checkpoint = read(file)
-    if not is_classifier(checkpoint):
-        raise BadCheckpoint(f"model: {file.name} is no classifier of the pack; choose another file.")
-    return classifier_of(checkpoint, file.name)
+    main = TAP
+
+    def __init__(self, network: Classifier, name: str) -> None:
+        self.name = name
+        self.identity = weights.identity(network.state_dict())
+        self.taps = {TAP: network.feature_size}
+        self.classes = len(network.class_names)
+        self.network = network
+        self.modules = (network,)
+
+    def prepare(self, images: torch.Tensor) -> torch.Tensor:
+        return resize(images, SIDE, self.resize)
+
+    def extract(self, prepared: torch.Tensor, taps: Sequence[str]) -> Answers:
+        device = self.network.head.weight.device
+        pixels = prepared.to(device).to(torch.float32, memory_format=torch.contiguous_format)
+        features = self.network.features(pixels / 127.5 - 1)
+        log_probabilities = self.network.head(features).log_softmax(dim=1)
+        return Answers(tuple(features.cpu() for _ in taps), log_probabilities.cpu())
+
+    def memory_bytes(self, batch_size: int) -> int:
+        return 4 * VALUES_PER_IMAGE * batch_size
 
 
-def is_classifier(checkpoint: Checkpoint) -> bool:
-    """Whether a file says of itself that it is one."""
-    return described(checkpoint.metadata).get("architecture") == "classifier"
+def _load(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Extractor:
+    return ClassifierExtractor(classifier_of(checkpoint), _name(checkpoint.path))
 
 
-def classifier_of(checkpoint: Checkpoint, name: str) -> Classifier:
-    """The network of a file that is one. `name` is the file's, for messages.
+def _name(path: Path | None) -> str:
+    """The public one of a starter, else with the file's."""
+    starters = {STARTER_ROOT / folder: name for name, folder in STARTERS["extractor"].items()}
+    return starters.get(path) or f"classifier {path.name}" if path else "classifier"
 
-    Raises:
-        BadCheckpoint: its tensors are not those of the network.
-    """
-    network = Classifier(tuple(described(checkpoint.metadata)["class_names"]))
-    check_fit(network.state_dict(), checkpoint.tensors, name, "the classifier")
-    network.load_state_dict({key: value.float() for key, value in checkpoint.tensors.items()})
-    return network.train(False).requires_grad_(False)
+
+def _typical() -> frozenset[str]:
+    with torch.device("meta"):
+        return frozenset(Classifier(("",)).state_dict())
+
+
+def _tiny(folder: Path) -> Path:
+    from safetensors.torch import save_file
+
+    names = ("round", "square", "other")
+    path = folder / "classifier.safetensors"
+    metadata = {"trilemma": json.dumps({"architecture": ARCHITECTURE, "class_names": names})}
+    save_file(Classifier(names).state_dict(), path, metadata)
+    return path
+
+
+CLASSIFIER: Final[Family[Extractor]] = Family(
+    "classifier of the pack", is_classifier, _load, _tiny, weight_files, _typical
+)

@@ -7,17 +7,16 @@ from .base import Extractor
 
 def describe(extractor: Extractor) -> str:
     """Lines of text: which network, how pictures reach it, and what it gives."""
-    source = extractor.source
     parameters = sum(weight.numel() for module in extractor.modules for weight in module.parameters())
     lines = [
-        source.extractor,
-        f"resize: {source.resize}",
+        extractor.name,
+        f"resize: {extractor.resize}",
         *([f"parameters: {parameters:,}"] if parameters else []),
         f"features: {extractor.taps[extractor.main]} ({extractor.main})",
         f"classes: {extractor.classes or 'none, so it gives no Inception score'}",
         f"sFID: {_tap(extractor, extractor.spatial)}",
         f"Compound FID: {', '.join(_tap(extractor, name) for name in extractor.depths) or 'none'}",
-        f"identity: {source.identity[:16]}",
+        f"identity: {extractor.identity[:16]}",
     ]
     return "\n".join(lines)
 

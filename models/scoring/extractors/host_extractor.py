@@ -7,7 +7,7 @@ from typing import Final
 
 import torch
 
-from .base import Answers, Extractor, Source
+from .base import Answers, Extractor
 from .resizes import resize
 
 TAP: Final = "embedding"
@@ -17,11 +17,11 @@ class HostExtractor(Extractor):
     """One vector per image, as the host gives it to its own nodes; no classes. The host places its network."""
 
     main = TAP
-    modules = ()
 
     def __init__(
         self,
-        source: Source,
+        name: str,
+        identity: str,
         side: int,
         size: int,
         encode: Callable[[torch.Tensor], torch.Tensor],
@@ -29,19 +29,21 @@ class HostExtractor(Extractor):
     ) -> None:
         """
         Args:
-            side: of the network's input in pixels; source.resize, a key of resizes.RESIZES, is the way there.
-            size: of the vectors.
+            name: of the model, as tables show it. identity: of its weights.
+            side: of the network's input in pixels. size: of the vectors.
             encode: pictures, float32 [N, side, side, 3], 0..1, CPU -> vectors, float32 [N, size], CPU.
             memory_bytes: estimate for a batch of N.
         """
-        self.source = source
+        self.name = name
+        self.identity = identity
+        self.modules = ()
         self.taps = {TAP: size}
         self._side = side
         self._encode = encode
         self._memory_bytes = memory_bytes
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
-        return resize(images, self._side, self.source.resize)
+        return resize(images, self._side, self.resize)
 
     def extract(self, prepared: torch.Tensor, taps: Sequence[str]) -> Answers:
         vectors = self._encode(prepared.movedim(1, -1) / 255)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import torch
 
-from .base import Answers, Extractor, Source
+from ... import weights
+from ...families import Family
+from ...files.checkpoints import Checkpoint
+from ...weights import DtypeFor
+from .base import Answers, Extractor, weight_files
 from .inception_network import CLASSES, Inception
 from .resizes import resize
-from .weights import check_fit, identity_of
 
-FAMILY: Final = "an Inception-v3 network"
-"""As models/files/signatures.py calls it."""
+ONE_OF_ITS: Final = "Mixed_5b.branch1x1.conv.weight"
+"""A tensor that all Inceptions have, and nothing else has."""
 NAME: Final = "Inception-v3 (FID)"
 SIDE: Final = 299
 VALUES_PER_IMAGE: Final = (32 + 64 + 64) * 147 * 147 + 3 * SIDE * SIDE
@@ -25,26 +29,29 @@ COUNTERS: Final = ".num_batches_tracked"
 
 
 class InceptionExtractor(Extractor):
-    """FID's 2048 features and the logits without bias; on demand those of sFID and of more depths."""
+    """FID's 2048 features and the logits without bias; on demand those of sFID and of more depths.
+
+    The resize decides on the scaling of values too.
+    """
 
     main = "2048"
     spatial = "spatial"
     depths = ("64", "192", "2048")
     classes = CLASSES
 
-    def __init__(self, network: Inception, resize: str) -> None:
-        """resize: a key of resizes.RESIZES, which decides on the scaling of values too."""
-        self.source = Source(NAME, identity_of(_weights(network.state_dict())), resize)
+    def __init__(self, network: Inception) -> None:
+        self.name = NAME
+        self.identity = weights.identity(_weights(network.state_dict()))
+        self.network = network
         self.taps = {"64": 64, "192": 192, "spatial": 2023, "768": 768, "2048": 2048}
         self.modules = (network,)
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
-        return resize(images, SIDE, self.source.resize)
+        return resize(images, SIDE, self.resize)
 
     def extract(self, prepared: torch.Tensor, taps: Sequence[str]) -> Answers:
-        (network,) = self.modules
-        pixels = scale(prepared.to(network.fc.weight.device), self.source.resize)
-        found = network(pixels.contiguous(memory_format=LAYOUT), taps)
+        pixels = scale(prepared.to(self.network.fc.weight.device), self.resize)
+        found = self.network(pixels.contiguous(memory_format=LAYOUT), taps)
         log_probabilities = found["logits"].log_softmax(dim=1)
         return Answers(tuple(found[tap].cpu() for tap in taps), log_probabilities.cpu())
 
@@ -57,20 +64,50 @@ def scale(pixels: torch.Tensor, resize: str) -> torch.Tensor:
     return torch.div(pixels, 255.0).mul_(2).sub_(1) if resize == "pytorch-fid" else torch.sub(pixels, 128.0).div_(128)
 
 
-def load_inception(tensors: Mapping[str, torch.Tensor], name: str) -> Inception:
-    """The network of a published state dict, float32 on the CPU. `name` is the file's, for messages.
+def inception_of(checkpoint: Checkpoint) -> Inception:
+    """The network of a published state dict, float32 on the CPU.
 
     Raises:
         BadCheckpoint: the tensors are not exactly those of the 2015 graph (those of torchvision's are not).
     """
     with torch.device("meta"):
         network = Inception()
-    expected = network.state_dict()
-    found = {**{key: torch.tensor(0) for key in expected if key.endswith(COUNTERS)}, **tensors}
-    check_fit(expected, found, name, "the Inception-v3 of FID, as pytorch-fid publishes it")
-    network.to_empty(device="cpu").load_state_dict(found)
-    return network.to(memory_format=LAYOUT).train(False).requires_grad_(False)
+    counters = {key: torch.tensor(0) for key in network.state_dict() if key.endswith(COUNTERS)}
+    name = checkpoint.path.name if checkpoint.path else "the file"
+    weights.fill(network, {**counters, **checkpoint.tensors}, f"model: {name}, the Inception-v3 of FID")
+    return network.to(memory_format=LAYOUT)
 
 
 def _weights(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {key: value for key, value in tensors.items() if not key.endswith(COUNTERS)}
+
+
+def _detect(checkpoint: Checkpoint) -> bool:
+    return ONE_OF_ITS in checkpoint.tensors
+
+
+def _load(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Extractor:
+    return InceptionExtractor(inception_of(checkpoint))
+
+
+def _typical() -> frozenset[str]:
+    with torch.device("meta"):
+        return frozenset(_weights(Inception().state_dict()))
+
+
+def _tiny(folder: Path) -> Path:
+    """Of the one size that there is, in half precision: 48 MB."""
+    from safetensors.torch import save_file
+
+    with torch.device("meta"):
+        shapes = {key: value.shape for key, value in _weights(Inception().state_dict()).items()}
+    tensors = {
+        key: (torch.randn(shape) * shape[1:].numel() ** -0.5 if len(shape) > 1 else torch.rand(shape) + 0.5).half()
+        for key, shape in shapes.items()
+    }
+    path = folder / "inception.safetensors"
+    save_file(tensors, path)
+    return path
+
+
+INCEPTION: Final[Family[Extractor]] = Family(NAME, _detect, _load, _tiny, weight_files, _typical)

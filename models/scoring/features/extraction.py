@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, islice
 from typing import Final, NamedTuple, TypeVar
 
 import torch
 
+from ...steps import Halving, OnStep, as_given, quiet
 from ..extractors.base import Answers, Extractor
 from .feature_set import ROWS, Accumulator, Features
 from .keys import hash_keys
 
 T = TypeVar("T")
-OnStep = Callable[[int], None]
-Halving = Callable[[Callable[[int], T], int], T]
 AHEAD: Final = 2
 """Batches that are made ready while the network works on another."""
 BUDGET: Final = 2**30
@@ -51,15 +50,6 @@ class _Ready(NamedTuple):
     prepared: torch.Tensor
 
 
-def quiet(done: int) -> None:
-    """An `on_step` for callers that show no progress."""
-
-
-def as_given(run: Callable[[int], T], batch_size: int) -> T:
-    """A `halving` for callers with enough memory."""
-    return run(batch_size)
-
-
 def fitting_batch(extractor: Extractor, count: int) -> int:
     """How many of `count` images to look at together where the user does not say."""
     return max(1, min(count, MAX_BATCH, BUDGET // max(1, extractor.memory_bytes(1))))
@@ -71,7 +61,7 @@ def stream(
     taps: Sequence[str],
     batch_size: int,
     on_step: OnStep = quiet,
-    halving: Halving[Answers] = as_given,
+    halving: Halving = as_given,
 ) -> Iterator[Batch]:
     """Features of images, in their order, `batch_size` at a time; the last batch may be smaller.
 
@@ -143,7 +133,7 @@ def accumulate(
     capacity: int = ROWS,
     seed: int = 0,
     on_step: OnStep = quiet,
-    halving: Halving[Answers] = as_given,
+    halving: Halving = as_given,
 ) -> Features:
     """Features of a set of images, of which nothing is kept but sums and at most `capacity` rows.
 

@@ -9,7 +9,8 @@ from typing import Final, Literal, NamedTuple
 import torch
 from torch import nn
 
-from ...errors import BadCheckpoint, MissingFile
+from ... import weights
+from ...errors import MissingFile
 from ...files.catalog import PublishedFile
 from ...files.checkpoints import read
 
@@ -64,7 +65,38 @@ def missing_file(net: Net, folder: Path) -> MissingFile:
     )
 
 
-def load_lpips(net: Net, path: Path) -> nn.Module:
+class Lpips:
+    """The network with one of the backbones; see families.Model for its attributes.
+
+    side: shortest of the images that it takes, in pixels.
+    """
+
+    def __init__(self, net: Net, network: nn.Module, path: Path) -> None:
+        """path: of the backbone."""
+        self._net: Net = net
+        self._network = network
+        self.side = BACKBONES[net].side
+        self.modules: tuple[nn.Module, ...] = (network,)
+        self.identity = weights.identity(network.state_dict())
+        self.files: tuple[Path, ...] = (path,)
+
+    @torch.no_grad()
+    def distance(self, reference: torch.Tensor, image: torch.Tensor) -> float:
+        """LPIPS of two images [1, 3, H, W], 0..1, at their own size; 0 is the same."""
+        device = next(self._network.parameters()).device
+        return float(self._network(reference.to(device), image.to(device), normalize=True))
+
+    def memory_bytes(self, height: int, width: int) -> int:
+        """Estimate of what `distance` takes beside the weights."""
+        return memory_bytes(self._net, height, width)
+
+
+def memory_bytes(net: Net, height: int, width: int) -> int:
+    """The same of a backbone that is not loaded."""
+    return 4 * BACKBONES[net].floats * height * width
+
+
+def load_lpips(net: Net, path: Path) -> Lpips:
     """The network with the backbone's weights at `path`, float32, on the CPU.
 
     Raises:
@@ -74,19 +106,15 @@ def load_lpips(net: Net, path: Path) -> nn.Module:
     import torchvision
     from torchmetrics.functional.image import lpips
 
+    builder = BACKBONES[net].builder
     with torch.device("meta"):
-        whole = getattr(torchvision.models, BACKBONES[net].builder)(weights=None).state_dict()
+        whole = getattr(torchvision.models, builder)(weights=None).state_dict()
         # Random backbone and heads: with any other setting the library would fetch weights.
         network = lpips._LPIPS(net=net, pnet_rand=True, pretrained=False)
     # Its constants are no parameters, so that loading would not bring them back from meta.
     network.scaling_layer = lpips.ScalingLayer()
-    tensors = read(path).tensors
-    wrong = sorted(name for name in whole.keys() | tensors.keys() if not _fits(whole.get(name), tensors.get(name)))
-    if wrong:
-        raise BadCheckpoint(
-            f"lpips: {path.name} is not torchvision's {BACKBONES[net].builder}: {len(wrong)} tensors are missing, "
-            f"unexpected or of another shape ({', '.join(wrong[:3])}); download it again."
-        )
+    tensors, what = read(path).tensors, f"lpips: {path.name}, torchvision's {builder}"
+    weights.check_fit({name: value.shape for name, value in whole.items()}, tensors, what)
     heads = read(Path(torchmetrics.__file__).parent / "functional" / "image" / "lpips_models" / f"{net}.pth").tensors
     state = {}
     for name in network.state_dict():
@@ -94,23 +122,6 @@ def load_lpips(net: Net, path: Path) -> nn.Module:
         head = re.sub(r"^lins\.(\d)", r"lin\1", name)
         # Slices keep the numbers that their layers have in torchvision's network.
         layer = re.sub(r"^net\.slice\d", "features", name)
-        # Copies: the network must not live in a mapped file, which the user may replace while it is loaded.
-        state[name] = (heads[head] if head in heads else tensors[layer]).to(torch.float32, copy=True)
-    network.load_state_dict(state, assign=True)
-    return network.train(False).requires_grad_(False)
-
-
-def _fits(expected: torch.Tensor | None, found: torch.Tensor | None) -> bool:
-    return expected is not None and found is not None and expected.shape == found.shape
-
-
-@torch.no_grad()
-def distance(network: nn.Module, reference: torch.Tensor, image: torch.Tensor) -> float:
-    """LPIPS of two images [1, 3, H, W], 0..1, at their own size; 0 is the same."""
-    device = next(network.parameters()).device
-    return float(network(reference.to(device), image.to(device), normalize=True))
-
-
-def memory_bytes(net: Net, height: int, width: int) -> int:
-    """Estimate of what `distance` takes beside the weights."""
-    return 4 * BACKBONES[net].floats * height * width
+        state[name] = heads[head] if head in heads else tensors[layer]
+    weights.fill(network, state, what)
+    return Lpips(net, network, path)

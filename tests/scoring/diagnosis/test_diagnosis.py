@@ -12,10 +12,10 @@ from trilemma.models.generators.images import Images, from_batch
 from trilemma.models.scoring.diagnosis.failures import ActivitySums, Seen, diagnose, entropy, expected_coverage
 from trilemma.models.scoring.diagnosis.observation import Look, Run, look
 from trilemma.models.scoring.extractors.base import eight_bit
-from trilemma.models.scoring.features.extraction import as_given
 from trilemma.models.scoring.reports import diagnosis_report
 from trilemma.models.scoring.reports.diagnosis_chart import draw_chart
 from trilemma.models.scoring.reports.diagnosis_strips import duplicate_strip, nearest_strip
+from trilemma.models.steps import as_given
 from trilemma.tests.generators.toy import Toy as ToyGenerator
 from trilemma.tests.scoring.toy import CLASSES, Toy, pictures
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from trilemma.models.errors import BadCheckpoint
 from trilemma.models.files.catalog import STARTER_ROOT
-from trilemma.models.scoring.extractors.classifier import Classifier, load_classifier
+from trilemma.models.scoring.extractors.classifier_network import Classifier, load_classifier
 from trilemma.tests.closeness import assert_close
 
 STARTER = STARTER_ROOT / "emoji_classifier"

@@ -1,13 +1,15 @@
 """Inception-v3 against the reference kit: every tap, each library's variant; files that are others."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from trilemma.models.errors import BadCheckpoint, BadInput
+from trilemma.models.files.checkpoints import Checkpoint
 from trilemma.models.scoring.extractors.base import chosen_taps
-from trilemma.models.scoring.extractors.inception import InceptionExtractor, load_inception
-from trilemma.models.scoring.extractors.loading import load_extractor
+from trilemma.models.scoring.extractors.inception import InceptionExtractor, inception_of
+from trilemma.models.scoring.extractors.loading import EXTRACTORS
 from trilemma.tests import reference_kit
 from trilemma.tests.peak_memory import peak_bytes
 from trilemma.tests.scoring.extractors.test_resizes import kit_images
@@ -26,11 +28,11 @@ def extractor(weights, tmp_path_factory):
     """Of a file in the published layout, with the kit's weights."""
     file = tmp_path_factory.mktemp("metrics") / "pt_inception-2015-12-05-6726825d.pth"
     torch.save(weights, file)
-    return load_extractor(file, "TF1")
+    return EXTRACTORS.load(file)
 
 
 def variant(extractor, resize):
-    return InceptionExtractor(*extractor.modules, resize)
+    return extractor.with_resize(resize)
 
 
 def features(extractor, images, taps=("2048",)):
@@ -110,11 +112,15 @@ def test_layouts_of_the_published_file(extractor, weights):
     }
 
     def identity(tensors):
-        return InceptionExtractor(load_inception(tensors, "file.pth"), "TF1").source.identity
+        return InceptionExtractor(inception_of(Checkpoint(tensors, {}))).identity
 
     assert identity({**weights, **counters}) == extractor.source.identity
     name = "Mixed_7c.branch_pool.bn.bias"
     assert identity({**weights, name: weights[name] + 1e-4}) != extractor.source.identity
+
+
+def read_as(tensors):
+    return inception_of(Checkpoint(tensors, {}, path=Path("a.pth")))
 
 
 def test_inceptions_that_are_others():
@@ -122,15 +128,13 @@ def test_inceptions_that_are_others():
         entry.name: torch.empty(entry.shape, device="meta") for entry in reference_kit.manifest("inception_fid")
     }
     torchvisions = {**published, "AuxLogits.fc.bias": torch.zeros(1000)}
-    with pytest.raises(
-        BadCheckpoint, match=r"a.pth do not fit the Inception-v3 of FID.* 1 unexpected, first AuxLogits"
-    ):
-        load_inception(torchvisions, "a.pth")
+    with pytest.raises(BadCheckpoint, match=r"a.pth, the Inception-v3 of FID: .* 1 unexpected \(AuxLogits"):
+        read_as(torchvisions)
     retrained = {**published, "fc.weight": torch.zeros(1000, 2048), "fc.bias": torch.zeros(1000)}
-    with pytest.raises(BadCheckpoint, match=r"2 of another shape, first fc.weight \(1000, 2048\)"):
-        load_inception(retrained, "a.pth")
-    with pytest.raises(BadCheckpoint, match=r"1 missing, first fc\.bias"):
-        load_inception({key: value for key, value in published.items() if key != "fc.bias"}, "a.pth")
+    with pytest.raises(BadCheckpoint, match=r"2 of another shape \(fc.weight \(1000, 2048\)"):
+        read_as(retrained)
+    with pytest.raises(BadCheckpoint, match=r"1 missing \(fc\.bias\)"):
+        read_as({key: value for key, value in published.items() if key != "fc.bias"})
 
 
 @pytest.mark.parametrize(
@@ -146,12 +150,10 @@ def test_inceptions_that_are_others():
 )
 def test_files_of_other_networks(names, said, tmp_path):
     torch.save({name: torch.zeros(1) for name in names}, tmp_path / "file.pth")
-    with pytest.raises(
-        BadCheckpoint, match=rf"file\.pth is {said}.*, expected an Inception-v3 network, or a classifier"
-    ):
-        load_extractor(tmp_path / "file.pth", "TF1")
+    with pytest.raises(BadCheckpoint, match=rf"file\.pth holds {said}.*; the pack reads these extractors: Incep"):
+        EXTRACTORS.load(tmp_path / "file.pth")
 
 
-def test_resizes_that_there_are_not(tmp_path):
+def test_resizes_that_there_are_not(extractor):
     with pytest.raises(BadInput, match="resize: there is no 'bicubic'; choose one of TF1, clean"):
-        load_extractor(tmp_path / "file.pth", "bicubic")
+        extractor.with_resize("bicubic")

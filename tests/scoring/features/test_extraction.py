@@ -7,7 +7,7 @@ import torch
 from trilemma.host.batches import halve
 from trilemma.models.errors import BadInput
 from trilemma.models.files.catalog import starter_folder
-from trilemma.models.scoring.extractors.loading import load_extractor
+from trilemma.models.scoring.extractors.loading import EXTRACTORS
 from trilemma.models.scoring.features.extraction import Named, accumulate, fitting_batch, stream
 from trilemma.models.scoring.features.keys import hash_keys
 
@@ -16,7 +16,7 @@ TAPS = ("features",)
 
 @pytest.fixture(scope="module")
 def extractor():
-    return load_extractor(starter_folder("extractor", "starter emoji classifier"), "clean")
+    return EXTRACTORS.load(starter_folder("extractor", "starter emoji classifier")).with_resize("clean")
 
 
 @pytest.fixture(autouse=True)
