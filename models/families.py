@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -88,7 +89,8 @@ class Registry(Generic[M]):
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """Every file that any family would read for this path, without reading one of them."""
-        return tuple(dict.fromkeys(file for family in self.families for file in family.files(path)))
+        ways = dict.fromkeys(family.files for family in self.families)
+        return tuple(dict.fromkeys(file for files in ways for file in files(path)))
 
     def load(self, path: Path, dtype_for: DtypeFor = full_precision) -> M:
         """The model of a file or a folder, on the CPU.
@@ -100,7 +102,13 @@ class Registry(Generic[M]):
         """
         checkpoint = read_model(path)
         family = self.claiming(checkpoint, path.name)
-        model = family.load(checkpoint, dtype_for)
+        try:
+            model = family.load(checkpoint, dtype_for)
+        except KeyError as error:
+            # Sizes are read from the shapes of tensors that only a whole file is sure to have.
+            raise BadCheckpoint(
+                f"{checkpoint.name}, {family.name}: it lacks {error}; download it again, or choose another."
+            ) from error
         model.files = family.files(path)
         return model
 
@@ -126,7 +134,7 @@ class Registry(Generic[M]):
             return f"is a folder of {_told(checkpoint.config)}; {known}."
         found = frozenset(checkpoint.tensors)
         first = f"is no {self.kind} that the pack knows (its first tensors are {some(sorted(found))})"
-        typical = {family.name: names for family in self.families if (names := family.typical())}
+        typical = {family.name: names for family in self.families if (names := _typical(family.typical))}
         shared = {name: len(found & names) / len(found | names) for name, names in typical.items()}
         nearest = max(shared, key=lambda name: shared[name], default="")
         foreign = signatures.recognise(found)
@@ -139,6 +147,12 @@ class Registry(Generic[M]):
             f"{first}. Nearest is {nearest}: {len(missing)} of its tensors are missing ({some(sorted(missing))}) and "
             f"{len(unexpected)} are unexpected ({some(sorted(unexpected))})."
         )
+
+
+@cache
+def _typical(names: Callable[[], frozenset[str]]) -> frozenset[str]:
+    """Building a network of usual size for its names takes a while."""
+    return names()
 
 
 def _told(config: Mapping[str, Any]) -> str:

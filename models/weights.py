@@ -88,6 +88,11 @@ def identity(tensors: Tensors) -> str:
     return digest.hexdigest()
 
 
+def under(tensors: Tensors, prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
 def count_layers(names: Collection[str], pattern: str) -> int:
     """How many numbers from 0, without a gap, stand for `{}` in these names: blocks.{}.norm.weight."""
     return sum(1 for _ in takewhile(lambda index: pattern.format(index) in names, count()))

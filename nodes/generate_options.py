@@ -9,7 +9,7 @@ import torch
 
 from .. import host
 from ..models.errors import BadInput
-from ..models.generators.base import Family
+from ..models.generators.base import FamilyName
 from ..models.generators.latents import Resize, fitted, scale_of_images
 from ..models.generators.options import OPTIONS
 from ..models.generators.vae.prior_fitting import fit_prior
@@ -25,7 +25,7 @@ GENERATOR_INPUT = inputs.socket(
 class FamilyOptions:
     """Base of the option nodes: one input for each option of the FAMILY, from what leaves the model as it is."""
 
-    FAMILY: ClassVar[Family]
+    FAMILY: ClassVar[FamilyName]
     TOOLTIPS: ClassVar[Mapping[str, str]]
     CATEGORY = menus.GENERATE
     RETURN_TYPES = (sockets.GENERATOR,)

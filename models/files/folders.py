@@ -9,6 +9,7 @@ from typing import Any, Final
 from ..errors import BadCheckpoint, MissingFile
 from . import checkpoints
 from .checkpoints import Checkpoint
+from .hashes import model_files
 from .paths import path_inside
 
 INDEX: Final = "model_index.json"
@@ -35,6 +36,16 @@ def read_model(path: Path) -> Checkpoint:
         return Checkpoint({}, {}, path=path, config=read_json(path / INDEX))
     config = read_json(path / CONFIG) if (path / CONFIG).is_file() else {}
     return read_weights(path)._replace(path=path, config=config)
+
+
+def weight_files(path: Path) -> tuple[Path, ...]:
+    """The files that a model's weights are read from: itself, or of a folder what `read_weights` reads there."""
+    if not path.is_dir():
+        return (path,)
+    for name in WEIGHTS:
+        if (path / name).is_file():
+            return (path / name,)
+    return tuple(file for file in model_files(path) if file.parent == path and file.name != CONFIG)
 
 
 def read_weights(folder: Path) -> Checkpoint:

@@ -7,11 +7,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from ..errors import BadInput
 
 
-def fingerprint(path: Path) -> str:
-    """Names, sizes and modification times of a file, or of all files in a folder: changes when one is replaced."""
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    stats = ((file.relative_to(path.parent).as_posix(), file.stat()) for file in files)
-    return ";".join(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in stats)
+def fingerprint(*paths: Path) -> str:
+    """Names, sizes and modification times of files, and of all files in folders: changes when one is replaced."""
+    files = [
+        (file.relative_to(path.parent).as_posix(), file.stat())
+        for path in paths
+        for file in (sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path])
+    ]
+    return ";".join(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in files)
 
 
 def path_inside(root: Path, name: str, what: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,15 +12,11 @@ import torch
 from torch import nn
 
 from ..errors import BadInput, CannotDo
+from ..steps import OnStep, quiet
 
-Family = Literal["vae", "autoregressive", "gan", "diffusion", "images"]
+FamilyName = Literal["vae", "autoregressive", "gan", "diffusion", "images"]
 Ability = Literal["sample", "encode", "decode", "interpolate", "style mix"]
 ConditionKind = Literal["none", "class", "prompt"]
-OnStep = Callable[[int, "torch.Tensor | None"], None]
-
-
-def quiet(done: int, preview: torch.Tensor | None = None) -> None:
-    """An `on_step` for callers that show no progress."""
 
 
 class Condition(NamedTuple):
@@ -79,7 +75,7 @@ class Descriptor:
     abilities: what can be done with it.
     """
 
-    family: Family
+    family: FamilyName
     architecture: str
     height: int
     width: int
@@ -105,7 +101,7 @@ class Generator(ABC):
     descriptor: Descriptor
     modules: tuple[nn.Module, ...]
     identity: str
-    """Tells these weights from others; see `noise.weights_identity`."""
+    """Tells these weights from others; see `weights.identity`."""
     files: tuple[Path, ...] = ()
     """What it was read from; empty where it comes from no file, or the host has read it."""
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import torch
 
 from ..errors import BadInput
+from ..steps import OnStep, quiet
 from . import noise
-from .base import Condition, Family, Generator, OnStep, SampleRequest, quiet
+from .base import Condition, FamilyName, Generator, SampleRequest
 from .options import checked
 
 
@@ -20,7 +21,7 @@ class Bound(NamedTuple):
     options: Mapping[str, Any] = {}
     conditions: tuple[Condition, ...] = (Condition(),)
 
-    def with_options(self, family: Family, values: Mapping[str, Any]) -> Bound:
+    def with_options(self, family: FamilyName, values: Mapping[str, Any]) -> Bound:
         """The same with further options of a family; neutral values leave what was set before.
 
         Raises:

@@ -14,7 +14,8 @@ from ..files.paths import fingerprint
 from ..pictures.image_files import picture_files, read_picture
 from ..pictures.images import rgb
 from ..pictures.resizing import FITS, Fit, fit
-from .base import Descriptor, Generator, OnStep, SampleRequest
+from ..steps import OnStep
+from .base import Descriptor, Generator, SampleRequest
 
 Resize = Fit | Literal["none"]
 RESIZES: Final = ("none", *FITS)

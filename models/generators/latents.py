@@ -11,7 +11,8 @@ import torch
 from ..errors import BadInput
 from ..pictures.images import rgb
 from ..pictures.resizing import FITS, Fit, fit
-from .base import Descriptor, Latents, OnStep, SampleRequest, quiet
+from ..steps import OnStep, quiet
+from .base import Descriptor, Latents, SampleRequest
 from .binding import Bound
 
 Resize = Fit | Literal["none"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -46,12 +45,3 @@ def labels(
     given = [request.condition.text for request in requests]
     chosen = [class_number(descriptor, text) if text else label for text, label in zip(given, drawn, strict=True)]
     return torch.tensor(chosen)
-
-
-def weights_identity(tensors: Mapping[str, torch.Tensor]) -> str:
-    """Digest of the names of a state dict, and of a few values of each tensor: fine-tuning changes some of them."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].flatten()[:16].double().numpy().tobytes())
-    return digest.hexdigest()

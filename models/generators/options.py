@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..errors import BadInput, CannotDo
-from .base import Descriptor, Family
+from .base import Descriptor, FamilyName
 from .vae.priors import FITTED, STANDARD, Prior
 
 OWN: Final = "model's own"
@@ -25,7 +25,7 @@ class Option(NamedTuple):
     choices: Sequence[str] = ()
 
 
-OPTIONS: Final[Mapping[Family, Mapping[str, Option]]] = {
+OPTIONS: Final[Mapping[FamilyName, Mapping[str, Option]]] = {
     "gan": {
         # Pull of the latent towards its mean, and the number of layers that are pulled (0: all).
         "truncation_psi": Option(1.0, 0.0, 2.0),
@@ -53,7 +53,7 @@ OPTIONS: Final[Mapping[Family, Mapping[str, Option]]] = {
 }
 
 
-def checked(descriptor: Descriptor, family: Family, values: Mapping[str, Any]) -> dict[str, Any]:
+def checked(descriptor: Descriptor, family: FamilyName, values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of `values`, options of a family, that change the generator.
 
     Raises:

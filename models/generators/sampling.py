@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from .base import Generator, OnStep, quiet
+from ..steps import OnStep, quiet
+from .base import Generator
 from .binding import Bound, sample
 
 BATCH_BYTES = 2**30

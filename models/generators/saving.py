@@ -11,7 +11,7 @@ import torch
 from ..errors import BadInput
 from ..files.numbering import first_number
 from ..pictures.png import write_png
-from .base import OnStep, quiet
+from ..steps import OnStep, quiet
 from .records import Record
 
 CHUNK = "trilemma"

@@ -1,14 +1,11 @@
-"""What holds for generators of every family: runs, noise, options, the registry, memory of long runs."""
+"""What holds for generators of every family: runs, noise, options, memory of long runs."""
 
 import pytest
 import torch
-from trilemma.models.errors import BadCheckpoint, BadInput, CannotDo
-from trilemma.models.files.checkpoints import Checkpoint
+from trilemma.models.errors import BadInput, CannotDo
 from trilemma.models.generators import noise
 from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound, sample, total_steps
-from trilemma.models.generators.loading import full_precision
-from trilemma.models.generators.registry import Architecture, Registry, load_strictly
 from trilemma.tests.generators.toy import Toy
 from trilemma.tests.peak_memory import peak_bytes
 
@@ -83,66 +80,3 @@ def test_options_are_kept_and_refined():
     assert bound.settings == {"truncation_psi": 0.5}
     with pytest.raises(CannotDo, match=r"truncation_cutoff: Toy has no such option; set it to 0\. Its options: trunc"):
         bound.with_options("gan", {"truncation_cutoff": 3})
-
-
-def architecture(name, prefix):
-    return Architecture(
-        name,
-        lambda tensors: any(key.startswith(prefix) for key in tensors),
-        lambda checkpoint: name,
-        lambda: frozenset({f"{prefix}.weight", f"{prefix}.bias"}),
-    )
-
-
-def test_large_networks_alone_are_told_the_dtype():
-    registry = Registry()
-    told = architecture("large", "a")._replace(load=lambda checkpoint, dtype_for: dtype_for(7), large=True)
-    registry.register(told, architecture("small", "b"))
-    assert registry.load(Checkpoint({"a": torch.zeros(1)}, {}), "file.pt", full_precision) is torch.float32
-    assert registry.load(Checkpoint({"b": torch.zeros(1)}, {}), "file.pt", full_precision) == "small"
-
-
-def test_the_registry_stays_as_it_was_after_a_failed_registration():
-    registry = Registry()
-    registry.register(architecture("one", "a"))
-    for several in ([architecture("two", "b"), architecture("one", "c")], [architecture("two", "b")] * 2):
-        with pytest.raises(ValueError, match="is registered already"):
-            registry.register(*several)
-    assert registry.names() == ["one"]
-
-
-def test_files_of_no_architecture_or_of_several():
-    registry = Registry()
-    registry.register(architecture("one", "a"), architecture("two", "ab"))
-    tensors = {"a.weight": torch.zeros(1)}
-    assert registry.load(Checkpoint(tensors, {}), "file.pt", full_precision) == "one"
-    with pytest.raises(BadCheckpoint, match=r"file.pt: it could be any of one, two"):
-        registry.load(Checkpoint({"ab.weight": torch.zeros(1)}, {}), "file.pt", full_precision)
-    with pytest.raises(BadCheckpoint, match=r"its first tensors are x.weight\).*shares no tensor with any"):
-        registry.load(Checkpoint({"x.weight": torch.zeros(1)}, {}), "file.pt", full_precision)
-    registry = Registry()
-    registry.register(architecture("one", "a")._replace(detect=lambda tensors: False))
-    with pytest.raises(BadCheckpoint, match=r"Nearest is one: 1 of its tensors are missing \(a.bias\) and 1 are unexp"):
-        registry.load(Checkpoint({**tensors, "x.weight": torch.zeros(1)}, {}), "file.pt", full_precision)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"bias": None}, r"lacks: bias \(1 in all\)"),
-        ({"more": torch.zeros(1)}, r"has too much: more \(1 in all\)"),
-        ({"bias": torch.zeros(3)}, r"has other shapes: bias \(3,\) instead of \(2,\)"),
-    ],
-)
-def test_loading_is_strict(change, message):
-    layer = torch.nn.Linear(2, 2)
-    tensors = {name: value for name, value in {**layer.state_dict(), **change}.items() if value is not None}
-    with pytest.raises(BadCheckpoint, match=message):
-        load_strictly(layer, tensors, "Linear")
-
-
-def test_weights_are_loaded_as_float32():
-    layer = torch.nn.Linear(2, 2)
-    load_strictly(layer, {"weight": torch.ones(2, 2, dtype=torch.float16), "bias": torch.ones(2)}, "Linear")
-    assert layer.weight.dtype == torch.float32
-    assert not layer.weight.requires_grad

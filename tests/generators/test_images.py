@@ -10,10 +10,11 @@ from trilemma import host
 from trilemma.host import standalone
 from trilemma.models.errors import BadInput, MissingFile
 from trilemma.models.generators import binding
-from trilemma.models.generators.base import Condition, quiet
+from trilemma.models.generators.base import Condition
 from trilemma.models.generators.images import Images, from_batch, from_folder
 from trilemma.models.pictures.image_files import folder_inside, picture_files, read_picture
 from trilemma.models.pictures.resizing import FITS, fit
+from trilemma.models.steps import quiet
 from trilemma.nodes.generate_sources import ImagesAsGenerator
 from trilemma.tests.peak_memory import peak_bytes
 

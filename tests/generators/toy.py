@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 from trilemma.models.generators import noise
-from trilemma.models.generators.base import Descriptor, Generator, Latents, quiet
+from trilemma.models.generators.base import Descriptor, Generator, Latents
 from trilemma.models.generators.interpolation import spherical
+from trilemma.models.steps import quiet
 
 HEIGHT, WIDTH, LATENT = 3, 4, 5
 PIXELS = HEIGHT * WIDTH * 3

@@ -100,7 +100,7 @@ def test_the_info_tells_what_the_model_is():
 
 
 def test_files_that_are_no_generator():
-    with pytest.raises(BadCheckpoint, match=r"other.pt: no generator architecture"):
+    with pytest.raises(BadCheckpoint, match=r"other.pt is no generator that the pack knows"):
         Load().run("other.pt")
     message = Load.VALIDATE_INPUTS("absent.pt")
     assert "no generator named 'absent.pt' is on this machine" in message

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+from ... import weights
+from ...diffusion.networks import todays_attention
 from ...files.checkpoints import Checkpoint, described
+from ...random_weights import random_weights, write
+from ...steps import OnStep, quiet
+from ...weights import Tensors
 from .. import noise
-from ..base import Descriptor, Latents, OnStep, SampleRequest, quiet
-from ..registry import Tensors, load_strictly
+from ..base import Descriptor, Latents, SampleRequest
 from ..vae.autoencoder import Autoencoder
 from . import vq_model
 from .code_prior import CodePrior
 from .code_sampling import pick
 from .quantised import QuantisedCoder
 
-CODER, PRIOR = "vqvae.", "prior."
+CODER: Final = "vqvae."
+PRIOR: Final = "prior."
 OPTIONS: Final[Mapping[str, Any]] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
 UNKNOWN: Final = 0.5
 """Grey of what a preview does not know yet."""
@@ -87,18 +94,18 @@ class CodeGenerator(Autoencoder):
 def load_code_generator(
     checkpoint: Checkpoint, name: str, build: Callable[[Tensors, Mapping[str, Any]], CodePrior]
 ) -> CodeGenerator:
-    """Both networks of one file, their names prefixed. `build` makes the prior for its tensors and the metadata.
+    """Both networks of one file, their names prefixed. `build` makes the prior that fits its tensors and metadata.
 
     Raises:
         BadCheckpoint: a tensor is missing, unexpected, or of another shape.
     """
     told = described(checkpoint.metadata)
-    tensors = checkpoint.tensors
-    prior_tensors = {key.removeprefix(PRIOR): value for key, value in tensors.items() if key.startswith(PRIOR)}
-    rest = {key.removeprefix(CODER): value for key, value in tensors.items() if not key.startswith(PRIOR)}
-    coder = vq_model.build(rest, told)
-    prior = build(prior_tensors, told)
-    load_strictly(prior, prior_tensors, name)
+    tensors = todays_attention(checkpoint.tensors)
+    coder = vq_model.build(weights.under(tensors, CODER), told)
+    with torch.device("meta"):
+        prior = build(tensors, told)
+    both = nn.ModuleDict({CODER.rstrip("."): coder.network, PRIOR.rstrip("."): prior})
+    weights.fill(both, tensors, f"{checkpoint.name}, {name}")
     rows, columns = prior.grid
     descriptor = Descriptor(
         family="autoregressive",
@@ -114,10 +121,16 @@ def load_code_generator(
         options=OPTIONS,
         abilities=("sample", "encode", "decode", "interpolate"),
     )
-    return CodeGenerator(descriptor, coder, prior, noise.weights_identity(tensors), coder.floats)
+    return CodeGenerator(descriptor, coder, prior, weights.identity(tensors), coder.floats)
 
 
 def typical(names: frozenset[str]) -> frozenset[str]:
     """Names of a file that holds a VQModel of usual size and a prior with these."""
-    coder = {CODER + name for name in vq_model.ARCHITECTURE.typical()}
-    return frozenset(coder | {PRIOR + name for name in names})
+    return frozenset({CODER + name for name in vq_model.typical()} | {PRIOR + name for name in names})
+
+
+def write_tiny(folder: Path, prior: CodePrior) -> Path:
+    """A small file of a VQModel and this prior, of 16 codes."""
+    parts = {CODER: vq_model.of_widths((32, 32), 1, codes=16), PRIOR: prior}
+    tensors = {prefix + name: value for prefix in parts for name, value in random_weights(parts[prefix]).items()}
+    return write(folder / "tiny.safetensors", tensors)

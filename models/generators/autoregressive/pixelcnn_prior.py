@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ... import weights
+from ...families import Family
 from ...files.checkpoints import Checkpoint
-from ..registry import Architecture, Tensors
-from .code_generator import CODER, PRIOR, CodeGenerator, load_code_generator, typical
+from ...files.folders import weight_files
+from ...weights import DtypeFor, Tensors, full_precision
+from .code_generator import CODER, PRIOR, CodeGenerator, load_code_generator, typical, write_tiny
 from .code_prior import CodePrior
 
 NAME: Final = "VQModel with PixelCNN prior"
@@ -120,22 +124,23 @@ def _gate(x: torch.Tensor) -> torch.Tensor:
     return signal.tanh() * gate.sigmoid()
 
 
-def detect(tensors: Tensors) -> bool:
+def detect(checkpoint: Checkpoint) -> bool:
     """A codebook, and a layer of this prior."""
-    return f"{CODER}quantize.embedding.weight" in tensors and f"{PRIOR}layers.0.vertical.weight" in tensors
+    return {f"{CODER}quantize.embedding.weight", f"{PRIOR}layers.0.vertical.weight"} <= checkpoint.tensors.keys()
 
 
-def load(checkpoint: Checkpoint) -> CodeGenerator:
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> CodeGenerator:
     """Sizes are read from the shapes; metadata tells the groups of the VQModel's norms and the class names."""
     return load_code_generator(checkpoint, NAME, build)
 
 
 def build(tensors: Tensors, told: Mapping[str, Any]) -> PixelCNN:
-    """A PixelCNN that these tensors fit."""
-    codes, width = tensors["code.weight"].shape
-    layers = sum(name.endswith("vertical.weight") for name in tensors)
-    grid = tuple(tensors["position"].shape[1:])
-    return PixelCNN(codes, grid, len(tensors["label.weight"]), width, layers)
+    """A PixelCNN that a file's tensors fit."""
+    codes, width = tensors[f"{PRIOR}code.weight"].shape
+    classes = len(tensors[f"{PRIOR}label.weight"])
+    layers = weights.count_layers(tensors, PRIOR + "layers.{}.vertical.weight")
+    grid = tuple(tensors[f"{PRIOR}position"].shape[1:])
+    return PixelCNN(codes, grid, classes, width, layers)
 
 
 def _typical() -> frozenset[str]:
@@ -143,4 +148,8 @@ def _typical() -> frozenset[str]:
         return typical(frozenset(PixelCNN(256, (8, 8), 32).state_dict()))
 
 
-ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)
+def tiny(folder: Path) -> Path:
+    return write_tiny(folder, PixelCNN(16, (4, 4), 3, width=8, layers=3))
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, _typical)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ... import weights
+from ...families import Family
 from ...files.checkpoints import Checkpoint
-from ..registry import Architecture, Tensors
-from .code_generator import CODER, PRIOR, CodeGenerator, load_code_generator, typical
+from ...files.folders import weight_files
+from ...weights import DtypeFor, Tensors, full_precision
+from .code_generator import CODER, PRIOR, CodeGenerator, load_code_generator, typical, write_tiny
 from .code_prior import CodePrior
 
 NAME: Final = "VQModel with transformer prior"
@@ -111,22 +115,23 @@ class _Layer(nn.Module):
         return x + self.down(F.gelu(self.up(self.mlp_norm(x))))
 
 
-def detect(tensors: Tensors) -> bool:
+def detect(checkpoint: Checkpoint) -> bool:
     """A codebook, and a layer of this prior."""
-    return f"{CODER}quantize.embedding.weight" in tensors and f"{PRIOR}layers.0.qkv.weight" in tensors
+    return {f"{CODER}quantize.embedding.weight", f"{PRIOR}layers.0.qkv.weight"} <= checkpoint.tensors.keys()
 
 
-def load(checkpoint: Checkpoint) -> CodeGenerator:
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> CodeGenerator:
     """Sizes are read from the shapes; metadata tells the heads, the groups of the VQModel's norms and class names."""
     return load_code_generator(checkpoint, NAME, build)
 
 
 def build(tensors: Tensors, told: Mapping[str, Any]) -> CodeTransformer:
-    """A transformer that these tensors fit; `told` may hold "heads"."""
-    codes, width = tensors["code.weight"].shape
-    layers = sum(name.endswith("qkv.weight") for name in tensors)
-    grid = tuple(tensors["position"].shape[:2])
-    return CodeTransformer(codes, grid, len(tensors["label.weight"]), width, layers, told.get("heads", HEADS))
+    """A transformer that a file's tensors fit; `told` may hold "heads"."""
+    codes, width = tensors[f"{PRIOR}code.weight"].shape
+    classes = len(tensors[f"{PRIOR}label.weight"])
+    layers = weights.count_layers(tensors, PRIOR + "layers.{}.qkv.weight")
+    grid = tuple(tensors[f"{PRIOR}position"].shape[:2])
+    return CodeTransformer(codes, grid, classes, width, layers, told.get("heads", HEADS))
 
 
 def _typical() -> frozenset[str]:
@@ -134,4 +139,8 @@ def _typical() -> frozenset[str]:
         return typical(frozenset(CodeTransformer(256, (8, 8), 32).state_dict()))
 
 
-ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)
+def tiny(folder: Path) -> Path:
+    return write_tiny(folder, CodeTransformer(16, (4, 4), 3, width=8, layers=2))
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, _typical)

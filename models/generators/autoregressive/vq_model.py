@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import count, takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from ... import weights
 from ...diffusion.networks import todays_attention
+from ...families import Family
 from ...files.checkpoints import Checkpoint, described
-from .. import noise
+from ...files.folders import weight_files
+from ...random_weights import write_random
+from ...weights import DtypeFor, Tensors, full_precision
 from ..base import Descriptor
-from ..registry import Architecture, Tensors, load_strictly
 from ..vae.autoencoder import OPTIONS, Autoencoder
 from .quantised import QuantisedCoder
 
@@ -63,15 +66,17 @@ class VQModelCoder(QuantisedCoder):
         return (self.network.decode(vectors, force_not_quantize=True).sample + 1) / 2
 
 
-def detect(tensors: Tensors) -> bool:
+def detect(checkpoint: Checkpoint) -> bool:
     """Encoder, decoder and codebook under the library's names."""
-    return all(sign in tensors for sign in SIGNS)
+    return all(sign in checkpoint.tensors for sign in SIGNS)
 
 
-def load(checkpoint: Checkpoint) -> Autoencoder:
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:
     """Sizes are read from names and shapes; metadata, where there is any, tells the norms' groups and the side."""
     told = described(checkpoint.metadata)
-    coder = build(checkpoint.tensors, told)
+    tensors = todays_attention(checkpoint.tensors)
+    coder = build(tensors, told)
+    weights.fill(coder.network, tensors, f"{checkpoint.name}, {NAME}")
     side = told.get("sample_size", SIDE)
     descriptor = Descriptor(
         family="vae",
@@ -85,29 +90,22 @@ def load(checkpoint: Checkpoint) -> Autoencoder:
         options=OPTIONS,
         abilities=("encode", "decode", "interpolate"),
     )
-    identity = noise.weights_identity(checkpoint.tensors)
-    return Autoencoder(descriptor, coder, None, identity, coder.floats)
+    return Autoencoder(descriptor, coder, None, weights.identity(tensors), coder.floats)
 
 
 def build(tensors: Tensors, told: Mapping[str, Any]) -> VQModelCoder:
-    """The network with these weights; `told` may hold "norm_num_groups".
-
-    Raises:
-        BadCheckpoint: a tensor is missing, unexpected, or of another shape.
-    """
+    """A network that these tensors fit, on the meta device; `told` may hold "norm_num_groups"."""
     from diffusers import VQModel
 
-    named = todays_attention(tensors)
-    network = VQModel(**configuration(named), norm_num_groups=told.get("norm_num_groups", NORM_GROUPS))
-    load_strictly(network, named, NAME)
+    with torch.device("meta"):
+        network = VQModel(**configuration(tensors), norm_num_groups=told.get("norm_num_groups", NORM_GROUPS))
     return VQModelCoder(network)
 
 
 def configuration(tensors: Tensors) -> dict[str, Any]:
     """The arguments of VQModel, but for the groups of its norms."""
-    first = "encoder.down_blocks.{}.resnets.0.conv1.weight".format
-    levels = range(len(list(takewhile(lambda level: first(level) in tensors, count()))))
-    blocks = takewhile(lambda block: f"encoder.down_blocks.0.resnets.{block}.conv1.weight" in tensors, count())
+    first = "encoder.down_blocks.{}.resnets.0.conv1.weight"
+    levels = range(weights.count_layers(tensors, first))
     down = [f"encoder.down_blocks.{level}.attentions.0.to_q.weight" in tensors for level in levels]
     up = [f"decoder.up_blocks.{level}.attentions.0.to_q.weight" in tensors for level in levels]
     codes, size = tensors["quantize.embedding.weight"].shape
@@ -116,8 +114,8 @@ def configuration(tensors: Tensors) -> dict[str, Any]:
         "out_channels": len(tensors["decoder.conv_out.weight"]),
         "down_block_types": tuple("AttnDownEncoderBlock2D" if attends else "DownEncoderBlock2D" for attends in down),
         "up_block_types": tuple("AttnUpDecoderBlock2D" if attends else "UpDecoderBlock2D" for attends in up),
-        "block_out_channels": tuple(len(tensors[first(level)]) for level in levels),
-        "layers_per_block": len(list(blocks)),
+        "block_out_channels": tuple(len(tensors[first.format(level)]) for level in levels),
+        "layers_per_block": weights.count_layers(tensors, "encoder.down_blocks.0.resnets.{}.conv1.weight"),
         "latent_channels": len(tensors["encoder.conv_out.weight"]),
         "num_vq_embeddings": codes,
         "vq_embed_dim": size,
@@ -126,18 +124,27 @@ def configuration(tensors: Tensors) -> dict[str, Any]:
     }
 
 
-def _typical() -> frozenset[str]:
+def of_widths(widths: tuple[int, ...], layers: int, codes: int = 256) -> VQModel:
+    """A network with random weights."""
     from diffusers import VQModel
 
-    levels = 3
+    return VQModel(
+        down_block_types=("DownEncoderBlock2D",) * len(widths),
+        up_block_types=("UpDecoderBlock2D",) * len(widths),
+        block_out_channels=widths,
+        layers_per_block=layers,
+        num_vq_embeddings=codes,
+    )
+
+
+def typical() -> frozenset[str]:
+    """Names in a file of usual size."""
     with torch.device("meta"):
-        network = VQModel(
-            down_block_types=("DownEncoderBlock2D",) * levels,
-            up_block_types=("UpDecoderBlock2D",) * levels,
-            block_out_channels=(128, 256, 512),
-            layers_per_block=2,
-        )
-    return frozenset(network.state_dict())
+        return frozenset(of_widths((128, 256, 512), 2).state_dict())
 
 
-ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)
+def tiny(folder: Path) -> Path:
+    return write_random(folder, of_widths((32, 32), 1, codes=16))
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, typical)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import torch
 from torch import nn
 
-from ...files.checkpoints import Checkpoint
-from .. import noise
+from ... import weights
+from ...families import Family
+from ...files.checkpoints import Checkpoint, without_prefix
+from ...files.folders import weight_files
+from ...random_weights import write_random
+from ...weights import DtypeFor, full_precision
 from ..base import Descriptor
-from ..registry import Architecture, Tensors, load_strictly
 from ..vae.autoencoder import OPTIONS, Autoencoder
 from .quantised import QuantisedCoder
 
@@ -79,19 +83,21 @@ def _step(convolution: nn.Module) -> nn.Sequential:
     return nn.Sequential(convolution, nn.LeakyReLU())
 
 
-def detect(tensors: Tensors) -> bool:
+def detect(checkpoint: Checkpoint) -> bool:
     """The names that this layout alone has, with or without Lightning's prefix."""
-    return all(sign in _bare(tensors) for sign in SIGNS)
+    tensors = without_prefix(checkpoint.tensors, LIGHTNING)
+    return all(sign in tensors for sign in SIGNS)
 
 
-def load(checkpoint: Checkpoint) -> Autoencoder:
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:
     """All sizes are read from the shapes, but for that of pictures, which the layout leaves open."""
-    tensors = _bare(checkpoint.tensors)
+    tensors = without_prefix(checkpoint.tensors, LIGHTNING)
     codes, size = tensors["vq_layer.embedding.weight"].shape
     fine, channels = tensors["encoder.0.0.weight"].shape[:2]
     coarse = len(tensors["encoder.3.resblock.0.weight"])
-    network = VQVAE(channels, codes, size, (fine, coarse))
-    load_strictly(network, tensors, NAME)
+    with torch.device("meta"):
+        network = VQVAE(channels, codes, size, (fine, coarse))
+    weights.fill(network, tensors, f"{checkpoint.name}, {NAME}")
     descriptor = Descriptor(
         family="vae",
         architecture=NAME,
@@ -106,11 +112,7 @@ def load(checkpoint: Checkpoint) -> Autoencoder:
     )
     # Either the last level's input and output before and after its activation, or distances to the codes.
     floats = max(fine / 2 + coarse / 16, 3 * coarse / 16, (codes + 2 * size) / 16)
-    return Autoencoder(descriptor, network, None, noise.weights_identity(tensors), floats)
-
-
-def _bare(tensors: Tensors) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(LIGHTNING): value for name, value in tensors.items()}
+    return Autoencoder(descriptor, network, None, weights.identity(tensors), floats)
 
 
 def _typical() -> frozenset[str]:
@@ -118,4 +120,8 @@ def _typical() -> frozenset[str]:
         return frozenset(VQVAE().state_dict())
 
 
-ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)
+def tiny(folder: Path) -> Path:
+    return write_random(folder, VQVAE(codes=16, size=8, widths=(32, 64)))
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, _typical)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import torch
 
+from ... import weights
 from ...diffusion.memory import unet_floats
 from ...diffusion.sampling import Predict, own_sampler
 from ...errors import BadCheckpoint
+from ...families import Family
 from ...files.checkpoints import Checkpoint, described
+from ...files.folders import weight_files
+from ...random_weights import write_random
+from ...weights import DtypeFor, Tensors, full_precision
 from .. import noise
 from ..base import Descriptor, SampleRequest
-from ..registry import Architecture, Tensors, load_strictly
 from .base import DiffusionGenerator
 
 NAME: Final = "DDPM"
@@ -68,7 +73,7 @@ class PixelDiffusion(DiffusionGenerator):
         architecture: str = NAME,
     ) -> None:
         self.modules = (unet,)
-        self.identity = noise.weights_identity(unet.state_dict())
+        self.identity = weights.identity(unet.state_dict())
         self.scheduler_config = scheduler_config
         self._unconditional = unconditional_label
         size = unet.config.sample_size
@@ -123,17 +128,20 @@ class PixelDiffusion(DiffusionGenerator):
         return pictures.expand(-1, -1, -1, 3).contiguous()
 
 
-def detect(tensors: Tensors) -> bool:
+def detect(checkpoint: Checkpoint) -> bool:
     """A U-Net in diffusers' layout without text: no transformer blocks, no parts beside it."""
+    tensors = checkpoint.tensors
     return all(name in tensors for name in SIGNS) and not any("transformer_blocks" in name for name in tensors)
 
 
-def load(checkpoint: Checkpoint) -> PixelDiffusion:
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> PixelDiffusion:
     """The generator of a state dict of diffusers' UNet2DModel."""
     from diffusers import UNet2DModel
 
     known = {**UNSEEN, **described(checkpoint.metadata)}
     settings = read_settings(checkpoint.tensors)
+    if known["unconditional_label"] is not None and settings["num_class_embeds"] is None:
+        raise BadCheckpoint(f"{checkpoint.name}, {NAME}: it tells of classes, but lacks class_embedding.weight.")
     with torch.device("meta"):
         unet = UNet2DModel(
             **settings,
@@ -141,8 +149,7 @@ def load(checkpoint: Checkpoint) -> PixelDiffusion:
             norm_num_groups=known["norm_num_groups"] or math.gcd(32, *settings["block_out_channels"]),
             attention_head_dim=known["attention_head_dim"],
         )
-    unet.to_empty(device="cpu")
-    load_strictly(unet, checkpoint.tensors, NAME)
+    weights.fill(unet, checkpoint.tensors, f"{checkpoint.name}, {NAME}")
     check_channels(unet, NAME)
     return PixelDiffusion(
         unet,
@@ -207,4 +214,24 @@ def typical() -> frozenset[str]:
     return frozenset(unet.state_dict())
 
 
-ARCHITECTURE: Final = Architecture(NAME, detect, load, typical)
+def tiny(folder: Path) -> Path:
+    from diffusers import UNet2DModel
+
+    unet = UNet2DModel(
+        block_out_channels=(32, 32),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+        num_class_embeds=3,
+    )
+    # A network that foresees noise divides by what little signal the first steps have, and so magnifies rounding.
+    told = {
+        "sample_size": 16,
+        "class_names": ("one", "two"),
+        "unconditional_label": 2,
+        "prediction_type": "v_prediction",
+    }
+    return write_random(folder, unet, **told)
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, typical)

@@ -11,11 +11,11 @@ from typing import Any, Final, NamedTuple
 
 import torch
 
+from ... import weights
 from ...diffusion import prompts
 from ...diffusion.memory import unet_floats, vae_floats
 from ...diffusion.sampling import Predict, own_sampler
 from ...inpainting.stable_diffusion import Inpainter, decode, encode, latent_scale, modules, native_resolution, preview
-from .. import noise
 from ..base import Condition, Descriptor, SampleRequest
 from .base import DiffusionGenerator
 from .ddpm import STATE_FLOATS, PixelDiffusion
@@ -182,7 +182,7 @@ def _parameters(networks: Sequence[torch.nn.Module]) -> int:
 
 
 def _identity(networks: Sequence[torch.nn.Module]) -> str:
-    return noise.weights_identity(
+    return weights.identity(
         {
             f"{index}.{name}": value
             for index, network in enumerate(networks)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from ...diffusion import single_file
 from ...diffusion.loading import assemble
 from ...diffusion.networks import DtypeFor
 from ...diffusion.single_file import TEXT_ENCODER, UNET, VAE
+from ...families import Family
 from ...files.checkpoints import Checkpoint
-from ..registry import Architecture
+from ...weights import full_precision
 from .latent_diffusion import TextToImage
 
 NAME: Final = "Stable Diffusion 1.x"
 
 
-def load(checkpoint: Checkpoint, dtype_for: DtypeFor) -> TextToImage:
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> TextToImage:
     """The generator of a single file; what shapes cannot tell is that of Stable Diffusion 1.x."""
     parts, tensors = single_file.convert(checkpoint.tensors, NAME)
     networks = assemble(NAME, parts, tensors, single_file.TOKENIZER, dtype_for)
@@ -33,4 +35,13 @@ def typical() -> frozenset[str]:
     return frozenset(f"{layer}.{kind}" for layer in (*layers, *text) for kind in ("weight", "bias"))
 
 
-ARCHITECTURE: Final = Architecture(NAME, single_file.detect, load, typical, large=True)
+def detect(checkpoint: Checkpoint) -> bool:
+    """U-Net, VAE and text encoder in the original layout."""
+    return single_file.detect(checkpoint.tensors)
+
+
+def tiny(folder: Path) -> Path:
+    raise NotImplementedError
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, typical=typical)

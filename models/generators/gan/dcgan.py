@@ -10,14 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
 from torch import nn
 
+from ... import weights
+from ...families import Family
 from ...files.checkpoints import Checkpoint
-from ..noise import weights_identity
-from ..registry import Architecture, Tensors, load_strictly
+from ...files.folders import weight_files
+from ...random_weights import write_random
+from ...weights import DtypeFor, Tensors, full_precision
 from .gaussian_gan import GaussianGAN
 
 NAME: Final = "DCGAN"
@@ -67,25 +71,27 @@ def convolutions(tensors: Tensors) -> list[Convolution]:
     return found
 
 
-def detect(tensors: Tensors) -> bool:
-    """Whether a state dict is a DCGAN generator; a discriminator's first layer has colours on its second axis."""
-    found = convolutions(tensors)
+def detect(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint is a DCGAN generator; a discriminator's first layer has colours on its second axis."""
+    found = convolutions(checkpoint.tensors)
     chained = all(one.outputs == next_one.inputs for one, next_one in pairwise(found))
-    return len(found) > 1 and chained and "main.1.running_mean" in tensors and found[-1].outputs in (1, 3)
+    return len(found) > 1 and chained and "main.1.running_mean" in checkpoint.tensors and found[-1].outputs in (1, 3)
 
 
-def load(checkpoint: Checkpoint) -> GaussianGAN:
-    """Build the generator of a state dict that `detect` claims.
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> GaussianGAN:
+    """Build the generator of a checkpoint that `detect` claims.
 
     Raises:
         BadCheckpoint: a tensor is missing, unexpected, or of another shape.
     """
     shapes = convolutions(checkpoint.tensors)
-    network = DCGAN(shapes)
-    load_strictly(network, checkpoint.tensors, NAME)
+    with torch.device("meta"):
+        network = DCGAN(shapes)
+    weights.fill(network, checkpoint.tensors, f"{checkpoint.name}, {NAME}")
     side, floats = _measure(network.main)
     picture = (shapes[-1].outputs, side, side)
-    return GaussianGAN(NAME, network, (shapes[0].inputs, 1, 1), picture, floats, weights_identity(checkpoint.tensors))
+    identity = weights.identity(checkpoint.tensors)
+    return GaussianGAN(NAME, network, (shapes[0].inputs, 1, 1), picture, floats, identity)
 
 
 def _measure(layers: nn.Sequential) -> tuple[int, int]:
@@ -101,9 +107,16 @@ def _measure(layers: nn.Sequential) -> tuple[int, int]:
 
 
 def _typical() -> frozenset[str]:
-    sides = [(100, 8), (8, 4), (4, 2), (2, 1), (1, 3)]
     with torch.device("meta"):
-        return frozenset(DCGAN([Convolution(inputs, outputs, 4) for inputs, outputs in sides]).state_dict())
+        return frozenset(_build(100, 8, 4, 2, 1, 3).state_dict())
 
 
-ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)
+def _build(*widths: int) -> DCGAN:
+    return DCGAN([Convolution(inputs, outputs, 4) for inputs, outputs in pairwise(widths)])
+
+
+def tiny(folder: Path) -> Path:
+    return write_random(folder, _build(10, 16, 8, 3))
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, _typical)

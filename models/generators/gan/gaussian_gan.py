@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import BadInput
+from ...steps import OnStep, quiet
 from .. import noise
-from ..base import Descriptor, Generator, Latents, OnStep, SampleRequest, quiet
+from ..base import Descriptor, Generator, Latents, SampleRequest
 from ..interpolation import spherical
 
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 import torch
 from torch import nn
 
+from ... import weights
+from ...families import Family
 from ...files.checkpoints import Checkpoint
-from ..noise import weights_identity
-from ..registry import Architecture, Tensors, load_strictly
+from ...files.folders import weight_files
+from ...random_weights import write_random
+from ...weights import DtypeFor, Tensors, full_precision
 from .gaussian_gan import GaussianGAN
 
 NAME: Final = "MLP GAN"
@@ -57,23 +61,24 @@ def sizes(tensors: Tensors) -> list[int]:
     return found
 
 
-def detect(tensors: Tensors) -> bool:
-    """Whether a state dict is a row of dense layers that ends in a square picture larger than its input."""
-    found = sizes(tensors)
+def detect(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint is a row of dense layers that ends in a square picture larger than its input."""
+    found = sizes(checkpoint.tensors)
     return len(found) > 2 and found[-1] > found[0] and picture(found[-1]) is not None
 
 
-def load(checkpoint: Checkpoint) -> GaussianGAN:
-    """Build the generator of a state dict that `detect` claims.
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> GaussianGAN:
+    """Build the generator of a checkpoint that `detect` claims.
 
     Raises:
         BadCheckpoint: a tensor is missing, unexpected, or of another shape.
     """
     widths = sizes(checkpoint.tensors)
-    network = MLP(widths)
-    load_strictly(network, checkpoint.tensors, NAME)
+    with torch.device("meta"):
+        network = MLP(widths)
+    weights.fill(network, checkpoint.tensors, f"{checkpoint.name}, {NAME}")
     floats = max(one + next_one for one, next_one in pairwise(widths))
-    return GaussianGAN(NAME, network, (widths[0],), network.picture, floats, weights_identity(checkpoint.tensors))
+    return GaussianGAN(NAME, network, (widths[0],), network.picture, floats, weights.identity(checkpoint.tensors))
 
 
 def _typical() -> frozenset[str]:
@@ -81,4 +86,8 @@ def _typical() -> frozenset[str]:
         return frozenset(MLP([64, 256, 256, 784]).state_dict())
 
 
-ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)
+def tiny(folder: Path) -> Path:
+    return write_random(folder, MLP([5, 9, 7, 16]))
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, _typical)

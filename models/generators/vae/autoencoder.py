@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from ...errors import BadInput, CannotDo
+from ...steps import OnStep, quiet
 from .. import noise
-from ..base import Descriptor, Generator, Latents, OnStep, Posterior, SampleRequest, quiet
+from ..base import Descriptor, Generator, Latents, Posterior, SampleRequest
 from ..interpolation import spherical, straight
 from ..options import OWN
 from ..reconstruction import grey

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from itertools import count, takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import nn
 
+from ... import weights
 from ...diffusion.networks import todays_attention
 from ...diffusion.single_file import flat_attention, vae_name
 from ...errors import BadCheckpoint
+from ...families import Family
 from ...files.checkpoints import Checkpoint, described
-from .. import noise
+from ...files.folders import weight_files
+from ...random_weights import write_random
+from ...weights import DtypeFor, Tensors, full_precision
 from ..base import Descriptor
-from ..registry import Architecture, Tensors, load_strictly
 from .autoencoder import OPTIONS, Autoencoder
 
 if TYPE_CHECKING:
@@ -50,9 +53,9 @@ class KLCoder(nn.Module):
         return (self.network.decode(latents).sample + 1) / 2
 
 
-def detect(tensors: Tensors) -> bool:
+def detect(checkpoint: Checkpoint) -> bool:
     """Both halves in either layout, whose encoder gives means and variances; no codebook, no diffusion model."""
-    named = renamed(tensors)
+    named = renamed(checkpoint.tensors)
     ends = ("encoder.conv_in.weight", "encoder.conv_out.weight", "decoder.conv_in.weight")
     if not all(name in named for name in ends) or not all(name.startswith(PARTS) for name in named):
         return False
@@ -60,7 +63,7 @@ def detect(tensors: Tensors) -> bool:
     return given == 2 * taken and "decoder.up_blocks.0.resnets.0.conv1.weight" in named
 
 
-def load(checkpoint: Checkpoint) -> Autoencoder:
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:
     """Sizes are read from names and shapes. The groups of its norms cannot be detected: metadata tells them, else they
     are the 32 of all published files.
 
@@ -74,11 +77,12 @@ def load(checkpoint: Checkpoint) -> Autoencoder:
     config = {**configuration(tensors), "norm_num_groups": groups}
     if any(width % groups for width in config["block_out_channels"]):
         raise BadCheckpoint(
-            f"generator: the file looks like {NAME}, but its widths {config['block_out_channels']} do not divide into "
+            f"{checkpoint.name}, {NAME}: its widths {config['block_out_channels']} do not divide into "
             f"{groups} groups, and it does not tell how many its norms have; choose another file."
         )
-    network = AutoencoderKL(**config)
-    load_strictly(network, tensors, NAME)
+    with torch.device("meta"):
+        network = AutoencoderKL(**config)
+    weights.fill(network, tensors, f"{checkpoint.name}, {NAME}")
     widths, latent = config["block_out_channels"], config["latent_channels"]
     scale = 2 ** (len(widths) - 1)
     descriptor = Descriptor(
@@ -93,7 +97,7 @@ def load(checkpoint: Checkpoint) -> Autoencoder:
         options=OPTIONS,
         abilities=("encode", "decode", "interpolate"),
     )
-    return Autoencoder(descriptor, KLCoder(network), None, noise.weights_identity(tensors), _floats(widths))
+    return Autoencoder(descriptor, KLCoder(network), None, weights.identity(tensors), _floats(widths))
 
 
 def renamed(tensors: Tensors) -> dict[str, torch.Tensor]:
@@ -109,16 +113,15 @@ def renamed(tensors: Tensors) -> dict[str, torch.Tensor]:
 
 def configuration(tensors: Tensors) -> dict[str, Any]:
     """The arguments of AutoencoderKL."""
-    first = "encoder.down_blocks.{}.resnets.0.conv1.weight".format
-    levels = len(list(takewhile(lambda level: first(level) in tensors, count())))
-    blocks = takewhile(lambda block: f"encoder.down_blocks.0.resnets.{block}.conv1.weight" in tensors, count())
+    first = "encoder.down_blocks.{}.resnets.0.conv1.weight"
+    levels = weights.count_layers(tensors, first)
     return {
         "in_channels": tensors["encoder.conv_in.weight"].shape[1],
         "out_channels": len(tensors["decoder.conv_out.weight"]),
         "down_block_types": ("DownEncoderBlock2D",) * levels,
         "up_block_types": ("UpDecoderBlock2D",) * levels,
-        "block_out_channels": tuple(len(tensors[first(level)]) for level in range(levels)),
-        "layers_per_block": len(list(blocks)),
+        "block_out_channels": tuple(len(tensors[first.format(level)]) for level in range(levels)),
+        "layers_per_block": weights.count_layers(tensors, "encoder.down_blocks.0.resnets.{}.conv1.weight"),
         "latent_channels": tensors["decoder.conv_in.weight"].shape[1],
         "use_quant_conv": "quant_conv.weight" in tensors,
         "use_post_quant_conv": "post_quant_conv.weight" in tensors,
@@ -132,18 +135,24 @@ def _floats(widths: tuple[int, ...]) -> float:
     return max(3 * below, 5 * top)
 
 
-def _typical() -> frozenset[str]:
+def _build(widths: tuple[int, ...], layers: int) -> AutoencoderKL:
     from diffusers import AutoencoderKL
 
-    levels = 4
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * len(widths),
+        up_block_types=("UpDecoderBlock2D",) * len(widths),
+        block_out_channels=widths,
+        layers_per_block=layers,
+    )
+
+
+def _typical() -> frozenset[str]:
     with torch.device("meta"):
-        network = AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * levels,
-            up_block_types=("UpDecoderBlock2D",) * levels,
-            block_out_channels=(128, 256, 512, 512),
-            layers_per_block=2,
-        )
-    return frozenset(network.state_dict())
+        return frozenset(_build((128, 256, 512, 512), 2).state_dict())
 
 
-ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)
+def tiny(folder: Path) -> Path:
+    return write_random(folder, _build((32, 32), 1))
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, _typical)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import nn
 
+from ... import weights
 from ...errors import BadCheckpoint
+from ...families import Family
 from ...files.checkpoints import Checkpoint
-from .. import noise
+from ...files.folders import weight_files
+from ...random_weights import write_random
+from ...weights import DtypeFor, Tensors, full_precision
 from ..base import Descriptor
-from ..registry import Architecture, Tensors, load_strictly
 from .autoencoder import OPTIONS, Autoencoder
 
 if TYPE_CHECKING:
@@ -41,28 +45,23 @@ class TinyCoder(nn.Module):
         return (self.network.decode(latents).sample + 1) / 2
 
 
-def detect(tensors: Tensors) -> bool:
+def detect(checkpoint: Checkpoint) -> bool:
     """Both halves as numbered layers, the blocks without a pooled branch, the pixels' scale changing by layers of
     stride 2 alone."""
-    if any(".pool." in name for name in tensors):
-        return False
-    named = tensors if "encoder.layers.0.weight" in tensors else renamed(tensors)
-    return all(
-        name in named
-        for name in ("encoder.layers.0.weight", "encoder.layers.1.conv.0.weight", "decoder.layers.0.weight")
-    )
+    pooled = any(".pool." in name for name in checkpoint.tensors)
+    return not pooled and all(name in renamed(checkpoint.tensors) for name in SIGNS)
 
 
-def load(checkpoint: Checkpoint) -> Autoencoder:
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:
     """Channels and numbers of blocks are read from names and shapes. ReLU, and nearest upsampling by 2 in every layer,
     cannot be detected: they are those of all published files."""
     from diffusers import AutoencoderTiny
 
-    tensors = checkpoint.tensors
-    named = tensors if "encoder.layers.0.weight" in tensors else renamed(tensors)
-    config = configuration(named)
-    network = AutoencoderTiny(**config)
-    load_strictly(network, named, NAME)
+    tensors, what = renamed(checkpoint.tensors), f"{checkpoint.name}, {NAME}"
+    config = configuration(tensors, what)
+    with torch.device("meta"):
+        network = AutoencoderTiny(**config)
+    weights.fill(network, tensors, what)
     latent, levels = config["latent_channels"], len(config["num_encoder_blocks"])
     scale = 2 ** (levels - 1)
     descriptor = Descriptor(
@@ -78,11 +77,11 @@ def load(checkpoint: Checkpoint) -> Autoencoder:
         abilities=("encode", "decode", "interpolate"),
     )
     floats = FLOATS * max(config["encoder_block_out_channels"][0], config["decoder_block_out_channels"][-1])
-    return Autoencoder(descriptor, TinyCoder(network), None, noise.weights_identity(named), floats)
+    return Autoencoder(descriptor, TinyCoder(network), None, weights.identity(tensors), floats)
 
 
 def renamed(tensors: Tensors) -> dict[str, torch.Tensor]:
-    """diffusers' names of TAESD's tensors: its decoder counts the clamp in front as layer 0."""
+    """Under diffusers' names, from them or TAESD's own, whose decoder counts the clamp in front as layer 0."""
     found = {}
     for name, value in tensors.items():
         match = re.fullmatch(r"(encoder|decoder)\.(\d+)\.(.+)", name)
@@ -91,8 +90,8 @@ def renamed(tensors: Tensors) -> dict[str, torch.Tensor]:
     return found
 
 
-def configuration(tensors: Tensors) -> dict[str, Any]:
-    """The arguments of AutoencoderTiny.
+def configuration(tensors: Tensors, what: str) -> dict[str, Any]:
+    """The arguments of AutoencoderTiny. what: the file, as messages begin.
 
     Raises:
         BadCheckpoint: encoder and decoder have levels of different number.
@@ -100,7 +99,7 @@ def configuration(tensors: Tensors) -> dict[str, Any]:
     encoder, decoder = _blocks("encoder", tensors), _blocks("decoder", tensors)
     if len(encoder) != len(decoder):
         raise BadCheckpoint(
-            f"generator: the file looks like {NAME}, but its encoder has {len(encoder)} levels and its decoder "
+            f"{what}: its encoder has {len(encoder)} levels and its decoder "
             f"{len(decoder)}; download it again, or choose another file."
         )
     first, last = tensors["encoder.layers.0.weight"], tensors["decoder.layers.0.weight"]
@@ -129,4 +128,17 @@ def _typical() -> frozenset[str]:
         return frozenset(AutoencoderTiny().state_dict())
 
 
-ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)
+def tiny(folder: Path) -> Path:
+    from diffusers import AutoencoderTiny
+
+    network = AutoencoderTiny(
+        encoder_block_out_channels=(8,) * 3,
+        decoder_block_out_channels=(12,) * 3,
+        num_encoder_blocks=(1, 1, 2),
+        num_decoder_blocks=(2, 2, 1),
+        latent_channels=5,
+    )
+    return write_random(folder, network)
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, _typical)

@@ -6,16 +6,20 @@ The two differ in their losses alone: which of them a file holds, and its beta, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count, pairwise, takewhile
+from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 import torch
 from torch import nn
 
-from ...files.checkpoints import Checkpoint
-from .. import noise
+from ... import weights
+from ...families import Family
+from ...files.checkpoints import Checkpoint, without_prefix
+from ...files.folders import weight_files
+from ...random_weights import write_random
+from ...weights import DtypeFor, full_precision
 from ..base import Descriptor
-from ..registry import Architecture, Tensors, load_strictly
 from .autoencoder import OPTIONS, Autoencoder
 from .priors import standard_normal
 
@@ -79,22 +83,24 @@ def _up(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
-def detect(tensors: Tensors) -> bool:
+def detect(checkpoint: Checkpoint) -> bool:
     """The names that this layout alone has, with or without Lightning's prefix."""
-    return all(sign in _bare(tensors) for sign in SIGNS)
+    tensors = without_prefix(checkpoint.tensors, LIGHTNING)
+    return all(sign in tensors for sign in SIGNS)
 
 
-def load(checkpoint: Checkpoint) -> Autoencoder:
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:
     """Channels, widths, latent size and so the resolution are read from the shapes."""
-    tensors = _bare(checkpoint.tensors)
-    first = [f"encoder.{level}.0.weight" for level in takewhile(lambda i: f"encoder.{i}.0.weight" in tensors, count())]
-    widths = [len(tensors[name]) for name in first]
-    channels = tensors[first[0]].shape[1]
+    tensors = without_prefix(checkpoint.tensors, LIGHTNING)
+    levels = weights.count_layers(tensors, "encoder.{}.0.weight")
+    widths = [len(tensors[f"encoder.{level}.0.weight"]) for level in range(levels)]
+    channels = tensors["encoder.0.0.weight"].shape[1]
     latent = len(tensors["fc_mu.weight"])
-    network = ConvVAE(channels, latent, widths)
-    load_strictly(network, tensors, NAME)
+    with torch.device("meta"):
+        network = ConvVAE(channels, latent, widths)
+    weights.fill(network, tensors, f"{checkpoint.name}, {NAME}")
     side = LOWEST * 2 ** len(widths)
-    identity = noise.weights_identity(tensors)
+    identity = weights.identity(tensors)
     descriptor = Descriptor(
         family="vae",
         architecture=NAME,
@@ -111,13 +117,13 @@ def load(checkpoint: Checkpoint) -> Autoencoder:
     return Autoencoder(descriptor, network, standard_normal((latent,), identity), identity, floats)
 
 
-def _bare(tensors: Tensors) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(LIGHTNING): value for name, value in tensors.items()}
-
-
 def _typical() -> frozenset[str]:
     with torch.device("meta"):
         return frozenset(ConvVAE().state_dict())
 
 
-ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)
+def tiny(folder: Path) -> Path:
+    return write_random(folder, ConvVAE(3, 5, (6, 8, 12)))
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, _typical)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Final
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ... import weights
+from ...families import Family
 from ...files.checkpoints import Checkpoint
-from .. import noise
+from ...files.folders import weight_files
+from ...random_weights import write_random
+from ...weights import DtypeFor, full_precision
 from ..base import Descriptor
-from ..registry import Architecture, Tensors, load_strictly
 from .autoencoder import OPTIONS, Autoencoder
 from .priors import standard_normal
 
@@ -53,20 +57,21 @@ class MnistVAE(nn.Module):
         return flat.unflatten(1, (1, math.isqrt(flat.shape[1]), -1))
 
 
-def detect(tensors: Tensors) -> bool:
+def detect(checkpoint: Checkpoint) -> bool:
     """Exactly its five layers."""
-    return frozenset(tensors) == NAMES
+    return frozenset(checkpoint.tensors) == NAMES
 
 
-def load(checkpoint: Checkpoint) -> Autoencoder:
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:
     """All sizes are read from the shapes."""
     tensors = checkpoint.tensors
     hidden, pixels = tensors["fc1.weight"].shape
     latent = len(tensors["fc21.weight"])
-    network = MnistVAE(pixels, hidden, latent)
-    load_strictly(network, tensors, NAME)
+    with torch.device("meta"):
+        network = MnistVAE(pixels, hidden, latent)
+    weights.fill(network, tensors, f"{checkpoint.name}, {NAME}")
     side = math.isqrt(pixels)
-    identity = noise.weights_identity(tensors)
+    identity = weights.identity(tensors)
     descriptor = Descriptor(
         family="vae",
         architecture=NAME,
@@ -81,4 +86,8 @@ def load(checkpoint: Checkpoint) -> Autoencoder:
     return Autoencoder(descriptor, network, standard_normal((latent,), identity), identity, FLOATS)
 
 
-ARCHITECTURE: Final = Architecture(NAME, detect, load, lambda: NAMES)
+def tiny(folder: Path) -> Path:
+    return write_random(folder, MnistVAE(36, 10, 4))
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, lambda: NAMES)

@@ -12,7 +12,8 @@ from typing import Final, Literal
 import torch
 
 from ...errors import BadInput
-from ..base import Generator, OnStep, quiet
+from ...steps import OnStep, quiet
+from ..base import Generator
 from .priors import FITTED, MIXTURE, Prior
 
 Covariance = Literal["diagonal", "full"]

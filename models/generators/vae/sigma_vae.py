@@ -7,17 +7,21 @@ one class can be drawn, and no sample lies between two.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count, pairwise, takewhile
+from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 import torch
 from torch import nn
 
+from ... import weights
 from ...errors import BadCheckpoint
+from ...families import Family
 from ...files.checkpoints import Checkpoint, described
-from .. import noise
+from ...files.folders import weight_files
+from ...random_weights import random_weights, write
+from ...weights import DtypeFor, full_precision
 from ..base import Descriptor
-from ..registry import Architecture, Tensors, load_strictly
 from .autoencoder import OPTIONS, Autoencoder
 from .priors import Prior, diagonal, standard_normal
 
@@ -88,31 +92,32 @@ def _up(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
-def detect(tensors: Tensors) -> bool:
+def detect(checkpoint: Checkpoint) -> bool:
     """The names that this layout alone has."""
-    return all(sign in tensors for sign in SIGNS)
+    return all(sign in checkpoint.tensors for sign in SIGNS)
 
 
-def load(checkpoint: Checkpoint) -> Autoencoder:
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:
     """Sizes are read from the shapes, the names of classes from the metadata. Without means of classes the prior is
     standard normal.
 
     Raises:
         BadCheckpoint: a tensor too many or too few, or of another shape.
     """
-    weights = dict(checkpoint.tensors)
-    identity = noise.weights_identity(weights)
-    means = weights.pop(MEANS, None)
-    first = "encoder.{}.0.weight".format
-    widths = [len(weights[first(level)]) for level in takewhile(lambda level: first(level) in weights, count())]
-    latent = weights["expansion.weight"].shape[1]
+    tensors = dict(checkpoint.tensors)
+    identity = weights.identity(tensors)
+    means = tensors.pop(MEANS, None)
+    levels = weights.count_layers(tensors, "encoder.{}.0.weight")
+    widths = [len(tensors[f"encoder.{level}.0.weight"]) for level in range(levels)]
+    latent = tensors["expansion.weight"].shape[1]
     if means is not None and means.shape[1:] != (latent,):
         raise BadCheckpoint(
-            f"generator: the file looks like {NAME}, but its prior is not over {latent} numbers; "
-            "download it again, or choose another file."
+            f"{checkpoint.name}, {NAME}: its {MEANS} are not of {latent} numbers each; download it again, or choose "
+            "another file."
         )
-    network = SigmaVAE(latent, widths)
-    load_strictly(network, weights, NAME)
+    with torch.device("meta"):
+        network = SigmaVAE(latent, widths)
+    weights.fill(network, tensors, f"{checkpoint.name}, {NAME}")
     classes = 0 if means is None else len(means)
     descriptor = Descriptor(
         family="vae",
@@ -144,4 +149,9 @@ def _typical() -> frozenset[str]:
         return frozenset({*SigmaVAE(64, (32, 64, 128)).state_dict(), MEANS})
 
 
-ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)
+def tiny(folder: Path) -> Path:
+    means = torch.randn(2, 4, generator=torch.Generator().manual_seed(1))
+    return write(folder / "tiny.safetensors", {**random_weights(SigmaVAE(4, (8, 16))), MEANS: means})
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, _typical)

@@ -13,12 +13,15 @@ from typing import Final, Literal, NamedTuple
 import torch
 from torch import nn
 
+from ... import weights
 from ...errors import BadCheckpoint
+from ...families import Family
 from ...files import checkpoints
 from ...files.checkpoints import Checkpoint
-from .. import noise
+from ...files.folders import weight_files
+from ...random_weights import random_weights, write
+from ...weights import DtypeFor, Tensors, full_precision
 from ..base import Ability, Descriptor
-from ..registry import Architecture, Tensors, load_strictly
 from .autoencoder import OPTIONS, Autoencoder
 
 Half = Literal["encoder", "decoder"]
@@ -108,55 +111,60 @@ class TinyAutoencoder(nn.Module):
         return self.decoder(latents)
 
 
-def detect(tensors: Tensors) -> bool:
+def detect(checkpoint: Checkpoint) -> bool:
     """A half in a file of its own; or both in one, if diffusers has no module for them."""
+    tensors = checkpoint.tensors
     if _layout(tensors) is not None:
         return True
     layouts = [_layout(half) for half in _split(tensors).values()]
-    return all(layouts) and any(layout.deep or _pooled(tensors) for layout in layouts)
+    return all(layouts) and (_pooled(tensors) or any(layout is not None and layout.deep for layout in layouts))
 
 
-def load(checkpoint: Checkpoint) -> Autoencoder:
-    """The halves in the file; where it is one, the other too if its file lies beside it under the same name, but for
-    "encoder" and "decoder".
+def files(path: Path) -> tuple[Path, ...]:
+    """The file and, where it is there, that of the other half: of the same name, but for "encoder" and "decoder"."""
+    swapped = (path.name.replace(half, other) for half, other in (HALVES, HALVES[::-1]))
+    beside = [path.with_name(name) for name in swapped if name != path.name]
+    return (*weight_files(path), *(file for file in beside if file.is_file()))
+
+
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:
+    """The halves in the file; where it is one, the other too if its file lies beside it, see `files`.
 
     Raises:
         BadCheckpoint: a half has a tensor too many or too few, or the two do not fit together.
     """
     layout = _layout(checkpoint.tensors)
     if layout is None:
-        return assemble(_split(checkpoint.tensors))
-    halves = {layout.half: checkpoint.tensors}
-    sibling = sibling_path(checkpoint.path, layout.half) if checkpoint.path is not None else None
-    if sibling is not None:
+        return assemble(_split(checkpoint.tensors), checkpoint.name)
+    halves: dict[Half, Tensors] = {layout.half: checkpoint.tensors}
+    for sibling in () if checkpoint.path is None else files(checkpoint.path)[1:]:
         found = checkpoints.read(sibling).tensors
         other = _layout(found)
         if other is None or other.half == layout.half:
             raise BadCheckpoint(
-                f"{sibling.name}: by its name the other half of {checkpoint.path.name}, but it holds something else; "
-                "rename it, or download it again."
+                f"{checkpoint.name}: {sibling.name} is by its name the other half, but it holds something else; rename "
+                "it, or download it again."
             )
         halves[other.half] = found
-    return assemble(halves)
+    return assemble(halves, checkpoint.name)
 
 
-def sibling_path(path: Path, half: Half) -> Path | None:
-    """The file of the other half, None where there is none."""
-    other = "decoder" if half == "encoder" else "encoder"
-    beside = path.with_name(path.name.replace(half, other))
-    return beside if beside != path and beside.is_file() else None
+def assemble(halves: Mapping[Half, Tensors], source: str) -> Autoencoder:
+    """The autoencoder of one or both halves, each under the names of a file of its own. source: the file, for errors.
 
-
-def assemble(halves: Mapping[Half, Tensors]) -> Autoencoder:
-    """The autoencoder of one or both halves, each under the names of a file of its own."""
+    Raises:
+        BadCheckpoint: a tensor is missing, unexpected, or of another shape, or the halves do not fit together.
+    """
     parts = {half: _part(tensors) for half, tensors in halves.items()}
     kinds = {(part.latent, part.scale) for part in parts.values()}
     if len(kinds) > 1:
         found = " and ".join(f"{latent} channels at 1/{scale}" for latent, scale in sorted(kinds))
-        raise BadCheckpoint(f"generator: encoder and decoder belong to different models, of latents with {found}.")
+        raise BadCheckpoint(f"{source}: encoder and decoder belong to different models, of latents with {found}.")
     latent, scale = kinds.pop()
     width = max(part.width for part in parts.values())
     network = TinyAutoencoder({half: part.module for half, part in parts.items()})
+    named = {f"{half}.{name}": value for half, tensors in halves.items() for name, value in tensors.items()}
+    weights.fill(network, named, f"{source}, {NAME}")
     able: dict[Half, Ability] = {"encoder": "encode", "decoder": "decode"}
     abilities = [able[half] for half in HALVES if half in parts]
     descriptor = Descriptor(
@@ -171,9 +179,8 @@ def assemble(halves: Mapping[Half, Tensors]) -> Autoencoder:
         options=OPTIONS,
         abilities=(*abilities, "interpolate") if len(parts) == 2 else tuple(abilities),
     )
-    named = {f"{half}.{name}": value for half, tensors in halves.items() for name, value in tensors.items()}
     per_channel = DEEP_ENCODER if scale == 32 and "decoder" not in parts else FLOATS
-    return Autoencoder(descriptor, network, None, noise.weights_identity(named), per_channel * width)
+    return Autoencoder(descriptor, network, None, weights.identity(named), per_channel * width)
 
 
 class _Layout(NamedTuple):
@@ -207,10 +214,7 @@ def _layout(tensors: Tensors) -> _Layout | None:
 
 
 def _split(tensors: Tensors) -> dict[Half, Tensors]:
-    return {
-        half: {name.removeprefix(f"{half}."): value for name, value in tensors.items() if name.startswith(f"{half}.")}
-        for half in HALVES
-    }
+    return {half: weights.under(tensors, f"{half}.") for half in HALVES}
 
 
 def _pooled(tensors: Tensors) -> bool:
@@ -218,15 +222,15 @@ def _pooled(tensors: Tensors) -> bool:
 
 
 def _part(tensors: Tensors) -> _Part:
-    """A half, its channels and scale read from the shapes."""
+    """A half on the meta device, its channels and scale read from the shapes."""
     layout = _layout(tensors)
     build, code, pixels = (
         (build_encoder, tensors[layout.last].shape[0], tensors[layout.last].shape[1])
         if layout.half == "encoder"
         else (build_decoder, tensors[layout.first].shape[1], tensors[layout.last].shape[1])
     )
-    module = build(code, pixels, _pooled(tensors), layout.deep)
-    load_strictly(module, tensors, f"the {layout.half} of {NAME}")
+    with torch.device("meta"):
+        module = build(code, pixels, _pooled(tensors), layout.deep)
     return _Part(module, code, 32 if layout.deep else 8, pixels)
 
 
@@ -235,4 +239,13 @@ def _typical() -> frozenset[str]:
         return frozenset(build_decoder(32, 64, pooled=True, deep=False).state_dict())
 
 
-ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)
+def tiny(folder: Path) -> Path:
+    halves = {
+        half: build(3, 8, pooled=True, deep=False)
+        for half, build in zip(HALVES, (build_encoder, build_decoder), strict=True)
+    }
+    encoder, _ = (write(folder / f"tiny_{half}.safetensors", random_weights(halves[half])) for half in HALVES)
+    return encoder
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, files, _typical)

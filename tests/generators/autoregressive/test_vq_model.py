@@ -5,13 +5,12 @@ import torch
 from diffusers import VQModel
 from safetensors.torch import save_file
 from trilemma.models.diffusion.networks import OLD_ATTENTION
-from trilemma.models.errors import BadCheckpoint, CannotDo
+from trilemma.models.errors import CannotDo
 from trilemma.models.files import checkpoints
 from trilemma.models.files.checkpoints import Checkpoint
 from trilemma.models.generators import noise
 from trilemma.models.generators.autoregressive import vq_model
 from trilemma.models.generators.base import Condition
-from trilemma.models.generators.loading import ARCHITECTURES, full_precision
 from trilemma.tests import peak_memory
 
 GROUPS = 4
@@ -58,7 +57,7 @@ def saved(network: VQModel, path: Path, **renaming: str) -> Checkpoint:
 def test_loads_what_was_saved(tmp_path: Path, config: dict):
     network = tiny(config)
     checkpoint = saved(network, tmp_path / "tiny.safetensors")
-    generator = ARCHITECTURES.load(checkpoint, "tiny", full_precision)
+    generator = vq_model.load(checkpoint)
     assert generator.descriptor.architecture == vq_model.NAME
     loaded = generator.modules[0].network
     for key, value in config.items():
@@ -84,17 +83,6 @@ def test_loads_old_names_of_attention(tmp_path: Path):
     loaded = vq_model.load(checkpoint).modules[0].network
     for name, value in network.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value), name
-
-
-@pytest.mark.parametrize(("change", "said"), [("less", "lacks"), ("more", "has too much")])
-def test_loads_strictly(tmp_path: Path, change: str, said: str):
-    checkpoint = saved(tiny(PLAIN), tmp_path / "tiny.safetensors")
-    if change == "less":
-        del checkpoint.tensors["post_quant_conv.bias"]
-    else:
-        checkpoint.tensors["decoder.extra"] = torch.zeros(1)
-    with pytest.raises(BadCheckpoint, match=f"looks like VQModel, but it {said}"):
-        vq_model.load(checkpoint)
 
 
 def test_cannot_draw_without_a_prior(tmp_path: Path):

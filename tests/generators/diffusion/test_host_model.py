@@ -4,8 +4,9 @@ import pytest
 import torch
 from trilemma.models.errors import CannotDo
 from trilemma.models.generators import binding, noise
-from trilemma.models.generators.base import Condition, Descriptor, quiet
+from trilemma.models.generators.base import Condition, Descriptor
 from trilemma.models.generators.diffusion.host_model import HostModel
+from trilemma.models.steps import quiet
 from trilemma.nodes.generate_sources import GeneratorFromCheckpoint
 from trilemma.tests.closeness import assert_close
 

@@ -5,8 +5,9 @@ import torch
 from trilemma.models.errors import BadCheckpoint
 from trilemma.models.files.catalog import starter_folder
 from trilemma.models.files.checkpoints import Checkpoint
+from trilemma.models.generators.diffusion import stable_diffusion_v1
 from trilemma.models.generators.diffusion.latent_diffusion import TextToImage
-from trilemma.models.generators.loading import ARCHITECTURES, full_precision, load_generator
+from trilemma.models.generators.loading import load_generator
 from trilemma.models.inpainting.stable_diffusion import inpaint
 from trilemma.tests.closeness import assert_close, is_close
 from trilemma.tests.diffusion import published_layout as layout
@@ -118,7 +119,7 @@ def test_single_files_are_claimed_and_fit_strictly(channels):
     first = "model.diffusion_model.input_blocks.0.0.weight"
     tensors[first] = torch.zeros(1, channels, 1, 1)
     with pytest.raises(BadCheckpoint, match=r"Stable Diffusion 1\.x, U-Net: 686 tensors of another shape"):
-        ARCHITECTURES.load(Checkpoint(tensors, {}), "file", full_precision)
+        stable_diffusion_v1.load(Checkpoint(tensors, {}))
     tensors["control_model.weight"] = torch.zeros(1)
     with pytest.raises(BadCheckpoint, match="belong to no part"):
-        ARCHITECTURES.load(Checkpoint(tensors, {}), "file", full_precision)
+        stable_diffusion_v1.load(Checkpoint(tensors, {}))

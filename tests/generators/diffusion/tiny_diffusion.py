@@ -6,6 +6,7 @@ import torch
 from trilemma.models.generators import binding, noise
 from trilemma.models.generators.base import Condition, Generator
 from trilemma.models.generators.binding import Bound
+from trilemma.models.steps import quiet
 from trilemma.tests.closeness import is_close
 
 OWN_OPTIONS = {"sampler": "model's own", "steps": 0, "eta": 0.0, "guidance_scale": 0.0}
@@ -36,7 +37,7 @@ def bound(generator: Generator, texts: Sequence[str] = ("",), negative: str = ""
     return made.with_conditions(conditions)
 
 
-def images(made: Bound, count: int, seed: int = 0, batch_size: int = 8, on_step=binding.quiet) -> torch.Tensor:
+def images(made: Bound, count: int, seed: int = 0, batch_size: int = 8, on_step=quiet) -> torch.Tensor:
     return torch.cat([batch.images for batch in binding.sample(made, count, seed, batch_size, on_step)])
 
 

@@ -1,35 +1,21 @@
-"""What every GAN must pass, whatever its architecture."""
+"""What every GAN must pass beyond the common tests, whatever its architecture."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from trilemma.models.errors import BadInput
-from trilemma.models.generators import binding, loading, noise
+from trilemma.models.generators import binding, noise
 from trilemma.models.generators.base import Condition, Generator
 from trilemma.models.generators.binding import Bound
 from trilemma.tests.closeness import are_distinct, assert_close
-from trilemma.tests.peak_memory import peak_bytes
+from trilemma.tests.families.checks import BATCHES
+from trilemma.tests.families.kinds import SEED
+from trilemma.tests.generators.vae.autoencoders import load
 
-BATCHES = (1, 3, 8)
-SEED = 2**64 - 3
-"""Seeds of a run go round after the third sample."""
-
-
-def load(tensors: dict[str, torch.Tensor], folder: Path, metadata: dict[str, str] | None = None) -> Generator:
-    """What the pack makes of these tensors, by a safetensors file; one by PyTorch gives the same weights."""
-    torch.save(tensors, folder / "model.pt")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, folder / "model.safetensors", metadata)
-    generator = loading.load_generator(folder / "model.safetensors")
-    again = loading.load_generator(folder / "model.pt")
-    assert again.identity == generator.identity
-    for name, value in again.modules[0].state_dict().items():
-        assert torch.equal(value, generator.modules[0].state_dict()[name]), name
-    return generator
+__all__ = ["BATCHES", "SEED", "check_batches", "check_identity", "load"]
 
 
 def check_batches(generator: Generator, options: dict[str, Any] | None = None) -> torch.Tensor:
@@ -67,16 +53,6 @@ def latents_of(bound: Bound, requests: list, size: int) -> torch.Tensor:
     return torch.cat(parts)
 
 
-def check_memory(generator: Generator) -> None:
-    """The estimate lies within 0.7 to 1.5 times of the tensors alive at the peak of drawing."""
-    settings = Bound(generator).settings
-    for size in BATCHES:
-        requests = noise.requests(size, 0, [Condition()])
-        with torch.no_grad():
-            peak = peak_bytes(lambda: generator.draw(requests, settings, lambda done, preview: None))  # noqa: B023
-        assert 0.7 * peak <= generator.memory_bytes(size) <= 1.5 * peak, (size, peak, generator.memory_bytes(size))
-
-
 def check_identity(generator: Generator) -> None:
     """Latents of other weights are refused."""
     requests = noise.requests(1, 0, [Condition()])
@@ -84,15 +60,3 @@ def check_identity(generator: Generator) -> None:
     latents = generator.latents(requests, settings)
     with pytest.raises(BadInput, match="other weights"):
         generator.decode(latents._replace(identity="another"), requests, settings)
-
-
-def check_steps(generator: Generator) -> None:
-    """Every batch reports its one step, with a preview."""
-    seen = []
-    bound = Bound(generator)
-    for _ in binding.sample(bound, 5, 0, 3, lambda done, preview: seen.append((done, preview.shape))):
-        pass
-    described = generator.descriptor
-    shape = (described.height, described.width, 3)
-    assert seen == [(3, shape), (5, shape)]
-    assert binding.total_steps(bound, 5) == 5

@@ -3,8 +3,9 @@ from itertools import pairwise
 
 import pytest
 import torch
-from trilemma.models.errors import BadCheckpoint, BadInput
+from trilemma.models.errors import BadInput
 from trilemma.models.files import catalog, checkpoints
+from trilemma.models.files.checkpoints import Checkpoint
 from trilemma.models.generators import binding, loading, noise
 from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound
@@ -13,6 +14,7 @@ from trilemma.models.generators.gan.stylegan2.layers import fir_filter
 from trilemma.models.generators.gan.stylegan2.network import Sizes, StyleGAN2
 from trilemma.tests import reference_kit
 from trilemma.tests.closeness import assert_close, is_close
+from trilemma.tests.families import checks, kinds
 from trilemma.tests.generators.gan import gans
 
 NAMES = ("ant", "bee", "cow")
@@ -192,26 +194,13 @@ def test_styles_are_mixed_from_the_crossover_on(classes):
 def test_grey_pictures_have_three_planes(plain):
     images = gans.check_batches(plain)
     assert torch.equal(images[..., 0], images[..., 2])
-    gans.check_steps(plain)
-
-
-def test_memory(classes, plain):
-    gans.check_memory(classes)
-    gans.check_memory(plain)
-
-
-def test_loading_is_strict(tmp_path):
-    tensors = network(CLASSES).state_dict()
-    del tensors["synthesis.b8.conv1.noise_strength"]
-    with pytest.raises(BadCheckpoint, match=r"b8\.conv1\.noise_strength"):
-        gans.load(tensors, tmp_path)
 
 
 def test_published_layouts_are_claimed():
     for file in ("uncond", "cond10"):
         entries = reference_kit.manifest("stylegan2_ada", f"manifest_small_{file}.json")
         tensors = {name: torch.empty(shape, device="meta") for name, shape, _ in entries}
-        assert stylegan2.detect(tensors)
+        assert stylegan2.detect(Checkpoint(tensors, {}))
         sizes = stylegan2.sizes(tensors)
         assert sizes == Sizes(512, 10 if file == "cond10" else 0, 512, 8, (128, 128, 128, 128, 64), 3)
         with torch.device("meta"):
@@ -230,4 +219,4 @@ def test_starter(tmp_path):
     runs = [torch.cat([batch.images for batch in binding.sample(bound, 8, 3, size)]) for size in gans.BATCHES]
     for one, other in pairwise(runs):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=0)
-    gans.check_memory(generator)
+    checks.memory_is_foreseen(kinds.GENERATOR, generator)

@@ -49,14 +49,6 @@ def test_hyperparameters_come_from_the_shapes(tiny):
     assert_close(tiny.modules[0].pictures(latents), network.pictures(latents))
 
 
-def test_samples_do_not_depend_on_the_batch(tiny):
-    autoencoders.check_batches(tiny)
-
-
-def test_memory(tiny):
-    autoencoders.check_memory(tiny)
-
-
 def test_grey_pictures_go_in_and_come_out(tiny):
     images = autoencoders.pictures(2, 6)
     luma = images @ torch.tensor([0.299, 0.587, 0.114])

@@ -51,22 +51,6 @@ def test_classes_without_names_have_numbers(tmp_path):
         Bound(generator).with_conditions([Condition("ant")])
 
 
-def test_samples_do_not_depend_on_the_batch(tiny):
-    autoencoders.check_batches(tiny)
-
-
-@pytest.mark.parametrize("size", autoencoders.BATCHES)
-def test_classes_do_not_depend_on_the_batch(tiny, size):
-    bound = Bound(tiny)
-    found = [tiny.latents(batch.requests, bound.settings).values for batch in sample(bound, 8, 7, size)]
-    (whole,) = sample(bound, 8, 7, 8)
-    assert_close(torch.cat(found), tiny.latents(whole.requests, bound.settings).values)
-
-
-def test_memory(tiny):
-    autoencoders.check_memory(tiny)
-
-
 def test_a_class_is_a_place_in_latent_space(tiny):
     bound = Bound(tiny).with_options("vae", {"temperature": 0.0}).with_conditions([Condition("Cow"), Condition("0")])
     (batch,) = sample(bound, 4, 0, 4)
@@ -107,13 +91,5 @@ def test_ways_go_around_the_centre(tiny):
 
 def test_a_prior_of_another_size_is_refused(tmp_path):
     torch.save({**weights(), MEANS: torch.zeros(3, 5)}, tmp_path / "odd.pt")
-    with pytest.raises(BadCheckpoint, match="its prior is not over 4 numbers"):
+    with pytest.raises(BadCheckpoint, match=r"its prior\.means are not of 4 numbers each"):
         loading.load_generator(tmp_path / "odd.pt")
-
-
-def test_loading_is_strict(tmp_path):
-    tensors = weights()
-    del tensors["decoder.1.3.bias"]
-    torch.save(tensors, tmp_path / "cut.pt")
-    with pytest.raises(BadCheckpoint, match=r"sigma-VAE, but it lacks: decoder\.1\.3\.bias"):
-        loading.load_generator(tmp_path / "cut.pt")

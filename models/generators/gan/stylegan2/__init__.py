@@ -8,22 +8,26 @@ same in every published file: the mapping's learning rate (`mapping.RATE`), the 
 from __future__ import annotations
 
 from itertools import count, takewhile
+from pathlib import Path
 from typing import Final
 
 import torch
 
+from .... import weights
+from ....families import Family
 from ....files.checkpoints import Checkpoint, described
-from ...noise import weights_identity
-from ...registry import Architecture, Tensors, load_strictly
+from ....files.folders import weight_files
+from ....random_weights import write_random
+from ....weights import DtypeFor, Tensors, full_precision
 from .generator import StyleGAN2Generator
 from .network import Sizes, StyleGAN2
 
 NAME: Final = "StyleGAN2"
 
 
-def detect(tensors: Tensors) -> bool:
-    """Whether a state dict is a StyleGAN2 generator with skip connections."""
-    return {"synthesis.b4.const", "synthesis.b4.torgb.weight", "mapping.fc0.weight"} <= tensors.keys()
+def detect(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint is a StyleGAN2 generator with skip connections."""
+    return {"synthesis.b4.const", "synthesis.b4.torgb.weight", "mapping.fc0.weight"} <= checkpoint.tensors.keys()
 
 
 def sizes(tensors: Tensors) -> Sizes:
@@ -35,22 +39,23 @@ def sizes(tensors: Tensors) -> Sizes:
         z_dim=inputs - (0 if embed is None else w_dim),
         c_dim=0 if embed is None else embed.shape[1],
         w_dim=w_dim,
-        num_layers=len(list(takewhile(lambda index: f"mapping.fc{index}.weight" in tensors, count()))),
+        num_layers=weights.count_layers(tensors, "mapping.fc{}.weight"),
         channels=tuple(len(tensors[f"synthesis.b{side}.conv1.weight"]) for side in sides),
         img_channels=len(tensors["synthesis.b4.torgb.weight"]),
     )
 
 
-def load(checkpoint: Checkpoint) -> StyleGAN2Generator:
-    """Build the generator of a state dict that `detect` claims.
+def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> StyleGAN2Generator:
+    """Build the generator of a checkpoint that `detect` claims.
 
     Raises:
         BadCheckpoint: a tensor is missing, unexpected, or of another shape.
     """
-    network = StyleGAN2(sizes(checkpoint.tensors))
-    load_strictly(network, checkpoint.tensors, NAME)
+    with torch.device("meta"):
+        network = StyleGAN2(sizes(checkpoint.tensors))
+    weights.fill(network, checkpoint.tensors, f"{checkpoint.name}, {NAME}")
     names = tuple(described(checkpoint.metadata).get("class_names", ()))
-    return StyleGAN2Generator(NAME, network, names, weights_identity(checkpoint.tensors))
+    return StyleGAN2Generator(NAME, network, names, weights.identity(checkpoint.tensors))
 
 
 def _typical() -> frozenset[str]:
@@ -58,4 +63,8 @@ def _typical() -> frozenset[str]:
         return frozenset(StyleGAN2(Sizes(512, 0, 512, 8, (8,) * 7, 3)).state_dict())
 
 
-ARCHITECTURE: Final = Architecture(NAME, detect, load, _typical)
+def tiny(folder: Path) -> Path:
+    return write_random(folder, StyleGAN2(Sizes(8, 3, 6, 2, (12, 8, 4), 3)))
+
+
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, _typical)

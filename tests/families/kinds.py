@@ -1,0 +1,85 @@
+"""How a model of each kind is run once: what the common tests ask of every family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from trilemma.models.families import Registry
+from trilemma.models.generators import binding, noise
+from trilemma.models.generators.autoregressive.code_generator import CodeGenerator
+from trilemma.models.generators.base import Generator
+from trilemma.models.generators.binding import Bound
+from trilemma.models.generators.gan.stylegan2.generator import StyleGAN2Generator
+from trilemma.models.generators.loading import GENERATORS
+from trilemma.models.generators.vae.priors import STANDARD
+from trilemma.models.steps import OnStep
+
+SEED = 2**64 - 3
+"""Seeds of a run go round after the third sample."""
+SIDE = 32
+
+
+class Kind(NamedTuple):
+    """A kind of model, and how its families are run.
+
+    run: what a model gives for `count` inputs in batches of `batch_size`, [count, ...]. more: further answers by name,
+    of parts beside that; those that no network takes part in begin with "exact". memory: what it foresees of a `run`
+    in one batch. steps: what `on_step` counts up to in a run. shared: families that another registry also claims.
+    """
+
+    registry: Registry[Any]
+    run: Callable[[Any, int, int, OnStep], torch.Tensor]
+    more: Callable[[Any, int, int], dict[str, torch.Tensor]]
+    memory: Callable[[Any, int], int]
+    steps: Callable[[Any, int], int]
+    shared: frozenset[str] = frozenset()
+
+
+def pictures(count: int, side: int) -> torch.Tensor:
+    """Smooth random pictures, float32 [count, side, side, 3], 0..1."""
+    coarse = torch.rand(count, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.interpolate(coarse, (side, side), mode="bilinear").permute(0, 2, 3, 1).contiguous()
+
+
+def bound(generator: Generator) -> Bound:
+    """A generator that draws pictures of SIDE, if it takes several sizes, from a standard normal prior, if it has none
+    of its own, and in two steps, if it takes several."""
+    described = generator.descriptor
+    if described.size_multiple:
+        shape = (described.latent_shape[0], *(SIDE // described.size_multiple,) * 2)
+        generator.descriptor = replace(described, height=SIDE, width=SIDE, latent_shape=shape)
+    wanted = {"steps": 2, **({} if "sample" in described.abilities else {"prior": STANDARD})}
+    return Bound(generator, {name: value for name, value in wanted.items() if name in described.options})
+
+
+def draw(generator: Generator, count: int, batch_size: int, on_step: OnStep) -> torch.Tensor:
+    parts = [batch.images for batch in binding.sample(bound(generator), count, SEED, batch_size, on_step)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+@torch.no_grad()
+def latents(generator: Generator, count: int, batch_size: int) -> dict[str, torch.Tensor]:
+    """Those that samples start from, which of some families no network makes, and those of pictures."""
+    made, described, answers = bound(generator), generator.descriptor, {}
+    requests = noise.requests(count, SEED, made.conditions)
+    parts = [requests[start : start + batch_size] for start in range(0, count, batch_size)]
+    name = "latents" if isinstance(generator, StyleGAN2Generator | CodeGenerator) else "exact latents"
+    answers[name] = torch.cat([generator.latents(part, made.settings).values for part in parts])
+    if "encode" in described.abilities:
+        images = pictures(count, generator.descriptor.height).split(batch_size)
+        answers["encoded"] = torch.cat([generator.encode(part).values for part in images])
+    return answers
+
+
+GENERATOR = Kind(
+    GENERATORS,
+    draw,
+    latents,
+    lambda generator, size: generator.memory_bytes(size),
+    lambda generator, count: binding.total_steps(bound(generator), count),
+)
+
+KINDS = (GENERATOR,)
