@@ -3,7 +3,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 SITE = $$($(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 
-.PHONY: demo types test test-host bench names clean
+.PHONY: demo types hooks test test-host bench names clean
 
 $(VENV)/installed: pyproject.toml requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -30,6 +30,10 @@ test-host: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(RUN) -m tests.benchmarks
+
+hooks: $(VENV)/installed
+	$(RUN) -m pip install --quiet pre-commit
+	$(VENV)/bin/pre-commit install --hook-type pre-commit --hook-type pre-push
 
 # After a node, an input or an output was added: its texts and its public names.
 names: $(VENV)/installed
