@@ -15,6 +15,11 @@ from ..models.values import Objects
 from .common import inputs, menus, sockets
 from .common.loading import ModelLoader, Source
 
+ENCODED_INPUTS = {
+    "segmenter": inputs.socket(sockets.SEGMENTER, "The same that Encode Image used."),
+    "embedding": inputs.socket(sockets.EMBEDDING, "The images, from Encode Image."),
+}
+
 
 class LoadSegmenter(ModelLoader):
     KIND = "segmenter"
@@ -86,10 +91,7 @@ class Segment:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
-            "required": {
-                "segmenter": inputs.socket(sockets.SEGMENTER, "The same that Encode Image used."),
-                "embedding": inputs.socket(sockets.EMBEDDING, "The images, from Encode Image."),
-            },
+            "required": ENCODED_INPUTS,
             "optional": {
                 "boxes": inputs.wired(
                     "BOUNDING_BOX", "Boxes in pixels, from Select Detections or any node that gives bounding boxes."
@@ -152,10 +154,7 @@ class SegmentEverything:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
-            "required": {
-                "segmenter": inputs.socket(sockets.SEGMENTER, "The same that Encode Image used."),
-                "embedding": inputs.socket(sockets.EMBEDDING, "The images, from Encode Image."),
-            },
+            "required": ENCODED_INPUTS,
             "optional": {
                 "points_per_side": inputs.integer(16, 1, 128, "The grid has this many points each way."),
                 "predicted_iou_threshold": inputs.share(0.6, "Masks that SAM itself rates lower are dropped."),
