@@ -8,10 +8,11 @@ import torch
 
 from .. import host
 from ..models.generators import noise
+from ..models.generators.base import Generator
 from ..models.generators.binding import Bound, total_steps
 from ..models.generators.conditions import read_conditions
 from ..models.generators.describing import describe
-from ..models.generators.loading import load_generator
+from ..models.generators.loading import GENERATORS
 from ..models.generators.records import from_json, records_of, to_json
 from ..models.generators.sampling import Samples, fitting_batch
 from ..models.generators.saving import save
@@ -19,13 +20,13 @@ from ..models.pictures.images import check_images
 from .common import inputs, menus, sockets
 from .common.loading import ModelLoader, Source
 from .common.provenance import graph_texts
-from .common.showing import show_text
 
 SHOWN = 16
 """Of the images that were saved, on the node: it grows with them."""
 
 
 class LoadGenerator(ModelLoader):
+    REGISTRY = GENERATORS
     KIND = "generator"
     SOURCES = (
         Source("generators", (".safetensors", ".pt", ".pth", ".ckpt", ".pkl"), folders=True),
@@ -54,11 +55,13 @@ class LoadGenerator(ModelLoader):
         "What the model is, which conditions and classes it knows, its options and their values.",
     )
 
-    def run(self, model: str) -> dict[str, Any]:
-        with host.without_inference_mode():
-            generator = load_generator(self.path(model), host.compute_dtype)
-        info = describe(generator.descriptor)
-        return show_text(info, host.hold(Bound(generator), generator.modules), info)
+    @classmethod
+    def bind(cls, loaded: Generator) -> Bound:
+        return Bound(loaded)
+
+    @classmethod
+    def info(cls, bound: Bound) -> str:
+        return describe(bound.generator.descriptor)
 
 
 class Condition:

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import host
 from ..models.files import catalog
+from ..models.scoring.extractors.base import Extractor
 from ..models.scoring.extractors.description import describe
 from ..models.scoring.extractors.host_extractor import HostExtractor
 from ..models.scoring.extractors.loading import EXTRACTORS
@@ -23,6 +24,7 @@ RESIZE_TOOLTIP = (
 
 
 class LoadFeatureExtractor(ModelLoader):
+    REGISTRY = EXTRACTORS
     KIND = "extractor"
     SOURCES = (Source("metrics", (".safetensors", ".pt", ".pth")),)
     DISPLAY_NAME = "Load Feature Extractor"
@@ -59,14 +61,12 @@ class LoadFeatureExtractor(ModelLoader):
         return types
 
     @classmethod
-    def IS_CHANGED(cls, model: str, resize: str) -> str:
-        return super().IS_CHANGED(model)
+    def bind(cls, loaded: Extractor, resize: str) -> Extractor:
+        return loaded.with_resize(resize)
 
-    def run(self, model: str, resize: str) -> dict[str, Any]:
-        with host.without_inference_mode():
-            extractor = EXTRACTORS.load(self.path(model)).with_resize(resize)
-        info = describe(extractor)
-        return show_text(info, host.hold(extractor, extractor.modules), info)
+    @classmethod
+    def info(cls, bound: Extractor) -> str:
+        return describe(bound)
 
 
 class ExtractorFromCLIPVision:

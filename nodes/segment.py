@@ -9,7 +9,7 @@ from ..models.pictures import objects
 from ..models.segmentation.base import Embedding
 from ..models.segmentation.decoding import MASK_CHOICES, MaskChoice, prompts_per_chunk, segment
 from ..models.segmentation.everything import segment_everything
-from ..models.segmentation.loading import load_segmenter
+from ..models.segmentation.loading import SEGMENTERS
 from ..models.segmentation.prompts import read_prompts
 from ..models.values import Objects
 from .common import inputs, menus, sockets
@@ -22,6 +22,7 @@ ENCODED_INPUTS = {
 
 
 class LoadSegmenter(ModelLoader):
+    REGISTRY = SEGMENTERS
     KIND = "segmenter"
     SOURCES = (Source("sams", (".pth", ".safetensors")),)
     DISPLAY_NAME = "Load Segmenter (SAM)"
@@ -33,11 +34,6 @@ class LoadSegmenter(ModelLoader):
     RETURN_TYPES = (sockets.SEGMENTER,)
     RETURN_NAMES = ("segmenter",)
     OUTPUT_TOOLTIPS = ("For Encode Image, Segment and Segment Everything.",)
-
-    def run(self, model: str) -> tuple[host.Handle]:
-        with host.without_inference_mode():
-            segmenter = load_segmenter(self.path(model), host.compute_dtype)
-        return (host.hold(segmenter, segmenter.modules),)
 
 
 class EncodeImage:

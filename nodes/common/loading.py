@@ -1,4 +1,4 @@
-"""What the loader nodes share: the list of models, the file behind a name, and the check that it is there."""
+"""What the loader nodes share: the list of models, the file behind a name, loading it, and whether it has changed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from ... import host
+from ...models.families import Registry
 from ...models.files import catalog
 from ...models.files.paths import fingerprint
+from .showing import show_text
 
 
 class Source(NamedTuple):
@@ -23,11 +25,13 @@ class Source(NamedTuple):
 
 
 class ModelLoader:
-    """Base of the nodes with one input, `model`. A starter of the pack comes first, then what the SOURCES hold.
+    """Base of the nodes that load a model by its name. A starter of the pack comes first, then what the SOURCES hold.
 
-    KIND: which starters and published files. SOURCES: where the user's files are; they are told to use the first.
+    REGISTRY: the families that are read. KIND: which starters and published files. SOURCES: where the user's files
+    are; they are told to use the first. Further inputs of a subclass are settings, which `bind` takes.
     """
 
+    REGISTRY: ClassVar[Registry[Any]]
     KIND: ClassVar[catalog.Kind]
     SOURCES: ClassVar[tuple[Source, ...]]
     FUNCTION = "run"
@@ -39,8 +43,9 @@ class ModelLoader:
         return {"required": {"model": (names, {"tooltip": tooltip})}}
 
     @classmethod
-    def IS_CHANGED(cls, model: str) -> str:
-        return fingerprint(cls.path(model))
+    def IS_CHANGED(cls, model: str, **settings: Any) -> str:
+        path = cls.path(model)
+        return fingerprint(*cls.REGISTRY.files(path)) if hasattr(cls, "REGISTRY") else fingerprint(path)
 
     @classmethod
     def VALIDATE_INPUTS(cls, model: str) -> bool | str:
@@ -49,6 +54,23 @@ class ModelLoader:
         except FileNotFoundError as error:
             return str(error)
         return True
+
+    def run(self, model: str, **settings: Any) -> tuple[Any, ...] | dict[str, Any]:
+        with host.without_inference_mode():
+            loaded = self.REGISTRY.load(self.path(model), host.compute_dtype)
+        bound = self.bind(loaded, **settings)
+        handle, info = host.hold(bound, loaded.modules), self.info(bound)
+        return (handle,) if info is None else show_text(info, handle, info)
+
+    @classmethod
+    def bind(cls, loaded: Any) -> Any:
+        """What travels on the wire: the loaded model, with the node's settings where it has any."""
+        return loaded
+
+    @classmethod
+    def info(cls, bound: Any) -> str | None:
+        """A text beside it, which the node shows too; None for nodes without that output."""
+        return None
 
     @classmethod
     def path(cls, model: str) -> Path:

@@ -9,9 +9,11 @@ from trilemma.host import standalone
 from trilemma.models.errors import BadCheckpoint, BadInput, CannotDo
 from trilemma.models.files import catalog
 from trilemma.models.generators.gan.stylegan2.network import Sizes, StyleGAN2
+from trilemma.models.generators.vae import taef2
 from trilemma.models.generators.vae.sigma_vae import MEANS, SigmaVAE
+from trilemma.models.random_weights import random_weights, write
 from trilemma.nodes import NODE_CLASS_MAPPINGS
-from trilemma.tests.generators.vae.autoencoders import random_weights
+from trilemma.tests.closeness import is_close
 
 Load, Conditioned, Sample, Interpolate, Mix, Encode, Reconstruct, VAE, GAN = (
     NODE_CLASS_MAPPINGS[f"Trilemma{name}"]
@@ -105,6 +107,24 @@ def test_files_that_are_no_generator():
     message = Load.VALIDATE_INPUTS("absent.pt")
     assert "no generator named 'absent.pt' is on this machine" in message
     assert "generators" in message
+
+
+def test_another_file_is_noticed(models):
+    """Whichever half of a model in two files: its decoder was once replaced, and the old picture served."""
+    before = Load.IS_CHANGED("gan.safetensors")
+    pair = taef2.tiny(models / "generators")
+    decoder = pair.with_name("tiny_decoder.safetensors")
+    told = [Load.IS_CHANGED(pair.name)]
+    image = torch.rand(1, 16, 16, 3)
+    picture = Reconstruct().run(load(pair.name), image)["result"][0]
+    write(decoder, random_weights(taef2.build_decoder(3, 8, pooled=True, deep=False), seed=5))
+    told.append(Load.IS_CHANGED(pair.name))
+    assert not is_close(Reconstruct().run(load(pair.name), image)["result"][0], picture)
+    decoder.unlink()
+    told.append(Load.IS_CHANGED(pair.name))
+    assert len(set(told)) == 3
+    assert Load.IS_CHANGED("gan.safetensors") == before
+    pair.unlink()
 
 
 @torch.inference_mode()

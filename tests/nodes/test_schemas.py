@@ -6,6 +6,7 @@ import pytest
 from trilemma.models.generators.options import OPTIONS
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.nodes.common.inputs import NUMBERED
+from trilemma.nodes.common.loading import ModelLoader
 from trilemma.nodes.generate_options import FamilyOptions
 
 NODES = sorted(NODE_CLASS_MAPPINGS)
@@ -40,6 +41,8 @@ def test_inputs_are_parameters(name):
     gathered = inputs.keys() - named.keys()
     if issubclass(node, FamilyOptions):
         assert gathered <= OPTIONS[node.FAMILY].keys()
+    elif issubclass(node, ModelLoader):
+        assert gathered == parameters(node.bind)[0].keys() - {"loaded"}
     elif more:
         (stem,) = {field.rpartition("_")[0] for field in gathered}
         assert gathered == {f"{stem}_{number}" for number in range(1, NUMBERED + 1)}

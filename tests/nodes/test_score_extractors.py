@@ -49,11 +49,11 @@ def test_a_missing_inception_says_what_to_do(metrics):
     for fact in (*facts, str(metrics)):
         assert fact in message
     with pytest.raises(FileNotFoundError, match="not on this machine"):
-        Load().run(INCEPTION, "TF1")
+        Load().run(INCEPTION, resize="TF1")
 
 
 def test_the_starter_and_its_info(metrics):
-    shown = Load().run(STARTER, "clean")
+    shown = Load().run(STARTER, resize="clean")
     handle, info = shown["result"]
     assert shown["ui"]["text"] == [info]
     assert info.splitlines()[:5] == [
@@ -73,7 +73,9 @@ def test_a_copy_of_the_starter_is_the_same_network_by_another_name(metrics):
     starter = catalog.starter_folder("extractor", STARTER) / "model.safetensors"
     with safe_open(starter, framework="pt") as file:
         save_file(load_file(starter), metrics / "mine.safetensors", file.metadata())
-    found, expected = (Load().run(name, "TF1")["result"][0].model.source for name in ("mine.safetensors", STARTER))
+    found, expected = (
+        Load().run(name, resize="TF1")["result"][0].model.source for name in ("mine.safetensors", STARTER)
+    )
     assert found.extractor == "classifier mine.safetensors"
     assert found.identity == expected.identity
 
@@ -81,11 +83,11 @@ def test_a_copy_of_the_starter_is_the_same_network_by_another_name(metrics):
 def test_another_file_under_the_name(metrics):
     file = metrics / "other.pth"
     torch.save({"a.weight": torch.zeros(1)}, file)
-    before = Load.IS_CHANGED("other.pth", "TF1")
+    before = Load.IS_CHANGED("other.pth", resize="TF1")
     with pytest.raises(BadCheckpoint, match=r"other.pth is no extractor that the pack knows"):
-        Load().run("other.pth", "TF1")
+        Load().run("other.pth", resize="TF1")
     torch.save({"a.weight": torch.zeros(9), "b": torch.zeros(2)}, file)
-    assert Load.IS_CHANGED("other.pth", "TF1") != before
+    assert Load.IS_CHANGED("other.pth", resize="TF1") != before
 
 
 def test_vision_models_need_comfyui():
