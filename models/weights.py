@@ -57,15 +57,20 @@ def check_fit(expected: Mapping[str, torch.Size], tensors: Tensors, what: str) -
         for name, shape in expected.items()
         if name in tensors and tensors[name].shape != shape
     ]
-    found = [
-        f"{len(names)} {problem} ({some(names)})"
-        for problem, names in (
-            ("missing", [name for name in expected if name not in tensors]),
-            ("unexpected", [name for name in tensors if name not in expected]),
-            ("of another shape", shapes),
-        )
-        if names
-    ]
+    refuse_misfits(
+        what,
+        missing=[name for name in expected if name not in tensors],
+        unexpected=[name for name in tensors if name not in expected],
+        misshapen=shapes,
+    )
+
+
+def refuse_misfits(
+    what: str, missing: Collection[str], unexpected: Collection[str], misshapen: Collection[str]
+) -> None:
+    """Raise BadCheckpoint where a tensor is missing, unexpected or of another shape; the first few are named."""
+    problems = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    found = [f"{len(names)} {problem} ({some(names)})" for problem, names in problems.items() if names]
     if found:
         raise BadCheckpoint(
             f"{what}: its tensors do not fit: {'; '.join(found)}. The file is damaged, or a variant that the pack does "

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models.detection import grounding_dino
+from ..models.detection.loading import load_detector
 from ..models.detection.selection import SORT_BY, SortBy, select
 from ..models.pictures import drawing
 from ..models.values import Detections, Objects
@@ -22,18 +22,25 @@ class LoadDetector(ModelLoader):
     DISPLAY_NAME = "Load Detector (Grounding DINO)"
     CATEGORY = menus.DETECT
     DESCRIPTION = (
-        "Loads a Grounding DINO, which finds what a text names: the starter that comes with the pack, or a published "
-        "file or transformers folder from models/grounding-dino."
+        "Loads a detector, which finds what a text names: the starter that comes with the pack, a published Grounding "
+        "DINO, or a transformers folder of Grounding DINO or MM-Grounding-DINO, from models/grounding-dino."
     )
-    SEARCH_ALIASES = ["grounding dino loader", "groundingdino", "object detection model", "open vocabulary detector"]
+    SEARCH_ALIASES = [
+        "grounding dino loader",
+        "groundingdino",
+        "mm grounding dino",
+        "llmdet",
+        "object detection model",
+        "open vocabulary detector",
+    ]
     RETURN_TYPES = (sockets.DETECTOR,)
     RETURN_NAMES = ("detector",)
     OUTPUT_TOOLTIPS = ("For Detect by Text.",)
 
     def run(self, model: str) -> tuple[host.Handle]:
         with host.without_inference_mode():
-            detector = grounding_dino.load_detector(self.path(model))
-        return (host.hold(detector, grounding_dino.modules(detector)),)
+            detector = load_detector(self.path(model))
+        return (host.hold(detector, detector.modules),)
 
 
 class DetectByText:
@@ -69,11 +76,9 @@ class DetectByText:
     def run(self, detector: host.Handle, image: torch.Tensor, prompt: str, batch_size: int = 1) -> tuple[Detections]:
         frames, height, width = image.shape[:3]
         batch_size = min(batch_size, frames)
-        memory = grounding_dino.memory_bytes(detector.model, batch_size, height, width)
+        memory = detector.model.memory_bytes(batch_size, height, width)
         with host.placed(detector, memory=memory), host.progress(frames) as on_step:
-            detections = host.halving(
-                lambda size: grounding_dino.detect(detector.model, image, prompt, size, on_step), batch_size
-            )
+            detections = host.halving(lambda size: detector.model.detect(image, prompt, size, on_step), batch_size)
         return (detections,)
 
 

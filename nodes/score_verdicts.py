@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models.detection import grounding_dino
 from ..models.errors import BadInput
 from ..models.scoring import gate
 from ..models.scoring.metrics import edits, pairs
@@ -103,9 +102,9 @@ class ScoreEdit:
         if detector is not None:
             question = edits.ask(new_object, old_object)
             frames, height, width = matched.image.shape[:3]
-            memory = grounding_dino.memory_bytes(detector.model, 1, height, width)
+            memory = detector.model.memory_bytes(1, height, width)
             with host.placed(detector, memory=memory), host.progress(frames) as on_step:
-                detections = grounding_dino.detect(detector.model, matched.image, question.prompt, 1, on_step)
+                detections = detector.model.detect(matched.image, question.prompt, 1, on_step)
         verdicts = edits.judge(matched, mask, question, detections, box_threshold, min_iou)
         provenance = {"images": len(verdicts), "new_object": new_object, "old_object": old_object}
         scores = Scores(name, edit_report.as_scores(verdicts, question), provenance=provenance)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from trilemma.models.detection import grounding_dino
+from trilemma.models.detection.base import Detector
+from trilemma.models.detection.loading import load_detector
 from trilemma.models.detection.selection import select
 from trilemma.models.pictures import example_scenes
 from trilemma.models.pictures.packed import paint
@@ -31,8 +32,8 @@ SHOWN = [
 
 
 @pytest.fixture(scope="module")
-def detector() -> grounding_dino.Detector:
-    return grounding_dino.load_detector(DETECTOR)
+def detector() -> Detector:
+    return load_detector(DETECTOR)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ def test_transformers_reads_the_detector_completely():
 @pytest.mark.parametrize(("scene", "name", "centre"), SHOWN)
 def test_a_shipped_scene_is_cut_out_by_name(detector, segmenter, scene, name, centre):
     picture = example_scenes.scene(scene)
-    detections = grounding_dino.detect(detector, picture, f"a {name}", 1, lambda done, preview: None)
+    detections = detector.detect(picture, f"a {name}", 1)
     boxes = select(detections, top_k=1).boxes
     (box,) = boxes[0]
     assert box["x"] + box["width"] / 2 == pytest.approx(centre[0], abs=15)

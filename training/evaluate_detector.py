@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from trilemma.models.detection.grounding_dino import Detector, detect, load_detector
+from trilemma.models.detection.base import Detector
+from trilemma.models.detection.loading import load_detector
 from trilemma.models.detection.selection import select
 
 from .average_precision import Candidate, average_precision, box_iou
@@ -58,7 +59,7 @@ def evaluate(folder: Path, sprites: Sprites, count: int = 600) -> Figures:
 def find(detector: Detector, image: np.ndarray, names: Sequence[str]) -> list[Found]:
     """All boxes above a very low threshold in a uint8 [S, S, 3] image, asked for by name."""
     pixels = torch.tensor(image)[None] / 255
-    detections = detect(detector, pixels, " . ".join(names), 1, lambda done, preview: None)
+    detections = detector.detect(pixels, " . ".join(names), 1)
     selection = select(detections, box_threshold=LOWEST, text_threshold=0.0, nms_threshold=NMS)
     return [
         Found(

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from trilemma.models.detection.grounding_dino import Detector, load_detector
+from trilemma.models.detection.base import Detector
+from trilemma.models.detection.loading import load_detector
 from trilemma.models.diffusion.loading import load_inpainter
 from trilemma.models.inpainting.stable_diffusion import Inpainter, inpaint
 from trilemma.models.pictures.regions import crop, holes_of_masks, stitch

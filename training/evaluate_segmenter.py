@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from trilemma.models.detection.grounding_dino import load_detector
+from trilemma.models.detection.loading import load_detector
 from trilemma.models.pictures.packed import paint
 from trilemma.models.segmentation.base import Embedding, Segmenter
 from trilemma.models.segmentation.decoding import segment

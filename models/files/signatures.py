@@ -8,7 +8,14 @@ from typing import Final
 SIGNATURES: Final = (
     ("a Segment Anything (SAM) segmenter", ("image_encoder.patch_embed.proj.weight", "mask_decoder.iou_token.weight")),
     ("a Grounding DINO detector", ("transformer.decoder.norm.weight", "feat_map.weight")),
-    ("a Grounding DINO detector in transformers' layout", ("model.text_projection.weight",)),
+    (
+        "the weights of an MM-Grounding-DINO in transformers' layout, which is read as a folder with its config.json",
+        ("model.text_projection.weight", "model.encoder_output_class_embed.bias"),
+    ),
+    (
+        "the weights of a Grounding DINO in transformers' layout, which is read as a folder with its config.json",
+        ("model.text_projection.weight",),
+    ),
     (
         "a Stable Diffusion XL checkpoint",
         ("conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trilemma.models.detection.prompt import VOCABULARY
+from trilemma.models.detection.captions import VOCABULARY
 
 if TYPE_CHECKING:
     from transformers import BertTokenizerFast

@@ -1,28 +1,29 @@
-"""Detection as a whole on a tiny random network: batches, sizes, bad input, memory."""
+"""Detection as a whole on tiny random networks: batches, sizes, bad input, memory."""
 
 import pytest
 import torch
-from trilemma.models.detection import grounding_dino
-from trilemma.models.detection.grounding_dino import Detector, detect, load_detector, memory_bytes
-from trilemma.models.detection.preprocessing import InputSize
-from trilemma.models.detection.prompt import read_vocabulary
+from trilemma.models.detection import grounding_dino, mm_grounding_dino
+from trilemma.models.detection.base import Detector
+from trilemma.models.detection.caption_folders import TINY
+from trilemma.models.detection.loading import load_detector
 from trilemma.models.detection.selection import select
 from trilemma.models.errors import BadInput
 from trilemma.models.files import catalog
 from trilemma.tests.closeness import assert_close
-from trilemma.tests.detection import tiny
 from trilemma.tests.peak_memory import peak_bytes
 
 PROMPT = "a cat . a red car, dog"
 
 
-@pytest.fixture(scope="module")
-def detector() -> Detector:
-    return Detector(tiny.network(), read_vocabulary(), InputSize(128, 192))
+@pytest.fixture(
+    scope="module", params=[grounding_dino.FOLDER, mm_grounding_dino.FOLDER], ids=lambda family: family.name
+)
+def detector(request, tmp_path_factory) -> Detector:
+    return load_detector(request.param.tiny(tmp_path_factory.mktemp("detector")))
 
 
-def run(detector, images, prompt=PROMPT, batch_size=4, on_step=lambda done, preview: None):
-    return detect(detector, images, prompt, batch_size, on_step)
+def run(detector, images, prompt=PROMPT, batch_size=4, **options):
+    return detector.detect(images, prompt, batch_size, **options)
 
 
 def images(count: int, height: int, width: int, channels: int = 3) -> torch.Tensor:
@@ -31,7 +32,7 @@ def images(count: int, height: int, width: int, channels: int = 3) -> torch.Tens
 
 def test_shapes_and_ranges(detector):
     found = run(detector, images(3, 90, 120))
-    queries, tokens = tiny.CONFIG["num_queries"], 2 + 3 * 1 + 6
+    queries, tokens = TINY["num_queries"], 2 + 3 * 1 + 6
     assert found.boxes.shape == (3, queries, 4) and found.boxes.dtype == torch.float32
     assert found.token_probs.shape == (3, queries, tokens) and found.token_probs.dtype == torch.float32
     assert len(found.tokens) == tokens and found.phrase_tokens.shape == (3, tokens)
@@ -46,18 +47,18 @@ def test_answers_are_the_networks_own(detector):
     found = run(detector, batch, "cat")
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     with torch.no_grad():
-        expected = detector.model(
+        expected = detector.network(
             pixel_values=((batch - mean) / std).permute(0, 3, 1, 2), input_ids=torch.tensor([[101, 4937, 1012, 102]])
         )
-    torch.testing.assert_close(found.boxes, expected.pred_boxes, rtol=0, atol=1e-5)
-    torch.testing.assert_close(found.token_probs, expected.logits[..., :4].sigmoid(), rtol=0, atol=1e-5)
+    assert_close(found.boxes, expected.pred_boxes)
+    assert_close(found.token_probs, expected.logits[..., :4].sigmoid())
 
 
 def test_batch_size_does_not_matter(detector):
     batch = images(5, 70, 110)
     alone, together = run(detector, batch, batch_size=1), run(detector, batch, batch_size=5)
-    torch.testing.assert_close(alone.boxes, together.boxes, rtol=0, atol=1e-5)
-    torch.testing.assert_close(alone.token_probs, together.token_probs, rtol=0, atol=1e-5)
+    assert_close(alone.boxes, together.boxes)
+    assert_close(alone.token_probs, together.token_probs)
 
 
 def test_same_input_same_answer(detector):
@@ -78,8 +79,8 @@ def test_half_precision_images(detector):
 
 def test_steps_are_reported(detector):
     steps = []
-    run(detector, images(5, 32, 32), batch_size=2, on_step=lambda done, preview: steps.append((done, preview)))
-    assert steps == [(2, None), (4, None), (5, None)]
+    run(detector, images(5, 32, 32), batch_size=2, on_step=steps.append)
+    assert steps == [2, 4, 5]
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 500), (500, 1), (33, 257), (700, 900)])
@@ -115,7 +116,7 @@ def test_prompt_longer_than_the_network_reads(detector):
 def test_memory_estimate_of_a_network_of_any_aspect(detector, count, height, width):
     batch = images(count, height, width)
     peak = peak_bytes(lambda: run(detector, batch, batch_size=count))
-    assert 0.7 < memory_bytes(detector, count, height, width) / peak < 1.5
+    assert 0.7 < detector.memory_bytes(count, height, width) / peak < 1.5
 
 
 @pytest.mark.parametrize(("count", "height", "width"), [(1, 128, 128), (4, 300, 200), (16, 64, 64)])
@@ -123,8 +124,4 @@ def test_memory_estimate_of_the_starter(count, height, width):
     starter = load_detector(catalog.starter_folder("detector", catalog.starter_names("detector")[0]))
     batch = images(count, height, width)
     peak = peak_bytes(lambda: run(starter, batch, "cat, dog, rocket", batch_size=count))
-    assert 0.7 < memory_bytes(starter, count, height, width) / peak < 1.5
-
-
-def test_network_is_the_only_module(detector):
-    assert grounding_dino.modules(detector) == (detector.model,)
+    assert 0.7 < starter.memory_bytes(count, height, width) / peak < 1.5

@@ -4,7 +4,8 @@ import hashlib
 
 import pytest
 import torch
-from trilemma.models.detection.prompt import VOCABULARY, encode, read_vocabulary, split
+from trilemma.models.detection.captions import VOCABULARY, encode, read_vocabulary
+from trilemma.models.detection.prompt import split
 from trilemma.models.errors import BadInput
 from trilemma.tests.detection import berts
 

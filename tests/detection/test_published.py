@@ -5,10 +5,13 @@ import re
 
 import pytest
 import torch
-from trilemma.models.detection import grounding_dino, published
+from trilemma.models.detection import grounding_dino_names
+from trilemma.models.detection import grounding_dino_published as published
+from trilemma.models.detection.grounding_dino_names import relative_position_index
+from trilemma.models.detection.loading import load_detector
 from trilemma.tests import reference_kit
 from trilemma.tests.closeness import assert_close
-from trilemma.tests.detection.tiny import relative_position_index
+from trilemma.tests.detection import tiny
 
 EXTRAS = {"label_enc.weight": (2001, 256), "bert.embeddings.position_ids": (1, 512)}
 """In the published files but not in the manifests, which list what the reference implementation loads."""
@@ -62,8 +65,8 @@ def test_swin_b_loads_with_every_tensor_in_place(tmp_path):
     tensors |= {name: torch.zeros(()).expand(shape) for name, shape in EXTRAS.items()}
     path = tmp_path / "groundingdino_swinb_cogcoor.pth"
     torch.save({"model": {f"module.{name}": tensor for name, tensor in tensors.items()}}, path)
-    detector = grounding_dino.load_detector(path)
-    assert sum(weight.numel() for weight in detector.model.parameters()) > 230e6
+    detector = load_detector(path)
+    assert sum(weight.numel() for weight in detector.network.parameters()) > 230e6
 
 
 def test_transformers_folder_loads_with_every_tensor_in_place(tmp_path):
@@ -71,8 +74,8 @@ def test_transformers_folder_loads_with_every_tensor_in_place(tmp_path):
     (tmp_path / "config.json").write_text((kit / "hf_config_swint_transformers_4.40.2.json").read_text())
     saved = reference_kit.manifest("groundingdino", "manifest_hf_saved_transformers_4.40.2.json")
     torch.save(layout(saved), tmp_path / "pytorch_model.bin")
-    detector = grounding_dino.load_detector(tmp_path)
-    assert sum(weight.numel() for weight in detector.model.parameters()) > 170e6
+    detector = load_detector(tmp_path)
+    assert sum(weight.numel() for weight in detector.network.parameters()) > 170e6
 
 
 def test_published_file_answers_as_the_reference_does(tmp_path):
@@ -85,10 +88,10 @@ def test_published_file_answers_as_the_reference_does(tmp_path):
     path = tmp_path / "groundingdino_swint_ogc.pth"
     torch.save({"model": {f"module.{name}": tensor for name, tensor in weights.items()}}, path)
     del weights
-    detector = grounding_dino.load_detector(path)
+    detector = load_detector(path)
     given = reference_kit.inputs(case)
     with torch.no_grad():
-        answer = detector.model(
+        answer = detector.network(
             pixel_values=torch.from_numpy(given["image"]), input_ids=torch.from_numpy(given["input_ids"])
         )
     expected = reference_kit.golden(case)
@@ -109,3 +112,17 @@ def undoubted_ranks(scores: torch.Tensor, apart: float = 2e-4) -> torch.Tensor:
     gaps = -scores.topk(901).values.diff()
     before = torch.cat([torch.full((1,), torch.inf), gaps[:-1]])
     return torch.minimum(before, gaps).gt(apart).nonzero()[:, 0]
+
+
+@pytest.mark.parametrize("manifest", ["manifest.json", "manifest_swinb.json"])
+def test_names_are_those_of_the_published_files(manifest):
+    tensors = layout(reference_kit.manifest("groundingdino", manifest))
+    assert grounding_dino_names.names(published.config(tensors)) == tensors.keys() - published.EXTRAS
+
+
+def test_a_published_file_and_a_folder_of_one_network_have_one_identity(tmp_path):
+    torch.save({"model": tiny.published_tensors()}, tmp_path / "published.pth")
+    identities = {
+        load_detector(path).identity for path in (tmp_path / "published.pth", tiny.write_folder(tmp_path / "folder"))
+    }
+    assert len(identities) == 1

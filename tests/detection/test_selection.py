@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from trilemma.models.detection.prompt import encode, read_vocabulary
+from trilemma.models.detection.captions import encode, read_vocabulary
 from trilemma.models.detection.selection import below, own_tokens, select
 from trilemma.models.errors import BadInput
 from trilemma.models.values import Detections

@@ -65,7 +65,7 @@ def test_network_loads_under_the_hosts_inference_mode(models):
     with torch.inference_mode():
         (handle,) = LoadDetector().run("mine")
         (found,) = DetectByText().run(handle, torch.rand(1, 64, 64, 3), "cat")
-    assert not any(weight.is_inference() for weight in handle.model.model.parameters())
+    assert not any(weight.is_inference() for weight in handle.model.network.parameters())
     assert found.boxes.shape[0] == 1
 
 
@@ -93,7 +93,7 @@ def test_nothing_found_is_an_aligned_empty_result(starter):
 
 def test_batch_is_halved_when_memory_runs_out(starter, monkeypatch):
     sizes = []
-    forward = type(starter.model.model).forward
+    forward = type(starter.model.network).forward
 
     def frugal(self, pixel_values, **rest):
         sizes.append(len(pixel_values))
@@ -103,7 +103,7 @@ def test_batch_is_halved_when_memory_runs_out(starter, monkeypatch):
 
     image = torch.rand(4, 64, 64, 3)
     (expected,) = DetectByText().run(starter, image, "cat")
-    monkeypatch.setattr(type(starter.model.model), "forward", frugal)
+    monkeypatch.setattr(type(starter.model.network), "forward", frugal)
     (found,) = DetectByText().run(starter, image, "cat", batch_size=4)
     assert sizes == [4, 2, 1, 1, 1, 1]
     assert_close(found.boxes, expected.boxes)

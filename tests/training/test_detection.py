@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 from torch import nn
-from trilemma.models.detection import grounding_dino
-from trilemma.models.detection import prompt as pack_prompt
+from trilemma.models.detection import captions
+from trilemma.models.detection.loading import load_detector
 from trilemma.models.segmentation.loading import load_segmenter
 from trilemma.models.segmentation.prompts import Prompt
 from trilemma.tests.closeness import assert_close
@@ -87,7 +87,7 @@ def test_prompts_are_tokenised_as_the_pack_does(vocabulary, tmp_path):
     names = ["soccer ball", "donut", "top hat"]
     path = tmp_path / "vocab.txt"
     path.write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
-    theirs = pack_prompt.encode(" . ".join(names), pack_prompt.read_vocabulary(path), 64)
+    theirs = captions.encode(" . ".join(names), captions.read_vocabulary(path), 64)
     ours = prompts.encode([names, ["dog"]], vocabulary)
     assert torch.equal(ours.ids[0], theirs.ids)
     assert torch.equal(torch.stack([ours.spans[0][name] for name in names]), theirs.phrase_tokens)
@@ -246,8 +246,8 @@ def test_the_pack_reads_a_trained_detector(sprites, vocabulary, tmp_path):
         stages=[detector.Stage(brief, copies, 0.2, 0.5) for copies in (None, 4)],
     )
     detector.export(model, vocabulary, tmp_path / "model")
-    loaded = grounding_dino.load_detector(tmp_path / "model")
-    found = grounding_dino.detect(loaded, torch.rand(1, 128, 128, 3), "dog . top hat", 1, lambda done, preview: None)
+    loaded = load_detector(tmp_path / "model")
+    found = loaded.detect(torch.rand(1, 128, 128, 3), "dog . top hat", 1)
     assert found.phrases == ("dog", "top hat")
     assert found.boxes.shape == (1, 20, 4)
     assert found.token_probs.isfinite().all()

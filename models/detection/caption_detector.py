@@ -1,0 +1,137 @@
+"""Detectors that read the whole prompt as one caption: Grounding DINO and its kin, by transformers' networks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import torch
+
+from .. import weights
+from ..errors import BadCheckpoint
+from ..pictures.images import rgb
+from ..steps import OnStep, quiet
+from ..values import Detections
+from . import preprocessing
+from .base import Detector
+from .captions import VOCABULARY, encode, read_vocabulary
+from .memory import activation_bytes
+from .pretrained import build, network_class
+
+if TYPE_CHECKING:
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import PreTrainedModel
+
+HEAD: Final = re.compile(r"(model\.decoder\.)?((?:bbox|class)_embed\.)(\d+)(\..*)")
+"""Weights of the head of one decoder layer, which a file may hold twice, and layers may share."""
+UNREAD: Final = ".swin.layernorm."
+"""In what transformers 5 saves, and read by no one: the norm behind a backbone's last stage."""
+
+
+class Kind(NamedTuple):
+    """One of the architectures.
+
+    name: as messages and reports show it. network: transformers' class. since: the first release that has it.
+    model_type: of its folders' config.json.
+    """
+
+    name: str
+    network: str
+    since: str
+    model_type: str
+
+
+class CaptionDetector(Detector):
+    """A network that is asked for all phrases at once.
+
+    It computes in float32. Half precision is not offered: sampling positions lose whole pixels in it (bfloat16), or
+    the network refuses it (transformers 4.50).
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        network: PreTrainedModel,
+        tokenizer: BertWordPieceTokenizer,
+        input_size: preprocessing.InputSize,
+        identity: str,
+    ) -> None:
+        self.architecture = kind.name
+        self.network = network
+        self.modules = (network,)
+        self.tokenizer = tokenizer
+        self.input_size = input_size
+        self.identity = identity
+
+    @torch.no_grad()
+    def detect(self, images: torch.Tensor, prompt: str, batch_size: int, on_step: OnStep = quiet) -> Detections:
+        """See `Detector.detect`."""
+        images = rgb(images)
+        frames, height, width = images.shape[:3]
+        asked = encode(prompt, self.tokenizer, self.network.config.max_text_len)
+        placed = preprocessing.sizes(self.input_size, height, width)
+        device = self.network.device
+        boxes, probabilities = [], []
+        for start in range(0, frames, batch_size):
+            pixels = preprocessing.pixels(images[start : start + batch_size], placed).to(device)
+            ids = asked.ids.to(device).expand(len(pixels), -1)
+            output = self.network(pixel_values=pixels, input_ids=ids)
+            boxes.append(preprocessing.to_picture(output.pred_boxes, placed).float().cpu())
+            probabilities.append(output.logits[..., : len(asked.tokens)].sigmoid().float().cpu())
+            on_step(min(start + batch_size, frames))
+        return Detections(
+            torch.cat(boxes), torch.cat(probabilities), asked.phrase_tokens, asked.phrases, asked.tokens, height, width
+        )
+
+    def memory_bytes(self, batch_size: int, height: int, width: int) -> int:
+        """See `Detector.memory_bytes`."""
+        placed = preprocessing.sizes(self.input_size, height, width)
+        return activation_bytes(self.network.config, batch_size, placed.canvas_height, placed.canvas_width)
+
+
+def assemble(
+    kind: Kind,
+    config: Mapping[str, Any],
+    tensors: weights.Tensors,
+    what: str,
+    vocabulary: Path = VOCABULARY,
+    input_size: preprocessing.InputSize | None = None,
+) -> CaptionDetector:
+    """The detector of a configuration and of tensors as transformers 4 names them.
+
+    what: the file or folder, as messages begin. input_size: the published models' where there is none.
+
+    Raises:
+        BadCheckpoint: tensors or vocabulary do not fit the network. CannotDo: transformers is too old.
+    """
+    network = build(network_class(kind.network, kind.since), config, tensors, what)
+    tokenizer = read_vocabulary(vocabulary)
+    words, rows = tokenizer.get_vocab_size(), network.config.text_config.vocab_size
+    if words > rows:
+        raise BadCheckpoint(
+            f"{what}: {vocabulary.name} has {words} tokens, but the network embeds {rows}; put the network's own "
+            "vocab.txt beside its weights."
+        )
+    identity = weights.identity(distinct(tensors))
+    return CaptionDetector(kind, network, tokenizer, input_size or preprocessing.InputSize(), identity)
+
+
+def distinct(tensors: weights.Tensors) -> dict[str, torch.Tensor]:
+    """The weights without what repeats others or is not read, so that a network has one identity in all its layouts.
+
+    Left out are indices, a head that the decoder repeats, and a layer's head that is the same as the first layer's.
+    """
+    kept = {}
+    for name, tensor in tensors.items():
+        head = HEAD.fullmatch(name)
+        if UNREAD in name or not tensor.is_floating_point():
+            continue
+        if head:
+            decoder, part, layer, rest = head.groups()
+            twin = tensors.get(f"{part}{layer if decoder else 0}{rest}")
+            if twin is not None and (decoder or layer != "0") and torch.equal(tensor, twin):
+                continue
+        kept[name] = tensor
+    return kept

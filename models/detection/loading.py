@@ -1,0 +1,23 @@
+"""The detectors that the pack reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from ..families import Registry
+from . import grounding_dino, mm_grounding_dino
+from .base import Detector
+
+DETECTORS: Final[Registry[Detector]] = Registry("detector")
+DETECTORS.register(grounding_dino.PUBLISHED, grounding_dino.FOLDER, mm_grounding_dino.FOLDER)
+
+
+def load_detector(path: Path) -> Detector:
+    """The detector of a file or a folder, on the CPU, in float32. Nothing is fetched.
+
+    Raises:
+        MissingFile, BadCheckpoint: see `Registry.load`.
+        CannotDo: the transformers at hand is too old for it.
+    """
+    return DETECTORS.load(path)

@@ -1,0 +1,69 @@
+"""Networks of transformers, built from a configuration and tensors alone: strictly, and fetching nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from ..errors import BadCheckpoint, CannotDo
+from ..weights import Tensors, refuse_misfits
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+LEFT_OUT: Final = frozenset({"torch_dtype", "dtype", "use_pretrained_backbone"})
+"""Entries of a configuration by which transformers would build in another type, or fetch a backbone's weights."""
+
+
+def network_class(name: str, since: str) -> type[PreTrainedModel]:
+    """A class of transformers, which has it since the release `since`.
+
+    Raises:
+        CannotDo: the release at hand is older.
+    """
+    import transformers
+
+    found = getattr(transformers, name, None)
+    if found is None:
+        raise CannotDo(
+            f"model: {name} is in transformers from {since} on, and here is {transformers.__version__}; update "
+            "transformers, or choose another detector."
+        )
+    return found
+
+
+def build(network: type[PreTrainedModel], config: Mapping[str, Any], tensors: Tensors, what: str) -> PreTrainedModel:
+    """The network of a `config.json`, with all tensors (as transformers 4 names them) in place, as float32.
+
+    what: the file or folder, as messages begin.
+
+    Raises:
+        BadCheckpoint: transformers makes nothing of the configuration, or a tensor is missing, unexpected, or of
+            another shape.
+    """
+    try:
+        settings = network.config_class.from_dict(_kept(config))
+    except Exception as error:  # of any kind: transformers checks values by many libraries and releases
+        raise BadCheckpoint(f"{what}: transformers makes nothing of its config.json: {error}") from error
+    # Copies: the network must not live in a mapped file, which the user may replace while it is loaded.
+    state = {
+        name: tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
+        for name, tensor in tensors.items()
+    }
+    # Not weights.fill: only from_pretrained translates these names to those of transformers 5.
+    built, info = network.from_pretrained(
+        None, config=settings, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
+    )
+    shapes = [f"{name} {tuple(found)} instead of {tuple(own)}" for name, found, own in sorted(info["mismatched_keys"])]
+    refuse_misfits(what, sorted(info["missing_keys"]), sorted(info["unexpected_keys"]), shapes)
+    return built.train(False).requires_grad_(False)
+
+
+def _kept(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _kept(value) if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if key not in LEFT_OUT
+    }
