@@ -12,13 +12,15 @@ import torch
 
 
 class Detections(NamedTuple):
-    """Raw answers of an open-vocabulary detector for a batch of images of one size, before any threshold.
+    """Raw answers of a detector for a batch of images of one size, before any threshold.
+
+    Where a network scores whole phrases or classes, not words, each phrase is its own token: T is P.
 
     boxes: float32 [B, Q, 4], centre x, centre y, width, height as fractions of the image.
     token_probs: float32 [B, Q, T], probability that query q shows caption token t; 0..1.
     phrase_tokens: bool [P, T], which tokens of the caption spell each phrase.
     phrases: the P phrases of the prompt, as the user wrote them.
-    tokens: the T tokens of the caption.
+    tokens: the T tokens of the caption, or the phrases.
     height, width: size of the images in pixels.
     """
 
