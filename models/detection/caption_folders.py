@@ -12,7 +12,7 @@ import torch
 from ..errors import BadCheckpoint
 from ..families import Family
 from ..files.checkpoints import Checkpoint
-from ..files.folders import WEIGHTS, read_json
+from ..files.folders import WEIGHTS, read_json, write_json
 from . import preprocessing
 from .base import Detector
 from .caption_detector import UNREAD, CaptionDetector, Kind, assemble
@@ -119,5 +119,5 @@ def save(network: PreTrainedModel, folder: Path) -> Path:
 def write_tiny(kind: Kind, folder: Path) -> Path:
     """Write a `random_network` and its input size into a folder, and give the folder."""
     save(random_network(kind), folder)
-    (folder / PREPROCESSOR).write_text(json.dumps({"size": {"shortest_edge": 128, "longest_edge": 192}}))
+    write_json(folder / PREPROCESSOR, {"size": {"shortest_edge": 128, "longest_edge": 192}})
     return folder

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from ..errors import BadCheckpoint, MissingFile
 from . import checkpoints
+from .atomic import replacing
 from .checkpoints import Checkpoint
 from .hashes import model_files
 from .paths import path_inside
@@ -98,3 +100,9 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BadCheckpoint(f"{where}: {path.name} holds no JSON object; download it again.")
     return content
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object into a model folder."""
+    with replacing(path) as file:
+        file.write(json.dumps(content, indent=2).encode())
