@@ -1,12 +1,15 @@
 """What travels on the pack's model sockets: a model together with the host's grip on its networks."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
 
-OnStep = Callable[[int, torch.Tensor | None], None]
+
+class OnStep(Protocol):
+    """What `host.progress` gives: of the shape that models/steps.py asks for, which the host does not import."""
+
+    def __call__(self, done: int, preview: torch.Tensor | None = None, /) -> None: ...
 
 
 class Slot(nn.Module):
