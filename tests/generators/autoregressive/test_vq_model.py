@@ -1,8 +1,10 @@
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from diffusers import VQModel
 from safetensors.torch import save_file
 from trilemma.models.diffusion.networks import OLD_ATTENTION
 from trilemma.models.errors import CannotDo
@@ -12,6 +14,9 @@ from trilemma.models.generators import noise
 from trilemma.models.generators.autoregressive import vq_model
 from trilemma.models.generators.base import Condition
 from trilemma.tests import peak_memory
+
+if TYPE_CHECKING:
+    from diffusers import VQModel
 
 GROUPS = 4
 PLAIN = {"block_out_channels": (8, 12), "layers_per_block": 1, "latent_channels": 5, "num_vq_embeddings": 9}
@@ -31,6 +36,8 @@ CONFIGS = [
 
 
 def tiny(config: dict) -> VQModel:
+    from diffusers import VQModel
+
     torch.manual_seed(0)
     levels = len(config["block_out_channels"])
     types = {

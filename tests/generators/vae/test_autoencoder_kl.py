@@ -1,9 +1,11 @@
+from __future__ import annotations
+
 import json
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from diffusers import AutoencoderKL
 from trilemma.models.errors import BadCheckpoint, CannotDo
 from trilemma.models.files.checkpoints import Checkpoint
 from trilemma.models.generators import loading
@@ -13,6 +15,9 @@ from trilemma.models.generators.vae.prior_fitting import fit_prior
 from trilemma.models.generators.vae.priors import GAUSSIAN
 from trilemma.tests.closeness import assert_close
 from trilemma.tests.generators.vae import autoencoders
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
 
 WIDTHS = (8, 16, 16)
 METADATA = {"trilemma": json.dumps({"norm_num_groups": 4})}
@@ -32,6 +37,8 @@ TO_ORIGINAL = (
 
 
 def build(widths=WIDTHS, **changes) -> AutoencoderKL:
+    from diffusers import AutoencoderKL
+
     levels = len(widths)
     network = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * levels,

@@ -1,14 +1,22 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
-from diffusers import AutoencoderTiny
 from trilemma.models.errors import BadCheckpoint
 from trilemma.models.generators import loading
 from trilemma.tests import reference_kit
 from trilemma.tests.closeness import assert_close
 from trilemma.tests.generators.vae import autoencoders
 
+if TYPE_CHECKING:
+    from diffusers import AutoencoderTiny
+
 
 def build(**changes) -> AutoencoderTiny:
+    from diffusers import AutoencoderTiny
+
     sizes = {
         "encoder_block_out_channels": (8,) * 3,
         "decoder_block_out_channels": (12,) * 3,

@@ -6,13 +6,12 @@ from trilemma.models.errors import BadCheckpoint
 from trilemma.models.scoring.metrics import lpips
 from trilemma.tests.peak_memory import peak_bytes
 
-torchvision = pytest.importorskip("torchvision")
-torchmetrics = pytest.importorskip("torchmetrics.functional.image.lpips")
-
 
 @pytest.fixture(scope="module")
 def alexnet():
     """Random weights in torchvision's layout; the classifier, which LPIPS has no use for, is a few bytes of zeros."""
+    import torchvision
+
     with torch.device("meta"):
         shapes = {name: value.shape for name, value in torchvision.models.alexnet(weights=None).state_dict().items()}
     generator = torch.Generator().manual_seed(0)
@@ -46,8 +45,10 @@ def images(side=64):
 
 
 def test_it_is_the_librarys_with_the_same_weights(alexnet, file, no_network):
+    from torchmetrics.functional.image.lpips import _LPIPS
+
     network = lpips.load_lpips("alex", file)
-    expected = torchmetrics._LPIPS(net="alex", pnet_rand=True)
+    expected = _LPIPS(net="alex", pnet_rand=True)
     backbone = {name: alexnet["features." + name.split(".", 1)[1]] for name in expected.net.state_dict()}
     expected.net.load_state_dict(backbone)
     one, other = images()
@@ -77,8 +78,10 @@ def test_the_smallest_side_is_named_rightly(file):
 
 @pytest.mark.parametrize("net", lpips.BACKBONES)
 def test_memory_is_estimated(net):
+    from torchmetrics.functional.image.lpips import _LPIPS
+
     with torch.device("meta"):
-        network = torchmetrics._LPIPS(net=net, pnet_rand=True, pretrained=False)
+        network = _LPIPS(net=net, pnet_rand=True, pretrained=False)
         network.scaling_layer.to("meta")
     for side in (64, 256):
         pair = (torch.empty(1, 3, side, side, device="meta") for _ in range(2))
