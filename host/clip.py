@@ -11,6 +11,8 @@ import comfy.utils
 import folder_paths
 import torch
 
+from .identity import model_identity
+
 TEXT_FOLDERS = ("text_encoders", "checkpoints")
 IMAGE_FOLDERS = ("clip_vision", "checkpoints")
 TEXT_NAMES = ("text_projection", "text_projection.weight")
@@ -22,11 +24,13 @@ class Tower(NamedTuple):
 
     embed: a prompt -> [1, D], or images [N, H, W, C], 0..1 -> [N, D]; float32, CPU. ComfyUI places the network.
     projection: the weight [D, width] of the layer into the common space; None where the model has none.
+    identity: of the weights and patches of the model that it is a half of.
     files: names of what it was loaded from, empty where ComfyUI does not tell. in_files: one of them has such a layer.
     """
 
     embed: Callable[[Any], torch.Tensor]
     projection: torch.Tensor | None
+    identity: str
     files: tuple[str, ...]
     in_files: bool
 
@@ -41,7 +45,8 @@ def text_tower(clip: Any, graph: Any = None, node_id: str | None = None) -> Towe
         return project(pooled.to(clip.patcher.load_device)).float().cpu()
 
     paths = _remembered_files(clip) or _files_above(graph, node_id, "clip", TEXT_FOLDERS)
-    return _tower(embed, None if project is None else project.weight, TEXT_NAMES, paths)
+    identity = model_identity(clip.cond_stage_model, clip.patcher)
+    return _tower(embed, None if project is None else project.weight, identity, TEXT_NAMES, paths)
 
 
 def image_tower(clip_vision: Any, graph: Any = None, node_id: str | None = None) -> Tower:
@@ -52,7 +57,8 @@ def image_tower(clip_vision: Any, graph: Any = None, node_id: str | None = None)
 
     # Where a vision model has none (DINOv2, SigLIP), this is a plain function or missing.
     projection = getattr(getattr(clip_vision.model, "visual_projection", None), "weight", None)
-    return _tower(embed, projection, IMAGE_NAMES, _files_above(graph, node_id, "clip_vision", IMAGE_FOLDERS))
+    identity = model_identity(clip_vision.model, clip_vision.patcher)
+    return _tower(embed, projection, identity, IMAGE_NAMES, _files_above(graph, node_id, "clip_vision", IMAGE_FOLDERS))
 
 
 def _text_projection(clip: Any) -> torch.nn.Linear | None:
@@ -72,17 +78,21 @@ def _pooled(clip: Any, prompt: str) -> torch.Tensor | None:
 
 
 def _tower(
-    embed: Callable[[Any], torch.Tensor], projection: torch.Tensor | None, names: tuple[str, ...], paths: list[Path]
+    embed: Callable[[Any], torch.Tensor],
+    projection: torch.Tensor | None,
+    identity: str,
+    names: tuple[str, ...],
+    paths: list[Path],
 ) -> Tower:
     if projection is None:
-        return Tower(embed, None, tuple(path.name for path in paths), False)
+        return Tower(embed, None, identity, tuple(path.name for path in paths), False)
     # A projection may be stored transposed.
     shapes = {tuple(projection.shape), tuple(projection.shape)[::-1]}
     in_files = any(name.endswith(names) and shape in shapes for path in paths for name, shape in _shapes(path))
     # Quantized weights cannot be looked at under the inference mode of a prompt.
     with torch.inference_mode(False), torch.no_grad():
         weight = projection.detach().to("cpu", torch.float32, copy=True)
-    return Tower(embed, weight, tuple(path.name for path in paths), in_files)
+    return Tower(embed, weight, identity, tuple(path.name for path in paths), in_files)
 
 
 def _shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -11,6 +11,17 @@ PREFIX = 16
 """Values of each weight that tell it from another's: fine-tuning changes some of so many."""
 
 
+def model_identity(model: torch.nn.Module, patcher: Any) -> str:
+    """Of a model's own weights and the patches on them, whether they are worked in or not.
+
+    Its first values stand for each weight; quantized ones cannot be looked at under the inference mode of a prompt.
+    """
+    # A loaded model's weights may have patches in them; the backup has what was there before.
+    original = {name: kept.weight for name, kept in patcher.backup.items()}
+    with torch.inference_mode(False), torch.no_grad():
+        return digest(parts(({**model.state_dict(), **original}, patcher.patches), PREFIX))
+
+
 def digest(*values: Iterator[bytes]) -> str:
     """SHA-256 of what `parts` gave of some values."""
     hashed = hashlib.sha256()

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ..models.errors import CannotDo
-from .identity import PREFIX, digest, parts
+from .identity import model_identity
 
 NAMES = {"CLIPVisionModelProjection": "CLIP", "Dinov2Model": "DINOv2", "DINOv3ViTModel": "DINOv3"}
 """ComfyUI's classes of vision models that give one vector per image."""
@@ -49,13 +49,9 @@ def vision_encoder(clip_vision: Any) -> VisionEncoder:
         raise CannotDo(
             "clip_vision: this model gives a grid of vectors instead of one per image; connect a CLIP or a DINOv2."
         )
-    patcher = clip_vision.patcher
-    # A loaded model's weights may have patches in them; the backup has what was there before.
-    original = {name: kept.weight for name, kept in patcher.backup.items()}
     projection = getattr(getattr(clip_vision.model, "visual_projection", None), "weight", None)
     # Quantized weights cannot be looked at under the inference mode of a prompt.
     with torch.inference_mode(False), torch.no_grad():
-        identity = digest(parts(({**clip_vision.model.state_dict(), **original}, patcher.patches), PREFIX))
         projection = None if projection is None else projection.detach().to("cpu", torch.float32, copy=True)
     kind = type(clip_vision.model).__name__
     return VisionEncoder(
@@ -64,7 +60,7 @@ def vision_encoder(clip_vision: Any) -> VisionEncoder:
         side=side,
         size=vectors.shape[1],
         name=f"{NAMES.get(kind, kind)} vision, {side} px, {vectors.shape[1]} features",
-        identity=identity,
+        identity=model_identity(clip_vision.model, clip_vision.patcher),
         projection=projection,
     )
 

@@ -9,6 +9,7 @@ import torch
 
 from .. import host
 from ..models.pictures.images import rgb
+from ..models.scoring import taken_by
 from ..models.scoring.metrics import clip_score, lpips, pairs
 from ..models.scoring.metrics.lpips import Net
 from ..models.scoring.reports import pairs_report, prompts_report
@@ -76,7 +77,12 @@ class CompareImages:
         with host.progress(len(matched.image)) as on_step:
             comparison = _compare(matched, network, on_step)
         text = pairs_report.describe(comparison)
-        provenance = {"images": len(matched.image), "size": [comparison.width, comparison.height], "lpips": lpips}
+        provenance = {
+            "images": len(matched.image),
+            "size": [comparison.width, comparison.height],
+            "lpips": lpips,
+            taken_by.KEY: taken_by.of_pairs(matched, lpips, network),
+        }
         scores = Scores(name, pairs.as_scores(comparison), provenance=provenance)
         means = (comparison.mean(metric) for metric in ("psnr", "ssim", "ms_ssim", "lpips"))
         shown = host.intermediate(difference_map(matched, gain))
@@ -166,7 +172,11 @@ class CLIPScore:
                 min(batch_size, len(images)),
             )
         values = clip_score.clip_scores(features, torch.cat([embedded[text] for text in prompts]))
-        provenance = {"images": len(images), **{what: list(tower.files) for what, tower in towers.items()}}
+        provenance = {
+            "images": len(images),
+            **{what: list(tower.files) for what, tower in towers.items()},
+            taken_by.KEY: taken_by.of_prompts(prompts, *(tower.identity for tower in towers.values())),
+        }
         scores = Scores(name, clip_score.as_scores(values), provenance=provenance)
         text = prompts_report.describe(values, prompts, [what for what, tower in towers.items() if not tower.files])
         data = prompts_report.to_json(values, prompts)

@@ -9,7 +9,7 @@ import torch
 
 from .. import host
 from ..models.errors import BadInput
-from ..models.scoring import gate
+from ..models.scoring import gate, taken_by
 from ..models.scoring.metrics import edits, pairs
 from ..models.scoring.reports import edit_report
 from ..models.scoring.scores import Scores
@@ -77,9 +77,11 @@ class ScoreEdit:
                 "detector": inputs.socket(sockets.DETECTOR, "Without it, only the rest and the seam are judged."),
                 "new_object": inputs.text("", "What should be in the hole; empty: not asked."),
                 "old_object": inputs.text("", "What was in the hole; empty: not asked."),
-                "box_threshold": inputs.share(0.35, "The detector has seen what scores higher than this."),
+                "box_threshold": inputs.share(
+                    edits.DEFAULT_THRESHOLD, "The detector has seen what scores higher than this."
+                ),
                 "min_iou": inputs.share(
-                    0.5, "Overlap of the new object's box with the hole's, intersection over union."
+                    edits.DEFAULT_IOU, "Overlap of the new object's box with the hole's, intersection over union."
                 ),
                 "name": name_of_images("edit"),
             },
@@ -93,8 +95,8 @@ class ScoreEdit:
         detector: host.Handle | None = None,
         new_object: str = "",
         old_object: str = "",
-        box_threshold: float = 0.35,
-        min_iou: float = 0.5,
+        box_threshold: float = edits.DEFAULT_THRESHOLD,
+        min_iou: float = edits.DEFAULT_IOU,
         name: str = "edit",
     ) -> dict[str, Any]:
         matched = pairs.match_pairs(original, edited, ("original", "edited"))
@@ -106,7 +108,13 @@ class ScoreEdit:
             with host.placed(detector, memory=memory), host.progress(frames) as on_step:
                 detections = detector.model.detect(matched.image, question.prompt, 1, on_step)
         verdicts = edits.judge(matched, mask, question, detections, box_threshold, min_iou)
-        provenance = {"images": len(verdicts), "new_object": new_object, "old_object": old_object}
+        network = detector.model if detector else None
+        provenance = {
+            "images": len(verdicts),
+            "new_object": new_object,
+            "old_object": old_object,
+            taken_by.KEY: taken_by.of_edits(matched, mask, question, network, box_threshold, min_iou),
+        }
         scores = Scores(name, edit_report.as_scores(verdicts, question), provenance=provenance)
         text = edit_report.describe(verdicts, question)
         result = (

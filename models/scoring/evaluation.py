@@ -14,6 +14,7 @@ from .metric import METRICS
 from .metrics.frechet import Gaussian
 from .scores import Scores
 from .set_pair import DEFAULTS, SetPair, Settings
+from .taken_by import KEY, of_sets
 
 
 def score(
@@ -36,8 +37,8 @@ def score(
     pair = SetPair(generated, reference, settings)
     takers = [metric.of_features for metric in METRICS.values() if metric.of_features]
     found = tuple(score for take in takers if (score := take(pair)) is not None)
-    taken = {**_provenance(generated, reference, settings), **(provenance or {})}
-    return Scores(name or generated.name, found, cost or {}, taken)
+    came_from = {**_provenance(generated, reference, settings), KEY: of_sets(pair), **(provenance or {})}
+    return Scores(name or generated.name, found, cost or {}, came_from)
 
 
 def _provenance(generated: Features, reference: Features, settings: Settings) -> dict[str, Any]:

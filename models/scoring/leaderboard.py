@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from ..errors import BadInput
+from .headings import headings
 from .metric import METRICS, Better
-from .metrics.kernel import SUBSET_SIZE
-from .metrics.neighbours import NEAREST
 from .scores import Scores
+from .taken_by import TakenBy, key_of, taken_by
 
 COLUMNS: Final = {key: metric for key, metric in METRICS.items() if metric.column}
 """Metrics and costs that tables show, by their keys."""
@@ -21,38 +21,6 @@ FEW: Final = 2048
 """Samples below which a row is warned of: the least that FID of Inception's 2048 features asks for."""
 WARNING: Final = "warning: "
 """Beginning of those parts of a score's note that a reader of the number has to know."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How a row was taken; empty text or 0 where its provenance does not tell. Rows of one setting are comparable.
-
-    extractor, identity, resize: see extractors.Source. reference: name of the set that was compared with, and
-    reference_identity its hash. samples: how many images were scored, and rows of how many of them KID, precision and
-    recall were taken. nearest_k, kid_subset_size: settings of these.
-    """
-
-    extractor: str = ""
-    identity: str = ""
-    resize: str = ""
-    reference: str = ""
-    reference_identity: str = ""
-    samples: int = 0
-    rows: int = 0
-    nearest_k: int = 0
-    kid_subset_size: int = 0
-
-    def __str__(self) -> str:
-        told = [
-            self.extractor,
-            f"resize {self.resize}" if self.resize else "",
-            f"against {self.reference}" if self.reference else "",
-            f"{self.samples:,} samples" if self.samples else "",
-            f"of which {self.rows:,} for KID, precision and recall" if self.rows not in (0, self.samples) else "",
-            f"k = {self.nearest_k}" if self.nearest_k not in (0, NEAREST) else "",
-            f"KID subsets of {self.kid_subset_size:,}" if self.kid_subset_size not in (0, SUBSET_SIZE) else "",
-        ]
-        return ", ".join(part for part in told if part) or "nothing is told of how it was taken"
 
 
 @dataclass(frozen=True)
@@ -82,26 +50,39 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that were taken in one way, the best first, and the columns that at least one of them has."""
+    """Rows that were taken in one way, the best first, and the columns that at least one of them has.
 
-    setting: Setting
+    taken_by: see taken_by.py. heading: the same in words; no other group's is alike.
+    """
+
+    taken_by: TakenBy
+    heading: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+
+    @property
+    def extractor(self) -> str:
+        """Name of the extractor; empty where the scores need none."""
+        return self.taken_by.get("extractor", "")
+
+    @property
+    def reference(self) -> str:
+        """Name of the set that was compared with, as the first row calls it; empty where there is none."""
+        return (self.rows[0].scores.provenance.get("reference") or {}).get("name", "")
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """sort_by: key of the column that ranks. groups: one for each setting, in the order in which they came."""
+    """sort_by: key of the column that ranks. groups: one for each way, in the order in which they came."""
 
     sort_by: str
     groups: tuple[Group, ...]
 
 
 def leaderboard(scores: Sequence[Scores], sort_by: str = "fid") -> Leaderboard:
-    """Rank the rows of each setting among each other, by a key of COLUMNS.
+    """Rank rows among each other, by a key of COLUMNS, where their provenance says that they were taken in one way.
 
-    Rows of other extractors, weights of extractors, resizes, references or numbers of samples come into groups of
-    their own: their numbers cannot be compared.
+    All others come into groups of their own: their numbers cannot be compared.
 
     Raises:
         BadInput: no scores, or none that has what is sorted by.
@@ -113,31 +94,27 @@ def leaderboard(scores: Sequence[Scores], sort_by: str = "fid") -> Leaderboard:
     if all(math.isnan(COLUMNS[sort_by].read(one).value) for one in scores):
         known = [key for key in COLUMNS if any(has(one, key) for one in scores)]
         raise BadInput(f"sort_by: no scores have {sort_by}; choose one of {', '.join(known) or 'nothing'}.")
-    grouped: dict[Setting, list[Row]] = {}
+    grouped: dict[str, list[Row]] = {}
     for number, (name, one) in enumerate(zip(_unlike([one.name for one in scores]), scores, strict=True)):
-        setting = setting_of(one.provenance)
-        grouped.setdefault(setting, []).append(Row(name, number, one, warnings=_warnings(one, setting)))
+        grouped.setdefault(key_of(one.provenance), []).append(Row(name, number, one))
+    provenances = [rows[0].scores.provenance for rows in grouped.values()]
     groups = (
-        Group(setting, columns_of(setting, [row.scores for row in rows]), _ranked(rows, sort_by))
-        for setting, rows in grouped.items()
+        _group(taken_by(provenance), heading, rows, sort_by)
+        for provenance, heading, rows in zip(provenances, headings(provenances), grouped.values(), strict=True)
     )
     return Leaderboard(sort_by, tuple(groups))
 
 
-def setting_of(provenance: Mapping[str, Any]) -> Setting:
-    """What of a row's provenance decides with which rows it can be compared."""
-    extractor, reference, subsets = (provenance.get(key) or {} for key in ("extractor", "reference", "subsets"))
-    return Setting(
-        extractor=extractor.get("name", ""),
-        identity=extractor.get("identity", ""),
-        resize=extractor.get("resize", ""),
-        reference=reference.get("name", ""),
-        reference_identity=reference.get("identity", ""),
-        samples=provenance.get("samples", 0),
-        rows=provenance.get("rows", 0),
-        nearest_k=subsets.get("nearest_k", 0),
-        kid_subset_size=subsets.get("kid_subset_size", 0),
-    )
+def _group(taken: TakenBy, heading: str, rows: Sequence[Row], sort_by: str) -> Group:
+    devices = {device for row in rows if (device := _device(row.scores))}
+    warned = [replace(row, warnings=_warnings(row.scores, taken, len(devices) > 1)) for row in rows]
+    columns = columns_of(taken.get("extractor", ""), [row.scores for row in rows])
+    return Group(taken, heading, columns, _ranked(warned, sort_by))
+
+
+def _device(scores: Scores) -> str:
+    """Where the cost was measured; empty where none was, or where it is not told."""
+    return scores.provenance.get("device", "") if "seconds_per_image" in scores.cost else ""
 
 
 def has(scores: Scores, key: str) -> bool:
@@ -146,10 +123,10 @@ def has(scores: Scores, key: str) -> bool:
     return not math.isnan(found.value) or bool(found.note)
 
 
-def columns_of(setting: Setting, scores: Sequence[Scores]) -> tuple[Column, ...]:
+def columns_of(extractor: str, scores: Sequence[Scores]) -> tuple[Column, ...]:
     """The columns that at least one of the models has, in the order of COLUMNS."""
     return tuple(
-        Column(key, metric.label_by(setting.extractor), metric.better)
+        Column(key, metric.label_by(extractor), metric.better)
         for key, metric in COLUMNS.items()
         if any(has(one, key) for one in scores)
     )
@@ -172,15 +149,18 @@ def _unlike(names: Iterable[str]) -> list[str]:
     return unlike
 
 
-def _warnings(scores: Scores, setting: Setting) -> tuple[str, ...]:
-    few = [f"few samples ({setting.samples:,}): small differences mean nothing"] if 0 < setting.samples < FEW else []
+def _warnings(scores: Scores, taken: TakenBy, devices_differ: bool) -> tuple[str, ...]:
+    samples = taken.get("samples", 0)
+    few = [f"few samples ({samples:,}): small differences mean nothing"] if 0 < samples < FEW else []
+    device = _device(scores) if devices_differ else ""
+    elsewhere = [f"speed and memory are those of {device}, others' of another device"] if device else []
     notes = [(score, part) for score in scores.scores for part in score.note.split("; ")]
     told = [
         f"{METRICS[score.metric].label}: {part.removeprefix(WARNING)}"
         for score, part in notes
         if part.startswith(WARNING) or (part and math.isnan(score.value))
     ]
-    return (*few, *told)
+    return (*few, *elsewhere, *told)
 
 
 def _ranked(rows: Sequence[Row], sort_by: str) -> tuple[Row, ...]:

@@ -93,7 +93,7 @@ def trilemma(group: Group, quality: str = "fid", coverage: str = "recall") -> Tr
     if not drawn:
         return Trilemma((), (), missing)
     columns = zip(keys, zip(*(values[row.number] for row in drawn), strict=True), strict=True)
-    axes = tuple(axis_of(key, column, group.setting.extractor) for key, column in columns)
+    axes = tuple(axis_of(key, column, group.extractor) for key, column in columns)
     positions = [
         tuple(axis.position(value) for axis, value in zip(axes, values[row.number], strict=True)) for row in drawn
     ]

@@ -20,6 +20,8 @@ from .pairs import Pairs
 
 NMS = 0.6
 """As Select Detections suppresses overlaps, and as the starter inpainter's figures are measured."""
+DEFAULT_THRESHOLD = 0.35
+DEFAULT_IOU = 0.5
 HALF = 0.5
 """Mask value from which a pixel belongs to the hole, and share of its box by which an object lies in the hole."""
 
@@ -92,8 +94,8 @@ def judge(
     mask: torch.Tensor,
     question: Question | None = None,
     detections: Detections | None = None,
-    box_threshold: float = 0.35,
-    min_iou: float = 0.5,
+    box_threshold: float = DEFAULT_THRESHOLD,
+    min_iou: float = DEFAULT_IOU,
 ) -> list[Verdict]:
     """One verdict for each pair of an original (`reference`) and an edited image.
 

@@ -15,6 +15,8 @@ from ...pictures.images import rgb
 from ...steps import OnStep, quiet
 from ..scores import Score
 
+DATA_RANGE: Final = 1.0
+"""Of intensities."""
 SSIM_SIDE: Final = 6
 """Shortest side in pixels: the window of 11 is reflected by 5 at the borders."""
 MS_SSIM_SIDE: Final = 176
@@ -90,10 +92,10 @@ def compare(
 
     height, width = pairs.image.shape[1:3]
     measures: dict[str, tuple[Distance, int]] = {
-        "psnr": (lambda a, b: float(peak_signal_noise_ratio(b, a, data_range=1.0)), 1),
-        "ssim": (lambda a, b: float(structural_similarity_index_measure(b, a, data_range=1.0)), SSIM_SIDE),
+        "psnr": (lambda a, b: float(peak_signal_noise_ratio(b, a, data_range=DATA_RANGE)), 1),
+        "ssim": (lambda a, b: float(structural_similarity_index_measure(b, a, data_range=DATA_RANGE)), SSIM_SIDE),
         "ms_ssim": (
-            lambda a, b: float(multiscale_structural_similarity_index_measure(b, a, data_range=1.0)),
+            lambda a, b: float(multiscale_structural_similarity_index_measure(b, a, data_range=DATA_RANGE)),
             MS_SSIM_SIDE,
         ),
     }

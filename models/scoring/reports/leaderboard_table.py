@@ -52,7 +52,7 @@ def write_table(board: Leaderboard, theme: Theme) -> Sheet:
 
 
 def _group(sheet: Sheet, group: Group, y: float) -> float:
-    for line in sheet.wrapped(str(group.setting), WIDTH - 2 * MARGIN, SMALL):
+    for line in sheet.wrapped(group.heading, WIDTH - 2 * MARGIN, SMALL):
         sheet.text(MARGIN, y, line, SMALL, sheet.ink.dim)
         y += LINE
     shared, marks = _notes(group)

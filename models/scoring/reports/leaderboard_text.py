@@ -6,11 +6,11 @@ import csv
 import io
 import json
 import math
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any, Final
 
 from .. import scores
-from ..leaderboard import COLUMNS, Column, Group, Leaderboard, Row, Setting, best
+from ..leaderboard import COLUMNS, Column, Group, Leaderboard, Row, best
 from ..trilemma import Trilemma, trilemma
 from .numbers import ABSENT, number, uncertainty
 
@@ -36,15 +36,25 @@ def to_csv(board: Leaderboard) -> str:
     ]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    of_setting = [field.name for field in fields(Setting)]
+    of_setting = list(dict.fromkeys(name for group in board.groups for name in _setting(group)))
     writer.writerow(["rank", "name", *of_setting, *keys, *(f"{key}_{part}" for key, part in extras), "warnings"])
     for group in board.groups:
         for row in group.rows:
             values = [_full(COLUMNS[key].read(row.scores).value) for key in keys]
             more = [_full(getattr(COLUMNS[key].read(row.scores), part)) for key, part in extras]
-            setting = asdict(group.setting).values()
+            setting = [_plain(_setting(group).get(name)) for name in of_setting]
             writer.writerow([row.rank or "", row.name, *setting, *values, *more, "; ".join(row.warnings)])
     return file.getvalue()
+
+
+def _setting(group: Group) -> dict[str, Any]:
+    """How a group was taken, and the name of its reference, which does not decide."""
+    return {**group.taken_by, **({"reference": group.reference} if group.reference else {})}
+
+
+def _plain(value: Any) -> Any:
+    """As a cell of a table."""
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
 
 
 def to_json(board: Leaderboard, quality: str = "fid", coverage: str = "recall") -> str:
@@ -54,7 +64,7 @@ def to_json(board: Leaderboard, quality: str = "fid", coverage: str = "recall") 
         places = trilemma(group, quality, coverage)
         groups.append(
             {
-                "setting": asdict(group.setting),
+                "setting": _setting(group),
                 "columns": [asdict(column) for column in group.columns],
                 "rows": [_row(row, places) for row in group.rows],
                 "axes": [asdict(axis) for axis in places.axes],
@@ -81,7 +91,7 @@ def _group(board: Leaderboard, group: Group) -> str:
     ranked = next((column.label for column in group.columns if column.key == board.sort_by), board.sort_by)
     header = ["#", "model", *(f"{column.label} {ARROWS[column.better]}" for column in group.columns)]
     lines = [
-        f"**{_escaped(str(group.setting))}**; ranked by {_escaped(ranked)}",
+        f"**{_escaped(group.heading)}**; ranked by {_escaped(ranked)}",
         "",
         _line(header),
         _line(["--:", ":--", *("--:" for _ in group.columns)]),

@@ -51,7 +51,7 @@ def write_trilemma(group: Group, quality: str, coverage: str, theme: Theme) -> S
     found = trilemma(group, quality, coverage)
     sheet = Sheet(theme, HEIGHT)
     sheet.text(MARGIN, 28, "Trilemma: quality, coverage, speed", LARGE, weight="bold")
-    for line, text in enumerate(sheet.wrapped(str(group.setting), WIDTH - 2 * MARGIN, SMALL)):
+    for line, text in enumerate(sheet.wrapped(group.heading, WIDTH - 2 * MARGIN, SMALL)):
         sheet.text(MARGIN, 50 + line * LINE, text, SMALL, sheet.ink.dim)
     if found.places:
         _room(sheet, found.axes)

@@ -1,0 +1,145 @@
+"""How scores were taken: everything that decides which rows compare, as one flat value that reports carry.
+
+Models stand in it by their identities, and so do the pictures that others are held against; what is judged does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from ..pictures.images import match_masks
+from .features.digest import digest_of
+from .metrics import edits, pairs
+from .metrics.lpips import Lpips
+from .set_pair import SetPair, len_of
+
+if TYPE_CHECKING:
+    from ..detection.base import Detector
+
+TakenBy = Mapping[str, Any]
+"""Texts, numbers and lists of texts by names, as JSON knows them."""
+
+KEY: Final = "taken_by"
+"""Where a score's provenance holds it."""
+
+
+OLDER: Final = (
+    "samples", "rows", "rows_seed", "images", "size", "lpips", "clip", "clip_vision", "new_object", "old_object",
+)  # fmt: skip
+"""Entries that told of it in reports before there was such an entry."""
+
+
+def of_sets(pair: SetPair) -> TakenBy:
+    """Of scores of two sets of features."""
+    source, settings, rows = pair.generated.source, pair.settings, pair.generated.rows
+    return {
+        "of": "features",
+        "extractor": source.extractor,
+        "identity": source.identity,
+        "resize": source.resize,
+        "taps": [tap.name for tap, _ in pair.taps],
+        "reference_identity": digest_of(pair.reference),
+        "samples": pair.generated.count,
+        "rows": len_of(rows),
+        "rows_seed": rows.seed if rows else None,
+        "splits": len(pair.generated.classes.counts) if pair.generated.classes else None,
+        "kid_subsets": settings.kid_subsets,
+        "kid_subset_size": pair.kid_subset_size,
+        "nearest_k": settings.nearest_k,
+        "subsets_seed": settings.subsets_seed,
+    }
+
+
+def of_pairs(compared: pairs.Pairs, net: str, lpips: Lpips | None) -> TakenBy:
+    """Of scores of images against references. net: of LPIPS, as the user chose it."""
+    return {
+        "of": "pairs",
+        "reference_identity": identity_of(compared.reference),
+        **_size(compared.image),
+        "data_range": pairs.DATA_RANGE,
+        "lpips": net,
+        "lpips_identity": lpips.identity if lpips else None,
+    }
+
+
+def of_prompts(prompts: Sequence[str], clip: str, clip_vision: str) -> TakenBy:
+    """Of scores of images by their prompts, one each. clip, clip_vision: identities of the two halves of the CLIP."""
+    return {
+        "of": "prompts",
+        "clip_identity": clip,
+        "clip_vision_identity": clip_vision,
+        "prompts_identity": hashlib.sha256(json.dumps(list(prompts)).encode()).hexdigest(),
+        "images": len(prompts),
+    }
+
+
+def of_edits(
+    judged: pairs.Pairs,
+    mask: torch.Tensor,
+    question: edits.Question | None,
+    detector: Detector | None,
+    box_threshold: float,
+    min_iou: float,
+) -> TakenBy:
+    """Of scores of edits; the arguments are those of `edits.judge`, and who answered the question."""
+    looked: TakenBy = {}
+    if question is not None and detector is not None:
+        looked = {
+            "detector": detector.architecture,
+            "detector_identity": detector.identity,
+            "new_object": list(question.new),
+            "old_object": list(question.old),
+            "box_threshold": box_threshold,
+            "min_iou": min_iou,
+            "nms_threshold": edits.NMS,
+            "hole_from": edits.HALF,
+        }
+    count, height, width = judged.image.shape[:3]
+    return {
+        "of": "edits",
+        "original_identity": identity_of(judged.reference),
+        "mask_identity": identity_of(match_masks(mask, count, height, width)),
+        **_size(judged.image),
+        **looked,
+    }
+
+
+def identity_of(pictures: torch.Tensor) -> str:
+    """SHA-256 of a batch of pictures or masks [N, ...], hex: of its shape and of every value as float32."""
+    digest = hashlib.sha256(f"{list(pictures.shape)}".encode())
+    for picture in pictures:
+        digest.update(picture.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _size(images: torch.Tensor) -> TakenBy:
+    count, height, width = images.shape[:3]
+    return {"images": count, "width": width, "height": height}
+
+
+def taken_by(provenance: Mapping[str, Any]) -> TakenBy:
+    """What a score's provenance says of how it was taken; of a report before there was such an entry, what it tells
+    elsewhere, which is never equal to a newer one."""
+    if KEY in provenance:
+        return provenance[KEY]
+    extractor, reference, subsets = (provenance.get(key) or {} for key in ("extractor", "reference", "subsets"))
+    told = {
+        "extractor": extractor.get("name"),
+        "identity": extractor.get("identity"),
+        "resize": extractor.get("resize"),
+        "reference": reference.get("name"),
+        "reference_identity": reference.get("identity"),
+        **{name: provenance.get(name) for name in OLDER},
+        **subsets,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def key_of(provenance: Mapping[str, Any]) -> str:
+    """Equal for two scores that were taken in the same way, and for no others."""
+    return json.dumps(taken_by(provenance), sort_keys=True)
