@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,7 +78,7 @@ def trilemma(group: Group, quality: str = "fid", coverage: str = "recall") -> Tr
     A model that lacks one of the three, or has it only as infinity, is not drawn but named in `missing`.
     """
     keys = (quality, coverage, SPEED)
-    values = {row.number: tuple(METRICS[key].read(row.scores).value for key in keys) for row in group.rows}
+    values = {row.number: _three(METRICS[key].read(row.scores).value for key in keys) for row in group.rows}
     drawn = [row for row in group.rows if all(map(math.isfinite, values[row.number]))]
     missing = tuple(
         (
@@ -95,13 +95,18 @@ def trilemma(group: Group, quality: str = "fid", coverage: str = "recall") -> Tr
     columns = zip(keys, zip(*(values[row.number] for row in drawn), strict=True), strict=True)
     axes = tuple(axis_of(key, column, group.extractor) for key, column in columns)
     positions = [
-        tuple(axis.position(value) for axis, value in zip(axes, values[row.number], strict=True)) for row in drawn
+        _three(axis.position(value) for axis, value in zip(axes, values[row.number], strict=True)) for row in drawn
     ]
     places = tuple(
         Place(row.name, row.number, values[row.number], position, front)
         for row, position, front in zip(drawn, positions, pareto(positions), strict=True)
     )
     return Trilemma(axes, places, missing)
+
+
+def _three(values: Iterable[float]) -> tuple[float, float, float]:
+    quality, coverage, speed = values
+    return quality, coverage, speed
 
 
 def pareto(points: Sequence[Sequence[float]]) -> list[bool]:

@@ -215,6 +215,29 @@ def other_sizes():
     return refused(lambda: score(load_clip(WHOLE), load_vision(state, projection_dim=16)), BadInput)
 
 
+def taken_by():
+    """What decides, of: a CLIP, the same again, with another weight, with a patch, at another layer, and of another
+    CLIP_VISION; and the scores at another layer."""
+    other = {**TEXT_STATE, "text_projection.weight": TEXT_STATE["text_projection.weight"] + 0.01}
+    patched, cut = load_clip(WHOLE), load_clip(WHOLE)
+    name = next(key for key in patched.patcher.model.state_dict() if key.endswith("fc1.weight"))
+    patched.patcher.add_patches({name: ("diff", (torch.ones(64, WIDTH),))})
+    cut.clip_layer(-2)
+    vision = {**VISION_STATE, "visual_projection.weight": VISION_STATE["visual_projection.weight"] + 0.01}
+    answers = [
+        score(load_clip(WHOLE)),
+        score(load_clip(WHOLE)),
+        score(load_clip(file("text_encoders", "other.safetensors", other))),
+        score(patched),
+        score(cut),
+        score(load_clip(WHOLE), load_vision(vision)),
+    ]
+    return {
+        "taken_by": [answer[1].provenance["taken_by"] for _, answer in answers],
+        "scores": [answers[0][0], answers[4][0]],
+    }
+
+
 def answer(probe):
     try:
         # As in a prompt.
@@ -226,6 +249,6 @@ def answer(probe):
 
 PROBES = (
     parity, batches, traced, untraced, lacking_file, remembered_lacking, lacking_vision_file, identity, no_clip,
-    vision_without_projection, other_sizes,
+    vision_without_projection, other_sizes, taken_by,
 )  # fmt: skip
 print(json.dumps({probe.__name__: answer(probe) for probe in PROBES}))

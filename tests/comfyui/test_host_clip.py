@@ -67,3 +67,16 @@ def test_a_text_encoder_that_is_no_clip_is_refused(clip):
 
 def test_halves_of_different_sizes_are_refused(clip):
     assert "prompts have 32 features and images 16" in clip["other_sizes"]
+
+
+def test_scores_are_taken_by_the_weights_of_both_halves(clip):
+    """And not by the layer that diffusion models are fed from, which moves no score."""
+    first, again, other, patched, cut, vision = clip["taken_by"]["taken_by"]
+    assert first == again == cut
+    assert clip["taken_by"]["scores"][0] == pytest.approx(clip["taken_by"]["scores"][1], abs=1e-4)
+    halves = ("clip_identity", "clip_vision_identity")
+    assert len({first["clip_identity"], other["clip_identity"], patched["clip_identity"]}) == 3
+    assert first["clip_vision_identity"] != vision["clip_vision_identity"]
+    assert {key: value for key, value in vision.items() if key not in halves} == {
+        key: value for key, value in first.items() if key not in halves
+    }

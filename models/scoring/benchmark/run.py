@@ -87,7 +87,7 @@ def _exact(value: Any) -> Any:
         return value
     digest = hashlib.sha256()
     for numbers in (value.weights, value.means, value.factors):
-        digest.update(numbers.contiguous().numpy())
+        digest.update(numbers.contiguous().numpy().tobytes())
     return f"{value} {digest.hexdigest()}"
 
 
@@ -154,6 +154,7 @@ class Benchmark:
         cost = {**size_of(self._bound), **self._timings.cost(), "peak_bytes": float(self._peak)}
         found = self._candidates
         provenance = {**self._provenance(), "batch_size": batch_size, "device": device.type}
+        assert self._before is not None  # a plan has at least two samples
         return Outcome(self._before, cost, found.nearest, found.farthest, provenance)
 
     def draw_again(self, found: Sequence[Candidate], batch_size: int) -> torch.Tensor:

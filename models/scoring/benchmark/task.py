@@ -104,8 +104,9 @@ def carry_out(
     file = folder / f"{task.plan.num_images}.json"
     with replacing(file) as stream:
         stream.write(to_json(scores).encode())
-    strips = (run.draw_again(found, batch_size) for found in (nearest, farthest))
-    return Done(scores, outcome.features._replace(name=name), *strips, file.relative_to(task.root).as_posix())
+    best, worst = (run.draw_again(found, batch_size) for found in (nearest, farthest))
+    written = file.relative_to(task.root).as_posix()
+    return Done(scores, outcome.features._replace(name=name), best, worst, written)
 
 
 def carry_out_all(

@@ -111,8 +111,9 @@ class Look:
             self._see(batch, batch_size)
         features = torch.cat([answers.taps[0] for answers in self._answers])
         classes = None
-        if self._extractor.classes:
-            classes = torch.cat([answers.log_probabilities.argmax(dim=1) for answers in self._answers])
+        likely = [answers.log_probabilities for answers in self._answers if answers.log_probabilities is not None]
+        if likely:
+            classes = torch.cat([each.argmax(dim=1) for each in likely])
         return Seen(features, classes, tuple(self._numbers), self._done - len(self._numbers))
 
     def _see(self, batch: Batch, batch_size: int) -> None:

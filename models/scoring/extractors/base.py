@@ -107,12 +107,20 @@ def chosen_taps(extractor: Extractor, sfid: bool = False, compound_fid: bool = F
     Raises:
         BadInput: the extractor has no features for one of the scores.
     """
-    spatial = (extractor.spatial,) if sfid else ()
-    depths = extractor.depths if compound_fid else ()
-    if None in spatial or (compound_fid and not depths):
-        missing = "sfid" if None in spatial else "compound_fid"
-        raise BadInput(f"{missing}: {extractor.source.extractor} has no features for it; switch it off.")
-    return tuple(dict.fromkeys((extractor.main, *spatial, *depths)))
+    names = [extractor.main]
+    if sfid:
+        if extractor.spatial is None:
+            raise _without(extractor, "sfid")
+        names.append(extractor.spatial)
+    if compound_fid:
+        if not extractor.depths:
+            raise _without(extractor, "compound_fid")
+        names += extractor.depths
+    return tuple(dict.fromkeys(names))
+
+
+def _without(extractor: Extractor, score: str) -> BadInput:
+    return BadInput(f"{score}: {extractor.name} has no features for it; switch it off.")
 
 
 def weight_files(path: Path) -> tuple[Path, ...]:

@@ -32,6 +32,16 @@ class Conv(nn.Module):
         return F.relu(self.bn(self.conv(x)), inplace=True)
 
 
+def row_of(given: int, width: int, size: int) -> Conv:
+    """A kernel as wide as `size` and one high."""
+    return Conv(given, width, (1, size), padding=(0, size // 2))
+
+
+def column_of(given: int, width: int, size: int) -> Conv:
+    """A kernel as high as `size` and one wide."""
+    return Conv(given, width, (size, 1), padding=(size // 2, 0))
+
+
 class BlockA(nn.Module):
     """35 x 35 pixels: kernels of 1, 5, and twice 3."""
 
@@ -75,16 +85,15 @@ class BlockC(nn.Module):
 
     def __init__(self, inner: int) -> None:
         super().__init__()
-        row, column = {"kernel": (1, 7), "padding": (0, 3)}, {"kernel": (7, 1), "padding": (3, 0)}
         self.branch1x1 = Conv(768, 192, 1)
         self.branch7x7_1 = Conv(768, inner, 1)
-        self.branch7x7_2 = Conv(inner, inner, **row)
-        self.branch7x7_3 = Conv(inner, 192, **column)
+        self.branch7x7_2 = row_of(inner, inner, 7)
+        self.branch7x7_3 = column_of(inner, 192, 7)
         self.branch7x7dbl_1 = Conv(768, inner, 1)
-        self.branch7x7dbl_2 = Conv(inner, inner, **column)
-        self.branch7x7dbl_3 = Conv(inner, inner, **row)
-        self.branch7x7dbl_4 = Conv(inner, inner, **column)
-        self.branch7x7dbl_5 = Conv(inner, 192, **row)
+        self.branch7x7dbl_2 = column_of(inner, inner, 7)
+        self.branch7x7dbl_3 = row_of(inner, inner, 7)
+        self.branch7x7dbl_4 = column_of(inner, inner, 7)
+        self.branch7x7dbl_5 = row_of(inner, 192, 7)
         self.branch_pool = Conv(768, 192, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -121,15 +130,14 @@ class BlockE(nn.Module):
     def __init__(self, given: int, takes_maximum: bool) -> None:
         """takes_maximum: pool by it, as only the last block of the 2015 graph does."""
         super().__init__()
-        row, column = {"kernel": (1, 3), "padding": (0, 1)}, {"kernel": (3, 1), "padding": (1, 0)}
         self.branch1x1 = Conv(given, 320, 1)
         self.branch3x3_1 = Conv(given, 384, 1)
-        self.branch3x3_2a = Conv(384, 384, **row)
-        self.branch3x3_2b = Conv(384, 384, **column)
+        self.branch3x3_2a = row_of(384, 384, 3)
+        self.branch3x3_2b = column_of(384, 384, 3)
         self.branch3x3dbl_1 = Conv(given, 448, 1)
         self.branch3x3dbl_2 = Conv(448, 384, 3, padding=1)
-        self.branch3x3dbl_3a = Conv(384, 384, **row)
-        self.branch3x3dbl_3b = Conv(384, 384, **column)
+        self.branch3x3dbl_3a = row_of(384, 384, 3)
+        self.branch3x3dbl_3b = column_of(384, 384, 3)
         self.branch_pool = Conv(given, 192, 1)
         self._takes_maximum = takes_maximum
 

@@ -40,8 +40,7 @@ def tensorflow(images: torch.Tensor, side: int) -> torch.Tensor:
     mixed = _mix(columns, 1, left, right, x.view(-1, 1, 1))
     # [N, 3, rows, side]
     mixed = mixed.permute(0, 3, 2, 1).contiguous()
-    places = [torch.searchsorted(rows, of) for of in (top, bottom)]
-    return _mix(mixed, 2, *places, y.view(-1, 1))
+    return _mix(mixed, 2, torch.searchsorted(rows, top), torch.searchsorted(rows, bottom), y.view(-1, 1))
 
 
 def _neighbours(size: int, side: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

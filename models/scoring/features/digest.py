@@ -19,9 +19,9 @@ def digest_of(features: Features) -> str:
         digest.update(f"\n{name}".encode())
     rows = features.rows
     digest.update(f"\n{rows.capacity} {rows.seed}\n".encode() if rows else b"\n\n")
-    digest.update(features.keys.numpy())
+    digest.update(features.keys.numpy().tobytes())
     for tap in features.taps:
         if isinstance(tap.statistics, Gaussian):
-            digest.update(tap.statistics.mean.numpy())
-            digest.update(tap.statistics.covariance.contiguous().numpy())
+            digest.update(tap.statistics.mean.numpy().tobytes())
+            digest.update(tap.statistics.covariance.contiguous().numpy().tobytes())
     return digest.hexdigest()

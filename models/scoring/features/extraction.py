@@ -120,8 +120,8 @@ def answer(extractor: Extractor, prepared: torch.Tensor, taps: Sequence[str], ba
 
 def _joined(parts: Sequence[Answers]) -> Answers:
     taps = tuple(torch.cat(values) for values in zip(*(part.taps for part in parts), strict=True))
-    classes = [part.log_probabilities for part in parts]
-    return Answers(taps, None if classes[0] is None else torch.cat(classes))
+    classes = [part.log_probabilities for part in parts if part.log_probabilities is not None]
+    return Answers(taps, torch.cat(classes) if classes else None)
 
 
 def accumulate(

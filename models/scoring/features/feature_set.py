@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Final, NamedTuple
 
 import torch
@@ -143,6 +144,7 @@ class Accumulator:
             total += exact.sum(dim=0)
             products.addmm_(exact.T, exact)
         if self._classes is not None:
+            assert answers.log_probabilities is not None  # of an extractor that has classes
             _add_classes(self._classes, indices, answers.log_probabilities)
         self._keep(keys, answers.taps[0])
 
@@ -264,35 +266,46 @@ def merge(parts: Sequence[Features], name: str | None = None) -> Features:
     repeated = int((keys[1:] == keys[:-1]).sum())
     if repeated:
         raise BadInput(f"features: {repeated} samples are in more than one of the sets; merge every sample once.")
-    taps = tuple(Tap(tap.name, _add([part.taps[i].statistics for part in parts])) for i, tap in enumerate(first.taps))
-    classes = first.classes and ClassSums(*map(sum, zip(*(part.classes for part in parts), strict=True)))
-    return Features(name or first.name, first.source, taps, classes, _merge_rows([p.rows for p in parts]), keys)
+    taps = tuple(Tap(tap.name, _add([part.taps[i] for part in parts])) for i, tap in enumerate(first.taps))
+    classes = [part.classes for part in parts if part.classes is not None]
+    added = ClassSums(*(reduce(torch.add, sums) for sums in zip(*classes, strict=True))) if classes else None
+    return Features(name or first.name, first.source, taps, added, _merge_rows(parts), keys)
 
 
 def _check_alike(a: Features, b: Features) -> None:
-    for part in (a, b):
-        if part.rows is None:
-            raise BadInput(f"features: {part.name} has mean and covariance only and cannot be merged; take it anew.")
+    ours, theirs = _rows_of(a), _rows_of(b)
     for what, one, other in (
         ("taps", [tap.name for tap in a.taps], [tap.name for tap in b.taps]),
         ("splits", _splits(a), _splits(b)),
-        ("kept rows", a.rows.capacity, b.rows.capacity),
-        ("seeds of kept rows", a.rows.seed, b.rows.seed),
+        ("kept rows", ours.capacity, theirs.capacity),
+        ("seeds of kept rows", ours.seed, theirs.seed),
     ):
         if one != other:
             raise BadInput(f"features: {what} of {a.name} ({one}) and {b.name} ({other}) differ; take both alike.")
+
+
+def _rows_of(features: Features) -> Rows:
+    if features.rows is None:
+        raise BadInput(f"features: {features.name} has mean and covariance only and cannot be merged; take it anew.")
+    return features.rows
 
 
 def _splits(features: Features) -> int:
     return len(features.classes.counts) if features.classes else 0
 
 
-def _add(sums: Sequence[Sums]) -> Sums:
-    return Sums(sum(s.count for s in sums), sum(s.total for s in sums), sum(s.products for s in sums))
+def _add(taps: Sequence[Tap]) -> Sums:
+    """Of taps of sets that have rows, and therefore sums."""
+    total = Sums(*taps[0].statistics)
+    for tap in taps[1:]:
+        count, first, second = tap.statistics
+        total = Sums(total.count + count, total.total + first, total.products + second)
+    return total
 
 
-def _merge_rows(parts: Sequence[Rows]) -> Rows:
-    capacity, seed = parts[0].capacity, parts[0].seed
-    keys = torch.cat([part.keys for part in parts])
+def _merge_rows(parts: Sequence[Features]) -> Rows:
+    rows = [_rows_of(part) for part in parts]
+    capacity, seed = rows[0].capacity, rows[0].seed
+    keys = torch.cat([each.keys for each in rows])
     kept = ranks(keys, seed).argsort()[:capacity]
-    return Rows(capacity, seed, keys[kept], torch.cat([part.values for part in parts])[kept])
+    return Rows(capacity, seed, keys[kept], torch.cat([each.values for each in rows])[kept])

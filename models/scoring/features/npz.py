@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -77,4 +77,5 @@ def write(path: Path, arrays: Mapping[str, torch.Tensor | str]) -> None:
     """Write tensors and texts; the folder is made as needed. Needs no lock where nobody else writes this file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
-        np.savez(file, **{key: value if isinstance(value, str) else value.numpy() for key, value in arrays.items()})
+        plain: dict[str, Any] = {name: each if isinstance(each, str) else each.numpy() for name, each in arrays.items()}
+        np.savez(file, **plain)

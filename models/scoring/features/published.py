@@ -7,7 +7,7 @@ sets too, as `feats` [N, D] in a second file whose name ends with `_kid.npz`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -78,7 +78,7 @@ def _from_rows(arrays: Arrays, name: str, extractor: Extractor) -> Features:
     rows = arrays.tensor("feats", "float32", None, None)
     count, size = rows.shape
     _check_size(arrays.name, size, extractor)
-    digest = hashlib.sha256(rows.numpy()).hexdigest()
+    digest = hashlib.sha256(rows.numpy().tobytes()).hexdigest()
     keys = hash_keys(f"row {digest} {number}" for number in range(count))
     accumulator = Accumulator(extractor.source, {extractor.main: size}, 0, max(ROWS, count))
     for part in torch.arange(count).split(BATCH):
@@ -95,5 +95,5 @@ def _check_size(file: str, size: int, extractor: Extractor) -> None:
         )
 
 
-def _listed(keys: Collection[str]) -> str:
+def _listed(keys: Sequence[str]) -> str:
     return ", ".join(repr(key) for key in keys[:5]) or "nothing"

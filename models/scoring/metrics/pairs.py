@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 
@@ -92,12 +92,9 @@ def compare(
 
     height, width = pairs.image.shape[1:3]
     measures: dict[str, tuple[Distance, int]] = {
-        "psnr": (lambda a, b: float(peak_signal_noise_ratio(b, a, data_range=DATA_RANGE)), 1),
-        "ssim": (lambda a, b: float(structural_similarity_index_measure(b, a, data_range=DATA_RANGE)), SSIM_SIDE),
-        "ms_ssim": (
-            lambda a, b: float(multiscale_structural_similarity_index_measure(b, a, data_range=DATA_RANGE)),
-            MS_SSIM_SIDE,
-        ),
+        "psnr": (_number(peak_signal_noise_ratio), 1),
+        "ssim": (_number(structural_similarity_index_measure), SSIM_SIDE),
+        "ms_ssim": (_number(multiscale_structural_similarity_index_measure), MS_SSIM_SIDE),
     }
     if lpips is not None:
         measures["lpips"] = (lpips, lpips_side)
@@ -117,6 +114,10 @@ def compare(
         on_step(done)
     identical = tuple(torch.equal(a, b) for a, b in zip(*pairs, strict=True))
     return Comparison({metric: tuple(taken) for metric, taken in values.items()}, reasons, identical, height, width)
+
+
+def _number(measure: Callable[..., Any]) -> Distance:
+    return lambda reference, image: float(measure(image, reference, data_range=DATA_RANGE))
 
 
 def as_scores(comparison: Comparison) -> tuple[Score, ...]:

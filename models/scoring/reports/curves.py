@@ -109,7 +109,7 @@ def _axis(values: Sequence[float], start: float, end: float) -> tuple[Scale, lis
         return start + (value - low) / (high - low) * (end - start)
 
     found = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
-    return scale, [round(tick, 12) for tick in found.tolist() if low <= tick <= high]
+    return scale, [round(float(tick), 12) for tick in found if low <= tick <= high]
 
 
 def _label(sheet: Sheet, at: tuple[float, float], text: str, bold: bool) -> None:

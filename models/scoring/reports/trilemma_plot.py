@@ -67,7 +67,8 @@ def write_trilemma(group: Group, quality: str, coverage: str, theme: Theme) -> S
 def _at(spot: Sequence[float]) -> Point:
     """Where (quality, coverage, speed), 0..1 each, is on the sheet."""
     q, c, s = spot
-    return tuple(o + q * u + c * r + s * d for o, u, r, d in zip(ORIGIN, UP, RIGHT, DEPTH, strict=True))
+    x, y = (o + q * u + c * r + s * d for o, u, r, d in zip(ORIGIN, UP, RIGHT, DEPTH, strict=True))
+    return x, y
 
 
 def _room(sheet: Sheet, axes: Sequence[Axis]) -> None:
