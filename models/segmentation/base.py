@@ -53,6 +53,7 @@ class Segmenter(ABC):
     @torch.no_grad()
     def encode(self, images: torch.Tensor, batch_size: int = 1, on_step: OnStep = quiet) -> Embedding:
         """Embed images [B, H, W, 3 or 4], values 0..1, `batch_size` at a time; `on_step` gets the images done so far.
+        The features are on the device of the images.
 
         Raises:
             BadInput: what `check_images` refuses.
@@ -60,7 +61,8 @@ class Segmenter(ABC):
         images = rgb(images)
         batches = []
         for start in range(0, len(images), batch_size):
-            batches.append(self.look(images[start : start + batch_size]))
+            # Where the images are: a video's features would fill the device that the network is on.
+            batches.append([maps.to(images.device) for maps in self.look(images[start : start + batch_size])])
             on_step(min(start + batch_size, len(images)))
         features = tuple(torch.cat(maps) for maps in zip(*batches, strict=True))
         return Embedding(features, images.shape[1], images.shape[2], self.identity)

@@ -7,11 +7,11 @@ from typing import Final
 
 from ..families import Registry
 from ..weights import DtypeFor, full_precision
-from . import sam
+from . import sam, sam2
 from .base import Segmenter
 
 SEGMENTERS: Final[Registry[Segmenter]] = Registry("segmenter")
-SEGMENTERS.register(sam.FAMILY)
+SEGMENTERS.register(sam.FAMILY, sam2.FAMILY)
 
 
 def load_segmenter(path: Path, dtype_for: DtypeFor = full_precision) -> Segmenter:

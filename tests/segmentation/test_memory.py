@@ -1,12 +1,17 @@
 """Memory estimates against the measured peak of activations, at three sizes each."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from trilemma.models.segmentation import decoding
-from trilemma.models.segmentation.base import Embedding
+from torch import nn
+from trilemma.models.random_weights import random_weights
+from trilemma.models.segmentation import decoding, sam, sam2
 from trilemma.models.segmentation.prompts import Prompt
-from trilemma.models.segmentation.sam.architecture import SamConfig, build
+from trilemma.models.segmentation.sam.architecture import SamConfig
 from trilemma.models.segmentation.sam.segmenter import SamSegmenter
+from trilemma.models.segmentation.sam2.architecture import Parts
+from trilemma.models.segmentation.sam2.segmenter import Sam2Segmenter
 from trilemma.tests.peak_memory import peak_bytes
 
 LOW, HIGH = 0.7, 1.5
@@ -32,46 +37,54 @@ SMALL = SamConfig(
 """The starter's configuration."""
 
 
-def segmenter_of(**changes):
-    config = SamConfig(**{**vars(SMALL), **changes})
-    network = build(config).to_empty(device="cpu").eval().requires_grad_(False)
-    for tensor in network.state_dict().values():
-        tensor.normal_(std=0.05)
-    return SamSegmenter(*network.values(), config, "random")
+def sam_of(**changes: object) -> SamSegmenter:
+    config = replace(SMALL, **changes)
+    return SamSegmenter(*random_parts(sam.architecture.build(config)), config, "random")
+
+
+def sam2_of(size: str = "tiny", **changes: object) -> Sam2Segmenter:
+    config = replace(sam2.architecture.PUBLISHED[size], **changes)
+    return Sam2Segmenter(Parts(*random_parts(sam2.architecture.build(config))), config, "random")
+
+
+def random_parts(network: nn.ModuleDict) -> list[nn.Module]:
+    network.to_empty(device="cpu").train(False).requires_grad_(False).load_state_dict(random_weights(network))
+    return list(network.values())
 
 
 @pytest.mark.parametrize(
-    ("changes", "batch_size"),
+    ("segmenter", "batch_size"),
     [
-        ({}, 3),
-        ({"image_size": 256}, 2),
+        (lambda: sam_of(), 3),
+        (lambda: sam_of(image_size=256), 2),
         # ViT-B's widths at half its input, in one windowed and one global block.
-        (
-            {"image_size": 512, "patch_size": 16, "embed_dim": 768, "num_heads": 12, "window_size": 14, "depth": 2},
-            1,
-        ),
+        (lambda: sam_of(image_size=512, patch_size=16, embed_dim=768, num_heads=12, window_size=14, depth=2), 1),
+        (lambda: sam2_of(image_size=128), 3),
+        (lambda: sam2_of(image_size=512, depths=(1, 1, 1, 1)), 1),
+        (lambda: sam2_of("base_plus", image_size=256, depths=(1, 1, 1, 1)), 2),
     ],
 )
-def test_encoder(changes, batch_size):
-    segmenter = segmenter_of(**changes)
+def test_encoder(segmenter, batch_size):
+    segmenter = segmenter()
     images = torch.rand(batch_size, 100, 120, 3)
     peak = peak_bytes(lambda: segmenter.encode(images, batch_size))
     assert LOW <= segmenter.encode_bytes(batch_size) / peak <= HIGH
 
 
 @pytest.mark.parametrize(
-    ("changes", "prompts", "height", "width"),
+    ("segmenter", "prompts", "height", "width"),
     [
-        ({}, 40, 128, 128),
-        ({"prompt_dim": 256, "decoder_num_heads": 8, "decoder_mlp_dim": 2048}, 6, 480, 640),
-        ({}, 2, 2000, 1500),
+        (lambda: sam_of(), 40, 128, 128),
+        (lambda: sam_of(prompt_dim=256, decoder_num_heads=8, decoder_mlp_dim=2048), 6, 480, 640),
+        (lambda: sam_of(), 2, 2000, 1500),
+        (lambda: sam2_of(image_size=128, depths=(1, 1, 1, 1)), 40, 128, 128),
+        (lambda: sam2_of(image_size=256, depths=(1, 1, 1, 1)), 1, 480, 640),
+        (lambda: sam2_of(image_size=128, depths=(1, 1, 1, 1)), 2, 2000, 1500),
     ],
 )
-def test_decoder(changes, prompts, height, width):
-    segmenter = segmenter_of(**changes)
-    config = segmenter.config
-    features = torch.randn(1, config.prompt_dim, config.grid, config.grid)
-    embedding = Embedding((features,), height, width, segmenter.identity)
+def test_decoder(segmenter, prompts, height, width):
+    segmenter = segmenter()
+    embedding = segmenter.encode(torch.rand(1, height, width, 3))
     box = {"x": 10, "y": 10, "width": 50, "height": 50}
     peak = peak_bytes(lambda: decoding.segment(segmenter, embedding, [Prompt(0, box, ())] * prompts))
     at_once = min(prompts, decoding.prompts_per_chunk(segmenter))
