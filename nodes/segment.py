@@ -24,13 +24,14 @@ ENCODED_INPUTS = {
 class LoadSegmenter(ModelLoader):
     REGISTRY = SEGMENTERS
     KIND = "segmenter"
-    SOURCES = (Source("sams", (".pth", ".safetensors")),)
+    SOURCES = (Source("sams", (".pth", ".pt", ".safetensors"), folders=True),)
     DISPLAY_NAME = "Load Segmenter (SAM)"
     CATEGORY = menus.SEGMENT
     DESCRIPTION = (
-        "Loads a Segment Anything (SAM) model: the starter that comes with the pack, or a file from models/sams."
+        "Loads a Segment Anything model (SAM or SAM 2.1): the starter that comes with the pack, or a file, or a "
+        "transformers folder, from models/sams."
     )
-    SEARCH_ALIASES = ["sam loader", "segment anything", "sam vit", "mask model"]
+    SEARCH_ALIASES = ["sam loader", "segment anything", "sam vit", "mask model", "sam2", "sam 2.1", "hiera"]
     RETURN_TYPES = (sockets.SEGMENTER,)
     RETURN_NAMES = ("segmenter",)
     OUTPUT_TOOLTIPS = ("For Encode Image, Segment and Segment Everything.",)
@@ -41,7 +42,7 @@ class EncodeImage:
     CATEGORY = menus.SEGMENT
     DESCRIPTION = (
         "Looks at every image once, the slow part of segmentation. New boxes or points for the same images then cost "
-        "only SAM's small decoder."
+        "the small decoder."
     )
     SEARCH_ALIASES = ["sam embedding", "image embedding", "sam encode"]
     RETURN_TYPES = (sockets.EMBEDDING,)
@@ -58,7 +59,7 @@ class EncodeImage:
             },
             "optional": {
                 "batch_size": inputs.batch_size(
-                    1, 64, "Images encoded at once. A ViT-B takes 2.5 GB for each at 1024 pixels."
+                    1, 64, "Images encoded at once. Each takes 2.5 GB in a SAM ViT-B, and 0.3 to 0.5 GB in a SAM 2."
                 ),
             },
         }
@@ -103,7 +104,7 @@ class Segment:
                 ),
                 "mask_choice": inputs.choice(
                     MASK_CHOICES,
-                    "SAM can answer with three masks, from part to whole. automatic: the best of three "
+                    "The model can answer with three masks, from part to whole. automatic: the best of three "
                     "for a lone point, else its single answer. best: highest predicted IoU. Others: by area.",
                     default="automatic",
                 ),
@@ -136,7 +137,7 @@ class SegmentEverything:
     DISPLAY_NAME = "Segment Everything"
     CATEGORY = menus.SEGMENT
     DESCRIPTION = (
-        "Finds all objects without prompts: asks SAM at every point of a grid and keeps what is sure and distinct."
+        "Finds all objects without prompts: asks at every point of a grid and keeps what is sure and distinct."
     )
     SEARCH_ALIASES = ["automatic mask generator", "segment anything", "amg", "sam everything"]
     RETURN_TYPES = (sockets.OBJECTS, "MASK")
@@ -153,10 +154,8 @@ class SegmentEverything:
             "required": ENCODED_INPUTS,
             "optional": {
                 "points_per_side": inputs.integer(16, 1, 128, "The grid has this many points each way."),
-                "predicted_iou_threshold": inputs.share(0.6, "Masks that SAM itself rates lower are dropped."),
-                "stability_threshold": inputs.share(
-                    0.6, "Masks that change more when SAM's cut-off moves are dropped."
-                ),
+                "predicted_iou_threshold": inputs.share(0.6, "Masks that the model itself rates lower are dropped."),
+                "stability_threshold": inputs.share(0.6, "Masks that change more when the cut-off moves are dropped."),
                 "nms_threshold": inputs.share(0.7, "Of two masks whose boxes overlap more, the surer stays."),
             },
         }

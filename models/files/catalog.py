@@ -92,6 +92,30 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             bytes=2_564_550_879,
             sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
         ),
+        PublishedFile(
+            name="sam2.1_hiera_tiny.pt",
+            source="https://dl.fbaipublicfiles.com/segment_anything_2/092824/sam2.1_hiera_tiny.pt",
+            bytes=156_008_466,
+            sha256="7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
+        ),
+        PublishedFile(
+            name="sam2.1_hiera_small.pt",
+            source="https://dl.fbaipublicfiles.com/segment_anything_2/092824/sam2.1_hiera_small.pt",
+            bytes=184_416_285,
+            sha256="6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+        ),
+        PublishedFile(
+            name="sam2.1_hiera_base_plus.pt",
+            source="https://dl.fbaipublicfiles.com/segment_anything_2/092824/sam2.1_hiera_base_plus.pt",
+            bytes=323_606_802,
+            sha256="a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+        ),
+        PublishedFile(
+            name="sam2.1_hiera_large.pt",
+            source="https://dl.fbaipublicfiles.com/segment_anything_2/092824/sam2.1_hiera_large.pt",
+            bytes=898_083_611,
+            sha256="2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
+        ),
     ),
     "inpainter": (
         PublishedFile(

@@ -7,6 +7,11 @@ from typing import Final
 
 SIGNATURES: Final = (
     ("a Segment Anything (SAM) segmenter", ("image_encoder.patch_embed.proj.weight", "mask_decoder.iou_token.weight")),
+    ("a SAM 2 segmenter", ("image_encoder.trunk.patch_embed.proj.weight", "sam_mask_decoder.iou_token.weight")),
+    (
+        "the weights of a SAM 2 in transformers' layout, which is read as a folder with its config.json",
+        ("vision_encoder.backbone.pos_embed_window", "mask_decoder.conv_s0.weight"),
+    ),
     ("a Grounding DINO detector", ("transformer.decoder.norm.weight", "feat_map.weight")),
     (
         "the weights of an MM-Grounding-DINO in transformers' layout, which is read as a folder with its config.json",

@@ -15,6 +15,9 @@ from trilemma.models.generators.binding import Bound
 from trilemma.models.generators.gan.stylegan2.generator import StyleGAN2Generator
 from trilemma.models.generators.loading import GENERATORS
 from trilemma.models.generators.vae.priors import STANDARD
+from trilemma.models.segmentation.base import Segmenter
+from trilemma.models.segmentation.loading import SEGMENTERS
+from trilemma.models.segmentation.prompts import Point, Prompt
 from trilemma.models.steps import OnStep
 
 SEED = 2**64 - 3
@@ -82,4 +85,30 @@ GENERATOR = Kind(
     lambda generator, count: binding.total_steps(bound(generator), count),
 )
 
-KINDS = (GENERATOR,)
+
+def embed(segmenter: Segmenter, count: int, batch_size: int, on_step: OnStep) -> torch.Tensor:
+    features = segmenter.encode(pictures(count, SIDE), batch_size, on_step).features
+    return torch.cat([maps.flatten(1) for maps in features], dim=1)
+
+
+def masks(segmenter: Segmenter, count: int, batch_size: int) -> dict[str, torch.Tensor]:
+    """Answers to points of one picture, `batch_size` at a time: three masks, and one."""
+    embedding = segmenter.encode(pictures(1, SIDE))
+    prompts = [Prompt(0, None, (Point(3.0 * index, 4.0 * index, 1),)) for index in range(count)]
+    parts = [prompts[start : start + batch_size] for start in range(0, count, batch_size)]
+    answers = {}
+    for three in (True, False):
+        logits, ious = zip(*(segmenter.decode(embedding, 0, part, three) for part in parts), strict=True)
+        answers |= {f"logits, {three}": torch.cat(logits), f"IoU, {three}": torch.cat(ious)}
+    return answers
+
+
+SEGMENTER = Kind(
+    SEGMENTERS,
+    embed,
+    masks,
+    lambda segmenter, size: segmenter.encode_bytes(size),
+    lambda segmenter, count: count,
+)
+
+KINDS = (GENERATOR, SEGMENTER)

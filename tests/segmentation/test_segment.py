@@ -7,7 +7,7 @@ from segment_anything import SamPredictor
 from trilemma.models.errors import BadInput
 from trilemma.models.pictures.packed import area, unpack
 from trilemma.models.segmentation import decoding
-from trilemma.models.segmentation.loading import load_segmenter
+from trilemma.models.segmentation.loading import SEGMENTERS, load_segmenter
 from trilemma.models.segmentation.prompts import Point, Prompt, read_prompts
 from trilemma.tests.closeness import assert_close, assert_same_masks
 from trilemma.tests.segmentation import tiny
@@ -26,6 +26,13 @@ def pixels(found, height=50, width=90):
     return canvas
 
 
+@pytest.fixture(scope="module", params=SEGMENTERS.families, ids=lambda family: family.name)
+def each(request, images, tmp_path_factory):
+    """A small segmenter of every family, and what it saw."""
+    found = load_segmenter(request.param.tiny(tmp_path_factory.mktemp("each")))
+    return found, found.encode(images)
+
+
 @pytest.fixture(scope="module")
 def predictor(network, eight_bit):
     predictor = SamPredictor(network)
@@ -38,20 +45,12 @@ def test_embedding_is_the_predictors(predictor, embedding):
     assert (embedding.height, embedding.width) == (50, 90)
 
 
-@pytest.mark.parametrize("batch_size", [2, 3])
-def test_encoding_does_not_depend_on_the_batch(segmenter, images, embedding, batch_size):
-    assert_close(segmenter.encode(images, batch_size).features[0], embedding.features[0])
-
-
-def test_encoding_tells_its_progress(segmenter, images):
-    done = []
-    segmenter.encode(images[[0, 1, 0]], 2, done.append)
-    assert done == [2, 3]
-
-
-def test_alpha_is_ignored(segmenter, images, embedding):
+def test_alpha_is_ignored(each, images):
+    segmenter, embedding = each
     alpha = torch.rand(*images.shape[:3], 1)
-    assert_close(segmenter.encode(torch.cat([images, alpha], dim=-1)).features[0], embedding.features[0])
+    seen = segmenter.encode(torch.cat([images, alpha], dim=-1))
+    for found, expected in zip(seen.features, embedding.features, strict=True):
+        assert_close(found, expected)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +100,8 @@ def test_an_object_from_points_has_its_masks_bounds(segmenter, embedding):
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 5])
-def test_the_chunk_size_changes_nothing(segmenter, embedding, chunk_size):
+def test_the_chunk_size_changes_nothing(each, chunk_size):
+    segmenter, embedding = each
     # 7 boxes, of which two have a point: three runs of alike prompts in the first image.
     prompts = [Prompt(0, box, ()) for box in BOXES] + [Prompt(0, box, (Point(60, 20, 1),)) for box in BOXES[1:]]
     prompts += [Prompt(0, BOXES[0], ()), Prompt(1, BOXES[1], ())]
@@ -116,7 +116,8 @@ def test_the_chunk_size_changes_nothing(segmenter, embedding, chunk_size):
     assert max(np.diff([0, *steps])) <= chunk_size
 
 
-def test_no_boxes_give_no_objects(segmenter, embedding):
+def test_no_boxes_give_no_objects(each):
+    segmenter, embedding = each
     objects = decoding.segment(segmenter, embedding, read_prompts(2, 50, 90, [[], []]))
     assert objects == ((), 2, 50, 90)
 
@@ -138,14 +139,16 @@ def test_where_the_network_sees_nothing_the_mask_is_empty(images, tmp_path):
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 300), (300, 1), (33, 64)])
-def test_odd_sizes(segmenter, height, width):
+def test_odd_sizes(each, height, width):
+    segmenter, _ = each
     embedding = segmenter.encode(torch.rand(1, height, width, 3))
     prompts = read_prompts(1, height, width, {"x": 0, "y": 0, "width": width, "height": height})
     (found,) = decoding.segment(segmenter, embedding, prompts).objects
     assert pixels(found, height, width).shape == (height, width)
 
 
-def test_nan_image(segmenter):
+def test_nan_image(each):
+    segmenter, _ = each
     images = torch.rand(2, 8, 8, 3)
     images[1, 3, 3, 0] = torch.nan
     with pytest.raises(BadInput, match="image 1 of the batch holds NaN"):

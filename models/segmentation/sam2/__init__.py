@@ -5,7 +5,6 @@ Files for videos hold more than images need; that is named in `names.py`, and le
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ from ... import weights
 from ...errors import BadCheckpoint
 from ...families import Family
 from ...files.checkpoints import Checkpoint
+from ...files.folders import CONFIG, write_json
 from ...random_weights import random_weights, write
 from ...weights import DtypeFor
 from ..base import Segmenter
@@ -113,7 +113,7 @@ def tiny(folder: Path) -> Path:
     """A transformers folder of a few thousand random weights."""
     path = folder / "tiny"
     path.mkdir()
-    (path / "config.json").write_text(json.dumps(_told(TINY)))
+    write_json(path / CONFIG, _told(TINY))
     in_file = _in_transformers_layout(TINY)
     tensors = {in_file(name): value for name, value in random_weights(build(TINY)).items()}
     rows = [tensors.pop(f"{names.STACKED}[{row}]") for row in range(4)]
