@@ -28,16 +28,21 @@ class Model(Protocol):
     files: what it was read from; empty for a model that comes from no file.
     """
 
-    modules: tuple[nn.Module, ...]
-    identity: str
     files: tuple[Path, ...]
+
+    @property
+    def modules(self) -> tuple[nn.Module, ...]: ...
+
+    @property
+    def identity(self) -> str: ...
 
 
 M = TypeVar("M", bound=Model)
+Made = TypeVar("Made", bound=Model, covariant=True)
 
 
 @dataclass(frozen=True)
-class Family(Generic[M]):
+class Family(Generic[Made]):
     """One kind of model file.
 
     name: as messages and reports show it ("Grounding DINO").
@@ -50,7 +55,7 @@ class Family(Generic[M]):
 
     name: str
     detect: Callable[[Checkpoint], bool]
-    load: Callable[[Checkpoint, DtypeFor], M]
+    load: Callable[[Checkpoint, DtypeFor], Made]
     tiny: Callable[[Path], Path]
     files: Callable[[Path], tuple[Path, ...]] = model_files
     typical: Callable[[], frozenset[str]] = field(default=frozenset)

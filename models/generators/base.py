@@ -69,7 +69,7 @@ class Descriptor:
     architecture: its name, as messages and tables show it. height, width: of its pictures, pixels. channels: 1 or 3.
     parameters: number of weights. conditions: the kinds that it takes ("none" where it also draws without).
     class_names: names of its classes in order; empty where the file does not tell them, then numbers serve.
-    num_classes: 0 where it has none. latent_shape: of one latent, without the batch; None where it has none.
+    num_classes: 0 where it has none. latent_shape: of one latent, without the batch; empty where it has none.
     size_multiple: 0 where pictures are always height x width; else encode and decode take every size that it divides.
     options: option -> the model's own default; see `options.py` for what they mean.
     abilities: what can be done with it.
@@ -84,7 +84,7 @@ class Descriptor:
     conditions: tuple[ConditionKind, ...] = ("none",)
     class_names: tuple[str, ...] = ()
     num_classes: int = 0
-    latent_shape: tuple[int, ...] | None = None
+    latent_shape: tuple[int, ...] = ()
     size_multiple: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
     abilities: tuple[Ability, ...] = ("sample",)

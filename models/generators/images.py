@@ -56,7 +56,7 @@ def from_batch(images: torch.Tensor) -> Pictures:
     """
     pixels = rgb(images, "images").clamp(0, 1).cpu().contiguous()
     names = tuple(f"image {number} of the batch" for number in range(len(pixels)))
-    identity = f"{tuple(pixels.shape)} {hashlib.sha256(pixels.numpy()).hexdigest()}"
+    identity = f"{tuple(pixels.shape)} {hashlib.sha256(pixels.numpy().data).hexdigest()}"
     return Pictures("image batch", names, lambda number: pixels[number], identity)
 
 
@@ -97,7 +97,7 @@ class Images(Generator):
             parameters=0,
         )
         self._pictures = pictures
-        self._resize = resize
+        self._resize: Resize = resize
         count = len(pictures.names)
         shuffled = torch.randperm(count, generator=torch.Generator().manual_seed(shuffle_seed))
         self._order = shuffled.tolist() if order == "shuffled" else list(range(count))

@@ -82,7 +82,7 @@ def decode(
             f"latent: it belongs to another model than this {generator.descriptor.architecture}; decode it with the "
             "generator that encoded it."
         )
-    count, pictures = len(latents.values), None
+    count, pictures = len(latents.values), torch.empty(0)
     evaluations = generator.evaluations(settings)
     for start in range(0, count, batch_size):
         end = min(start + batch_size, count)
@@ -93,7 +93,7 @@ def decode(
         part = latents._replace(values=latents.values[start:end])
         with torch.no_grad():
             images = generator.decode(part, requests[start:end], settings, report)
-        if pictures is None:
+        if not start:
             pictures = torch.empty(count, *images.shape[1:])
         pictures[start:end] = images
         on_step(end * evaluations, images[-1])

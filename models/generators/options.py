@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import BadInput, CannotDo
 from .base import Descriptor, FamilyName
-from .vae.priors import FITTED, STANDARD, Prior
+from .vae.priors import FITTED, STANDARD
 
 OWN: Final = "model's own"
 """The choice that leaves an option to the model."""
@@ -69,7 +69,7 @@ def checked(descriptor: Descriptor, family: FamilyName, values: Mapping[str, Any
     changed = {}
     for name, value in values.items():
         option = OPTIONS[family][name]
-        named = value.kind if isinstance(value, Prior) else value
+        named = getattr(value, "kind", value)  # of a prior
         if option.choices and named not in option.choices:
             raise BadInput(f"{name}: {named!r} is none of {', '.join(option.choices)}.")
         if option.choices and value in FITTED:

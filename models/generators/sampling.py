@@ -36,7 +36,7 @@ class Samples:
         self._seed = seed
         self._on_step = on_step
         self._done = 0
-        self._images: torch.Tensor | None = None
+        self._images = torch.empty(0)
 
     def fill(self, batch_size: int) -> torch.Tensor:
         """All of them, float32 [count, H, W, 3], 0..1, CPU.
@@ -56,7 +56,7 @@ class Samples:
         return self._images
 
     def _place(self, images: torch.Tensor) -> None:
-        if self._images is None:
+        if not self._done:
             self._images = torch.empty(self._count, *images.shape[1:])
         self._images[self._done : self._done + len(images)] = images
         self._done += len(images)

@@ -42,9 +42,9 @@ def walk(bound: Bound, keys: Latents, frames: int, loop: bool) -> Latents:
 
 
 def _between(bound: Bound, keys: Latents, start: int, end: int, shares: Sequence[float]) -> Latents:
-    points = (keys._replace(values=keys.values[[index]]) for index in (start, end))
+    first, last = (keys._replace(values=keys.values[[index]]) for index in (start, end))
     with torch.no_grad():
-        return bound.generator.interpolate(*points, shares)
+        return bound.generator.interpolate(first, last, shares)
 
 
 def mix(bound: Bound, coarse: Latents, fine: Latents, crossover: int) -> Latents:

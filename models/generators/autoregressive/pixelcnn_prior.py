@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +40,9 @@ class PixelCNN(CodePrior):
         self.layers = nn.ModuleList(_Layer(width) for _ in range(layers))
         self.mix = nn.Conv2d(width, 4 * width, 1)
         self.head = nn.Conv2d(4 * width, codes, 1)
+
+    def _layers(self) -> list[_Layer]:
+        return cast(list[_Layer], list(self.layers))
 
     def forward(self, codes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Logits of each code given those before it: int64 [N, h, w], int64 [N] -> [N, h * w, codes]."""
@@ -77,7 +80,7 @@ class PixelCNN(CodePrior):
         """What each layer of the vertical stack tells the horizontal one, [N, 2 * width, h, w] each."""
         x = F.pad(embedded, (0, 0, 1, 0))[:, :, :-1]
         found = []
-        for layer in self.layers:
+        for layer in self._layers():
             x, told = layer.vertical_pass(x, condition)
             found.append(told)
         return found
@@ -85,7 +88,7 @@ class PixelCNN(CodePrior):
     def across(self, embedded: torch.Tensor, above: list[torch.Tensor], condition: torch.Tensor) -> torch.Tensor:
         """Logits [N, codes, h, w]."""
         x = F.pad(embedded, (1, 0))[..., :-1]
-        for layer, told in zip(self.layers, above, strict=True):
+        for layer, told in zip(self._layers(), above, strict=True):
             x = layer.horizontal_pass(x, told, condition)
         return self.head(F.relu(self.mix(F.relu(x))))
 
@@ -139,8 +142,8 @@ def build(tensors: Tensors, told: Mapping[str, Any]) -> PixelCNN:
     codes, width = tensors[f"{PRIOR}code.weight"].shape
     classes = len(tensors[f"{PRIOR}label.weight"])
     layers = weights.count_layers(tensors, PRIOR + "layers.{}.vertical.weight")
-    grid = tuple(tensors[f"{PRIOR}position"].shape[1:])
-    return PixelCNN(codes, grid, classes, width, layers)
+    _, rows, columns = tensors[f"{PRIOR}position"].shape
+    return PixelCNN(codes, (rows, columns), classes, width, layers)
 
 
 def _typical() -> frozenset[str]:

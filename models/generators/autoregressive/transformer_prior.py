@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +50,9 @@ class CodeTransformer(CodePrior):
         for embedding in (self.code, self.label):
             nn.init.normal_(embedding.weight, std=0.02)
 
+    def _layers(self) -> list[_Layer]:
+        return cast(list[_Layer], list(self.layers))
+
     def forward(self, codes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Logits of each code given those before it: int64 [N, h, w], int64 [N] -> [N, h * w, codes]."""
         return self.from_embedding(self.code(codes).flatten(1, 2), labels)
@@ -58,13 +61,13 @@ class CodeTransformer(CodePrior):
         """Logits [N, h * w, codes] of embedded codes [N, h * w, width]."""
         tokens = torch.cat([self.label(labels)[:, None], embedded[:, :-1]], dim=1)
         x = tokens + self.position.flatten(0, 1)
-        for layer in self.layers:
+        for layer in self._layers():
             x = layer(x)
         return self.head(self.norm(x))
 
     def begin(self, labels: torch.Tensor) -> tuple[torch.Tensor, KeysAndValues]:
         """The labels, and an empty cache."""
-        width, heads = self.position.shape[-1], self.layers[0].heads
+        width, heads = self.position.shape[-1], self._layers()[0].heads
         shape = (len(self.layers), len(labels), heads, self.places, width // heads)
         return labels, KeysAndValues(self.position.new_empty(shape), self.position.new_empty(shape))
 
@@ -73,7 +76,7 @@ class CodeTransformer(CodePrior):
         labels, cache = state
         token = self.label(labels) if place == 0 else self.code(codes[:, place - 1])
         x = (token + self.position.flatten(0, 1)[place])[:, None]
-        for layer, keys, values in zip(self.layers, *cache, strict=True):
+        for layer, keys, values in zip(self._layers(), *cache, strict=True):
             x = layer.next(x, keys, values, place)
         return self.head(self.norm(x[:, 0]))
 
@@ -130,8 +133,8 @@ def build(tensors: Tensors, told: Mapping[str, Any]) -> CodeTransformer:
     codes, width = tensors[f"{PRIOR}code.weight"].shape
     classes = len(tensors[f"{PRIOR}label.weight"])
     layers = weights.count_layers(tensors, PRIOR + "layers.{}.qkv.weight")
-    grid = tuple(tensors[f"{PRIOR}position"].shape[:2])
-    return CodeTransformer(codes, grid, classes, width, layers, told.get("heads", HEADS))
+    rows, columns, _ = tensors[f"{PRIOR}position"].shape
+    return CodeTransformer(codes, (rows, columns), classes, width, layers, told.get("heads", HEADS))
 
 
 def _typical() -> frozenset[str]:

@@ -59,7 +59,7 @@ class VQVAE(QuantisedCoder):
 
     @property
     def book(self) -> torch.Tensor:
-        return self.vq_layer.embedding.weight
+        return self.vq_layer.get_parameter("embedding.weight")
 
     def means(self, pixels: torch.Tensor) -> torch.Tensor:
         return self.encoder(2 * pixels - 1)

@@ -22,6 +22,7 @@ class Denoise(Protocol):
 
         on_step: called with the steps done for the whole batch, 1 to `steps`, and now and then with a preview.
         """
+        ...
 
 
 class HostModel(Generator):

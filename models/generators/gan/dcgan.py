@@ -99,7 +99,7 @@ def _measure(layers: nn.Sequential) -> tuple[int, int]:
     side, before, most = 1, 0, 0
     for layer in layers:
         if isinstance(layer, nn.ConvTranspose2d):
-            side = (side - 1) * layer.stride[0] - 2 * layer.padding[0] + layer.kernel_size[0]
+            side = (side - 1) * layer.stride[0] - 2 * int(layer.padding[0]) + layer.kernel_size[0]
             after = layer.out_channels * side**2
             most = max(most, before + after, 2 * after)
             before = after

@@ -34,7 +34,10 @@ class MLP(nn.Sequential):
         for inputs, outputs in pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True)]
         super().__init__(*layers[:-1], nn.Tanh())
-        self.picture = picture(sizes[-1])
+        found = picture(sizes[-1])
+        if found is None:
+            raise ValueError(f"{sizes[-1]} numbers are no square picture")
+        self.picture = found
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         return super().forward(z).unflatten(1, self.picture)

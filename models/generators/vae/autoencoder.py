@@ -26,9 +26,11 @@ class Coder(Protocol):
 
     def means(self, pixels: torch.Tensor) -> torch.Tensor:
         """Mean of q(z|x), or the code where the encoder is deterministic."""
+        ...
 
     def pictures(self, latents: torch.Tensor) -> torch.Tensor:
         """Mean of p(x|z)."""
+        ...
 
 
 @runtime_checkable
@@ -37,6 +39,7 @@ class Variational(Protocol):
 
     def posteriors(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log variance of q(z|x), [N, ...] each."""
+        ...
 
 
 class Autoencoder(Generator):

@@ -105,9 +105,11 @@ class TinyAutoencoder(nn.Module):
         self.decoder = halves.get("decoder")
 
     def means(self, pixels: torch.Tensor) -> torch.Tensor:
+        assert self.encoder is not None  # or the descriptor would not say that it encodes
         return self.encoder(pixels)
 
     def pictures(self, latents: torch.Tensor) -> torch.Tensor:
+        assert self.decoder is not None
         return self.decoder(latents)
 
 
@@ -155,7 +157,7 @@ def assemble(halves: Mapping[Half, Tensors], source: str) -> Autoencoder:
     Raises:
         BadCheckpoint: a tensor is missing, unexpected, or of another shape, or the halves do not fit together.
     """
-    parts = {half: _part(tensors) for half, tensors in halves.items()}
+    parts: dict[Half, _Part] = {half: _part(tensors) for half, tensors in halves.items()}
     kinds = {(part.latent, part.scale) for part in parts.values()}
     if len(kinds) > 1:
         found = " and ".join(f"{latent} channels at 1/{scale}" for latent, scale in sorted(kinds))
@@ -166,7 +168,9 @@ def assemble(halves: Mapping[Half, Tensors], source: str) -> Autoencoder:
     named = {f"{half}.{name}": value for half, tensors in halves.items() for name, value in tensors.items()}
     weights.fill(network, named, f"{source}, {NAME}")
     able: dict[Half, Ability] = {"encoder": "encode", "decoder": "decode"}
-    abilities = [able[half] for half in HALVES if half in parts]
+    abilities: list[Ability] = [able[half] for half in HALVES if half in parts]
+    if len(parts) == 2:
+        abilities.append("interpolate")
     descriptor = Descriptor(
         family="vae",
         architecture=NAME,
@@ -177,7 +181,7 @@ def assemble(halves: Mapping[Half, Tensors], source: str) -> Autoencoder:
         latent_shape=(latent, SIDE // scale, SIDE // scale),
         size_multiple=scale,
         options=OPTIONS,
-        abilities=(*abilities, "interpolate") if len(parts) == 2 else tuple(abilities),
+        abilities=tuple(abilities),
     )
     per_channel = DEEP_ENCODER if scale == 32 and "decoder" not in parts else FLOATS
     return Autoencoder(descriptor, network, None, weights.identity(named), per_channel * width)
@@ -224,6 +228,7 @@ def _pooled(tensors: Tensors) -> bool:
 def _part(tensors: Tensors) -> _Part:
     """A half on the meta device, its channels and scale read from the shapes."""
     layout = _layout(tensors)
+    assert layout is not None  # or it would not have been claimed
     build, code, pixels = (
         (build_encoder, tensors[layout.last].shape[0], tensors[layout.last].shape[1])
         if layout.half == "encoder"

@@ -14,6 +14,8 @@ RATE = 0.01
 class Mapping(nn.Module):
     """z [N, z_dim], and the class as int64 [N] where there are any, to w [N, w_dim]. Layers: `fc0`, `fc1`, ..."""
 
+    w_avg: Tensor
+
     def __init__(self, z_dim: int, c_dim: int, w_dim: int, num_layers: int) -> None:
         super().__init__()
         self.num_layers = num_layers
@@ -26,6 +28,7 @@ class Mapping(nn.Module):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         x = normalize(z)
         if self.embed is not None:
+            assert labels is not None  # whoever draws gives them, where the network has classes
             chosen = nn.functional.one_hot(labels, self.embed.weight.shape[1]).to(x)
             x = torch.cat([x, normalize(self.embed(chosen))], dim=1)
         for index in range(self.num_layers):

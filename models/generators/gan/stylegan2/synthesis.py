@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,9 @@ class StyledConvolution(nn.Module):
     Scaling activations instead of weights gives the same result (Karras et al. 2019, equations 1 to 3) without a set
     of weights for every picture of the batch.
     """
+
+    noise_const: Tensor
+    resample_filter: Tensor
 
     def __init__(self, inputs: int, outputs: int, w_dim: int, side: int, up: bool) -> None:
         super().__init__()
@@ -67,6 +71,8 @@ class ToRGB(nn.Module):
 class Block(nn.Module):
     """One resolution. The first one starts from a learned constant; the others double the side in `conv0`."""
 
+    resample_filter: Tensor
+
     def __init__(self, inputs: int, outputs: int, w_dim: int, side: int, img_channels: int) -> None:
         super().__init__()
         self.first = side == FIRST
@@ -83,10 +89,10 @@ class Block(nn.Module):
         return [self.conv1] if self.first else [self.conv0, self.conv1]
 
     def forward(
-        self, x: Tensor | None, image: Tensor | None, ws: Tensor, noise: Sequence[Tensor | None]
+        self, before: Tensor | None, image: Tensor | None, ws: Tensor, noise: Sequence[Tensor | None]
     ) -> tuple[Tensor, Tensor]:
-        """ws: [N, convolutions + 1, w_dim]. noise: one of each convolution."""
-        x = self.const.expand(len(ws), -1, -1, -1) if self.first else x
+        """before, image: None in the first block. ws: [N, convolutions + 1, w_dim]. noise: one of each convolution."""
+        x = self.const.expand(len(ws), -1, -1, -1) if before is None else before
         for index, convolution in enumerate(self.convolutions):
             x = convolution(x, ws[:, index], noise[index])
         colours = self.torgb(x, ws[:, len(self.convolutions)])
@@ -108,7 +114,7 @@ class Synthesis(nn.Module):
 
     @property
     def blocks(self) -> list[Block]:
-        return [self.get_submodule(f"b{side}") for side in self.sides]
+        return [cast(Block, self.get_submodule(f"b{side}")) for side in self.sides]
 
     @property
     def convolutions(self) -> list[StyledConvolution]:
@@ -117,10 +123,12 @@ class Synthesis(nn.Module):
 
     def forward(self, ws: Tensor, noise: Sequence[Tensor | None]) -> Tensor:
         """noise: for each of `convolutions`, [N or 1, 1, side, side] or None."""
-        x = image = None
+        x: Tensor | None = None
+        image = None
         first = 0
         for block in self.blocks:
             count = len(block.convolutions)
             x, image = block(x, image, ws[:, first : first + count + 1], noise[first : first + count])
             first += count
+        assert image is not None  # there is a block at least
         return image
