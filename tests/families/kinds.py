@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,14 +15,19 @@ from trilemma.models.generators.binding import Bound
 from trilemma.models.generators.gan.stylegan2.generator import StyleGAN2Generator
 from trilemma.models.generators.loading import GENERATORS
 from trilemma.models.generators.vae.priors import STANDARD
+from trilemma.models.scoring.extractors.base import Answers, Extractor, eight_bit
+from trilemma.models.scoring.extractors.loading import EXTRACTORS
+from trilemma.models.scoring.features.extraction import Named, stream
 from trilemma.models.segmentation.base import Segmenter
 from trilemma.models.segmentation.loading import SEGMENTERS
 from trilemma.models.segmentation.prompts import Point, Prompt
-from trilemma.models.steps import OnStep
+from trilemma.models.steps import OnStep, quiet
 
 SEED = 2**64 - 3
 """Seeds of a run go round after the third sample."""
 SIDE = 32
+FEWER = 4
+"""Pictures for further answers of a large network."""
 
 
 class Kind(NamedTuple):
@@ -111,4 +116,38 @@ SEGMENTER = Kind(
     lambda segmenter, count: count,
 )
 
-KINDS = (GENERATOR, SEGMENTER)
+
+def named(count: int) -> list[Named]:
+    """Pictures of two sizes, none of them a network's own."""
+    sides = (40, 33)
+    return [
+        Named(f"picture {place}", place, eight_bit(pictures(count, sides[place % 2]))[place]) for place in range(count)
+    ]
+
+
+def described(extractor: Extractor, count: int, batch_size: int, on_step: OnStep, taps: Sequence[str]) -> list[Answers]:
+    return [batch.answers for batch in stream(extractor, named(count), taps, batch_size, on_step)]
+
+
+def main_tap(extractor: Extractor, count: int, batch_size: int, on_step: OnStep) -> torch.Tensor:
+    answers = described(extractor, count, batch_size, on_step, (extractor.main,))
+    return torch.cat([answer.taps[0] for answer in answers])
+
+
+def other_taps(extractor: Extractor, count: int, batch_size: int) -> dict[str, torch.Tensor]:
+    names = tuple(name for name in extractor.taps if name != extractor.main)
+    answers = described(extractor, min(count, FEWER), batch_size, quiet, names)
+    found = {name: torch.cat([answer.taps[place] for answer in answers]) for place, name in enumerate(names)}
+    classes = [answer.log_probabilities for answer in answers if answer.log_probabilities is not None]
+    return {**found, "classes": torch.cat(classes)} if classes else found
+
+
+EXTRACTOR = Kind(
+    EXTRACTORS,
+    main_tap,
+    other_taps,
+    lambda extractor, size: extractor.memory_bytes(size),
+    lambda extractor, count: count,
+)
+
+KINDS = (GENERATOR, SEGMENTER, EXTRACTOR)

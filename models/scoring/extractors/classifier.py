@@ -15,7 +15,7 @@ from ...files.catalog import STARTER_ROOT, STARTERS
 from ...files.checkpoints import Checkpoint
 from ...weights import DtypeFor
 from .base import Answers, Extractor, weight_files
-from .classifier_network import ARCHITECTURE, Classifier, classifier_of, is_classifier
+from .classifier_network import ARCHITECTURE, Classifier, classifier_of, is_classifier, tensor_names
 from .resizes import resize
 
 SIDE: Final = 32
@@ -62,11 +62,6 @@ def _name(path: Path | None) -> str:
     return starters.get(path) or f"classifier {path.name}" if path else "classifier"
 
 
-def _typical() -> frozenset[str]:
-    with torch.device("meta"):
-        return frozenset(Classifier(("",)).state_dict())
-
-
 def _tiny(folder: Path) -> Path:
     from safetensors.torch import save_file
 
@@ -78,5 +73,5 @@ def _tiny(folder: Path) -> Path:
 
 
 CLASSIFIER: Final[Family[Extractor]] = Family(
-    "classifier of the pack", is_classifier, _load, _tiny, weight_files, _typical
+    "classifier of the pack", is_classifier, _load, _tiny, weight_files, tensor_names
 )

@@ -59,9 +59,16 @@ def load_classifier(path: Path) -> Classifier:
     return classifier_of(checkpoint)
 
 
+def tensor_names() -> frozenset[str]:
+    """Of any of them, whatever its classes."""
+    with torch.device("meta"):
+        return frozenset(Classifier(("",)).state_dict())
+
+
 def is_classifier(checkpoint: Checkpoint) -> bool:
-    """Whether a file says of itself that it is one."""
-    return described(checkpoint.metadata).get("architecture") == ARCHITECTURE
+    """Whether a file says of itself that it is one, or has all of its tensors and no others."""
+    said = described(checkpoint.metadata).get("architecture")
+    return said == ARCHITECTURE or (said is None and checkpoint.tensors.keys() == tensor_names())
 
 
 def classifier_of(checkpoint: Checkpoint) -> Classifier:
@@ -70,8 +77,11 @@ def classifier_of(checkpoint: Checkpoint) -> Classifier:
     Raises:
         BadCheckpoint: its tensors are not those of the network.
     """
+    head = checkpoint.tensors.get("head.weight")
+    # A file of another format than the pack's own does not name its classes.
+    numbered = [f"class {number}" for number in range(0 if head is None else len(head))]
     with torch.device("meta"):
-        network = Classifier(tuple(described(checkpoint.metadata)["class_names"]))
+        network = Classifier(tuple(described(checkpoint.metadata).get("class_names", numbered)))
     name = checkpoint.path.name if checkpoint.path else "the file"
     weights.fill(network, checkpoint.tensors, f"model: {name}, the classifier")
     return network

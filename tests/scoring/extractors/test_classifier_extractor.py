@@ -7,7 +7,6 @@ from trilemma.models.scoring.extractors.base import chosen_taps, eight_bit
 from trilemma.models.scoring.extractors.classifier_network import load_classifier
 from trilemma.models.scoring.extractors.loading import EXTRACTORS
 from trilemma.models.scoring.extractors.resizes import RESIZES
-from trilemma.tests.peak_memory import peak_bytes
 
 STARTER = "starter emoji classifier"
 IDENTITY = "b218ee474772a99ff3e77a88dea67b3d92390f3cde982e4248425c9271464ac6"
@@ -56,11 +55,3 @@ def test_an_image_does_not_depend_on_its_batch(resize):
     for size in (1, 3):
         for found, whole in zip(answers(size), expected, strict=True):
             assert (found - whole).abs().max() <= 1e-6 * whole.abs().max()
-
-
-@pytest.mark.parametrize("count", [1, 3, 8])
-def test_memory(extractor, count):
-    prepared = extractor.prepare(pictures(count, 32, 32))
-    with torch.no_grad():
-        measured = peak_bytes(lambda: extractor.extract(prepared, ("features",)))
-    assert 0.7 * measured < extractor.memory_bytes(count) < 1.5 * measured

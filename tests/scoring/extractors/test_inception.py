@@ -11,7 +11,6 @@ from trilemma.models.scoring.extractors.base import chosen_taps
 from trilemma.models.scoring.extractors.inception import InceptionExtractor, inception_of
 from trilemma.models.scoring.extractors.loading import EXTRACTORS
 from trilemma.tests import reference_kit
-from trilemma.tests.peak_memory import peak_bytes
 from trilemma.tests.scoring.extractors.test_resizes import kit_images
 
 KIT = reference_kit.case("inception_fid")
@@ -83,26 +82,6 @@ def test_the_spatial_tap_is_the_first_branch_of_mixed_6d(extractor):
     assert spatial.shape == (1, 2023)
     assert spatial.view(17, 17, 7)[3, 5, 6] == seen[0][0, 6, 3, 5]
     assert torch.equal(spatial.view(17, 17, 7), seen[0][0, :7].permute(1, 2, 0))
-
-
-def test_an_image_does_not_depend_on_its_batch(extractor):
-    pair = kit_images("48x37")
-    images = torch.cat([pair, pair.flip(1), pair.flip(2), 255 - pair])
-    taps = (*TAPS, "spatial")
-    whole = features(extractor, images, taps)
-    for rows in (slice(3), slice(7, 8)):
-        part = features(extractor, images[rows], taps)
-        pairs = zip((*part.taps, part.log_probabilities), (*whole.taps, whole.log_probabilities), strict=True)
-        for found, expected in pairs:
-            assert (found - expected[rows]).abs().max() <= 1e-6 * expected.abs().max()
-
-
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_memory(extractor, count):
-    prepared = extractor.prepare(kit_images("299x299").repeat(count, 1, 1, 1))
-    with torch.no_grad():
-        measured = peak_bytes(lambda: extractor.extract(prepared, ("2048",)))
-    assert 0.7 * measured < extractor.memory_bytes(count) < 1.5 * measured
 
 
 def test_layouts_of_the_published_file(extractor, weights):
