@@ -5,6 +5,7 @@ import torch
 from trilemma import host
 from trilemma.host import standalone
 from trilemma.models.errors import BadCheckpoint, BadInput
+from trilemma.models.segmentation import sam2
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.segmentation import tiny
 
@@ -49,10 +50,30 @@ def test_starters_come_first():
     assert all(Load.VALIDATE_INPUTS(name) is True for name in names)
 
 
-def test_a_missing_published_file():
-    message = Load.VALIDATE_INPUTS("sam_vit_b_01ec64.pth")
-    assert "https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth (375,042,383 bytes" in message
+@pytest.mark.parametrize(
+    "said",
+    [
+        "segment_anything/sam_vit_b_01ec64.pth (375,042,383 bytes",
+        "segment_anything_2/092824/sam2.1_hiera_tiny.pt (156,008,466 bytes",
+    ],
+)
+def test_a_missing_published_file(said):
+    message = Load.VALIDATE_INPUTS(said.split("/")[-1].split()[0])
+    assert f"https://dl.fbaipublicfiles.com/{said}" in message
     assert "sams" in message
+
+
+def test_a_folder_of_transformers(tmp_path, monkeypatch):
+    (tmp_path / "sams").mkdir()
+    sam2.tiny(tmp_path / "sams")
+    monkeypatch.setitem(standalone._places, "models", tmp_path)
+    assert Load.INPUT_TYPES()["required"]["model"][0] == [STARTER, "tiny"]
+    (loaded,) = Load().run("tiny")
+    assert loaded.model.architecture == "SAM 2"
+    (embedding,) = Encode().run(loaded, torch.rand(2, 40, 70, 3))
+    objects, mask = Segment().run(loaded, embedding, [[CAT, DOG], []], positive_points='[{"x": 10, "y": 12}]')
+    assert [found.label for found in objects.objects] == ["cat", "dog"]
+    assert mask.shape == (2, 40, 70)
 
 
 def test_a_replaced_file_is_seen(models):
