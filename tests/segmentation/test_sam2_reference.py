@@ -15,6 +15,7 @@ from trilemma.models.segmentation.sam2.architecture import PUBLISHED, build, fro
 from trilemma.tests import reference_kit
 from trilemma.tests.segmentation.test_sam_reference import AREA_TOLERANCE, HEIGHT, WIDTH, as_box
 
+pytestmark = pytest.mark.slow  # at 1024 pixels
 ONLY_IN_2_1 = {"no_obj_embed_spatial", "obj_ptr_tpos_proj.weight", "obj_ptr_tpos_proj.bias"}
 
 
