@@ -1,4 +1,4 @@
-"""What travels on the pack's model sockets: a model together with the host's grip on its networks."""
+"""What travels on the pack's links of models: a model together with the host's grip on its networks."""
 
 from typing import Any, NamedTuple, Protocol
 

@@ -11,7 +11,7 @@ from ..models.detection.loading import load_detector
 from ..models.detection.selection import SORT_BY, SortBy, select
 from ..models.pictures import drawing
 from ..models.values import Detections, Objects
-from .common import inputs, menus, sockets
+from .common import inputs, kinds, menus
 from .common.loading import ModelLoader, Source
 from .common.showing import show_text
 
@@ -33,7 +33,7 @@ class LoadDetector(ModelLoader):
         "object detection model",
         "open vocabulary detector",
     ]
-    RETURN_TYPES = (sockets.DETECTOR,)
+    RETURN_TYPES = (kinds.DETECTOR,)
     RETURN_NAMES = ("detector",)
     OUTPUT_TOOLTIPS = ("For Detect by Text.",)
 
@@ -51,7 +51,7 @@ class DetectByText:
         "probabilities, so that Select Detections can move its thresholds without running the network again."
     )
     SEARCH_ALIASES = ["grounding dino", "object detection", "find objects", "text to box", "open vocabulary"]
-    RETURN_TYPES = (sockets.DETECTIONS,)
+    RETURN_TYPES = (kinds.DETECTIONS,)
     RETURN_NAMES = ("detections",)
     OUTPUT_TOOLTIPS = ("All candidates of every image, for Select Detections.",)
     FUNCTION = "run"
@@ -60,7 +60,7 @@ class DetectByText:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "detector": inputs.socket(sockets.DETECTOR, "From Load Detector (Grounding DINO)."),
+                "detector": inputs.link(kinds.DETECTOR, "From Load Detector (Grounding DINO)."),
                 "image": inputs.images(),
                 "prompt": inputs.multiline(
                     "a cat . a dog", "What to look for: phrases separated by full stops, commas, semicolons or lines."
@@ -102,7 +102,7 @@ class SelectDetections:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "detections": inputs.socket(sockets.DETECTIONS, "From Detect by Text."),
+                "detections": inputs.link(kinds.DETECTIONS, "From Detect by Text."),
                 "box_threshold": inputs.share(0.35, "A box is kept when its score is higher."),
                 "text_threshold": inputs.share(
                     0.25,
@@ -165,11 +165,11 @@ class DrawDetections:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "image": inputs.socket("IMAGE", "The images that the boxes belong to."),
+                "image": inputs.link("IMAGE", "The images that the boxes belong to."),
                 "boxes": inputs.wired("BOUNDING_BOX", "One list of boxes per image, or one for all; pixels."),
             },
             "optional": {
-                "objects": inputs.socket(sockets.OBJECTS, "Segmented objects of the same images, drawn as masks."),
+                "objects": inputs.link(kinds.OBJECTS, "Segmented objects of the same images, drawn as masks."),
                 "show_scores": inputs.boolean(True, "Write the score behind the label."),
                 "line_width": inputs.integer(0, 0, 64, "In pixels; 0 follows the size of the image."),
                 "mask_opacity": inputs.share(0.4, "How much masks cover.", step=0.05),

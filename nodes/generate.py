@@ -17,7 +17,7 @@ from ..models.generators.records import from_json, records_of, to_json
 from ..models.generators.sampling import Samples, fitting_batch
 from ..models.generators.saving import save
 from ..models.pictures.images import check_images
-from .common import inputs, menus, sockets
+from .common import inputs, kinds, menus
 from .common.loading import ModelLoader, Source
 from .common.provenance import graph_texts
 
@@ -48,7 +48,7 @@ class LoadGenerator(ModelLoader):
         "dcgan",
         "generative model",
     ]
-    RETURN_TYPES = (sockets.GENERATOR, "STRING")
+    RETURN_TYPES = (kinds.GENERATOR, "STRING")
     RETURN_NAMES = ("generator", "info")
     OUTPUT_TOOLTIPS = (
         "For Sample Images, the option nodes and every other node of this menu.",
@@ -56,7 +56,7 @@ class LoadGenerator(ModelLoader):
     )
 
     @classmethod
-    def bind(cls, loaded: Generator) -> Bound:
+    def handled(cls, loaded: Generator) -> Bound:
         return Bound(loaded)
 
     @classmethod
@@ -72,7 +72,7 @@ class Condition:
         "every line is drawn equally often."
     )
     SEARCH_ALIASES = ["class label", "prompt", "class conditional", "labels", "negative prompt"]
-    RETURN_TYPES = (sockets.GENERATOR,)
+    RETURN_TYPES = (kinds.GENERATOR,)
     RETURN_NAMES = ("generator",)
     OUTPUT_TOOLTIPS = ("The same model, drawing these.",)
     FUNCTION = "run"
@@ -81,7 +81,7 @@ class Condition:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": inputs.socket(sockets.GENERATOR, "From Load Generator."),
+                "generator": inputs.link(kinds.GENERATOR, "From Load Generator."),
                 "text": inputs.multiline(
                     "",
                     "One class (its name, or its number from 0) or prompt to a line; image i takes line "
@@ -121,7 +121,7 @@ class SampleImages:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": inputs.socket(sockets.GENERATOR, "From Load Generator, option nodes or Condition."),
+                "generator": inputs.link(kinds.GENERATOR, "From Load Generator, option nodes or Condition."),
                 "num_images": inputs.integer(8, 1, 100_000, "How many to draw."),
                 "seed": inputs.seed("Image i is drawn with seed + i."),
             },
@@ -161,7 +161,7 @@ class SaveSamples:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "images": inputs.socket("IMAGE", "From Sample Images."),
+                "images": inputs.link("IMAGE", "From Sample Images."),
                 "records": inputs.wired("STRING", "From the same Sample Images."),
             },
             "optional": {

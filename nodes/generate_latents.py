@@ -11,7 +11,7 @@ from ..models.generators import noise, reconstruction, walking
 from ..models.generators.base import Latents
 from ..models.generators.latents import Resize, fitted
 from ..models.generators.seeds import read_seeds
-from .common import inputs, menus, sockets
+from .common import inputs, kinds, menus
 from .common.encoding import RESIZE_INPUT, decoded, encoded
 from .common.showing import show_text
 
@@ -33,16 +33,14 @@ class Interpolate:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": inputs.socket(
-                    sockets.GENERATOR, "A model that can interpolate; Load Generator's info tells."
-                ),
+                "generator": inputs.link(kinds.GENERATOR, "A model that can interpolate; Load Generator's info tells."),
                 "frames": inputs.integer(8, 1, 1000, "Steps from each seed or image to the next."),
             },
             "optional": {
                 "seeds": inputs.text(
                     "1, 2, 3", "Two or more, separated by commas. Not used when images are connected."
                 ),
-                "images": inputs.socket(
+                "images": inputs.link(
                     "IMAGE", "Two or more to walk between instead of seeds; the model must be able to encode them."
                 ),
                 "loop": inputs.boolean(
@@ -93,7 +91,7 @@ class StyleMix:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": inputs.socket(sockets.GENERATOR, "A StyleGAN, from Load Generator or GAN Options."),
+                "generator": inputs.link(kinds.GENERATOR, "A StyleGAN, from Load Generator or GAN Options."),
                 "coarse_seeds": inputs.text("1, 2, 3", "One row for each; they give the layers below the crossover."),
                 "fine_seeds": inputs.text("4, 5, 6", "One column for each; they give the layers from there on."),
             },
@@ -121,7 +119,7 @@ class EncodeLatent:
     CATEGORY = menus.GENERATE
     DESCRIPTION = "Finds the latents of images, with the encoder of a VAE or another model that has one."
     SEARCH_ALIASES = ["vae encode", "image to latent", "inversion", "embed image"]
-    RETURN_TYPES = (sockets.LATENT,)
+    RETURN_TYPES = (kinds.LATENT,)
     RETURN_NAMES = ("latent",)
     OUTPUT_TOOLTIPS = ("One latent for each image, for Decode Latent with the same generator.",)
     FUNCTION = "run"
@@ -130,7 +128,7 @@ class EncodeLatent:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": inputs.socket(sockets.GENERATOR, "A model that can encode; Load Generator's info tells."),
+                "generator": inputs.link(kinds.GENERATOR, "A model that can encode; Load Generator's info tells."),
                 "image": inputs.images(),
             },
             "optional": {"resize": RESIZE_INPUT},
@@ -154,8 +152,8 @@ class DecodeLatent:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": inputs.socket(sockets.GENERATOR, "The model that encoded the latents."),
-                "latent": inputs.socket(sockets.LATENT, "From Encode Latent."),
+                "generator": inputs.link(kinds.GENERATOR, "The model that encoded the latents."),
+                "latent": inputs.link(kinds.LATENT, "From Encode Latent."),
             },
             "optional": {
                 "seed": inputs.advanced(
@@ -189,7 +187,7 @@ class Reconstruct:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": inputs.socket(sockets.GENERATOR, "A model that can encode and decode."),
+                "generator": inputs.link(kinds.GENERATOR, "A model that can encode and decode."),
                 "image": inputs.images(),
             },
             "optional": {"resize": RESIZE_INPUT},

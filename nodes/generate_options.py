@@ -14,12 +14,10 @@ from ..models.generators.latents import Resize, fitted, scale_of_images
 from ..models.generators.options import OPTIONS
 from ..models.generators.vae.prior_fitting import fit_prior
 from ..models.generators.vae.priors import FITTED, Prior
-from .common import inputs, menus, sockets
+from .common import inputs, kinds, menus
 from .common.encoding import RESIZE_INPUT, in_batches
 
-GENERATOR_INPUT = inputs.socket(
-    sockets.GENERATOR, "From Load Generator, or from another node that sets something on it."
-)
+GENERATOR_INPUT = inputs.link(kinds.GENERATOR, "From Load Generator, or from another node that sets something on it.")
 
 
 class FamilyOptions:
@@ -28,7 +26,7 @@ class FamilyOptions:
     FAMILY: ClassVar[FamilyName]
     TOOLTIPS: ClassVar[Mapping[str, str]]
     CATEGORY = menus.GENERATE
-    RETURN_TYPES = (sockets.GENERATOR,)
+    RETURN_TYPES = (kinds.GENERATOR,)
     RETURN_NAMES = ("generator",)
     OUTPUT_TOOLTIPS = ("The same model with these settings.",)
     FUNCTION = "run"
@@ -85,7 +83,7 @@ class VAEOptions(FamilyOptions):
     def INPUT_TYPES(cls) -> dict[str, Any]:
         types = super().INPUT_TYPES()
         types["optional"] |= {
-            "images": inputs.socket("IMAGE", "What a prior is fitted to; others do not look at them."),
+            "images": inputs.link("IMAGE", "What a prior is fitted to; others do not look at them."),
             "components": inputs.integer(8, 1, 1024, "Of a Gaussian mixture."),
             "resize": RESIZE_INPUT,
         }

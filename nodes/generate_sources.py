@@ -12,7 +12,7 @@ from ..models.generators import images as image_source
 from ..models.generators.base import Descriptor, Generator
 from ..models.generators.binding import Bound
 from ..models.generators.diffusion.host_model import HostModel
-from .common import folders, inputs, menus, sockets
+from .common import folders, inputs, kinds, menus
 
 
 class ImagesAsGenerator:
@@ -23,7 +23,7 @@ class ImagesAsGenerator:
         "tool has made. Files are read one at a time, sorted by name and turned as their EXIF says."
     )
     SEARCH_ALIASES = ["load images from folder", "image folder", "dataset", "real images", "image directory"]
-    RETURN_TYPES = (sockets.GENERATOR, "INT")
+    RETURN_TYPES = (kinds.GENERATOR, "INT")
     RETURN_NAMES = ("generator", "num_images")
     OUTPUT_TOOLTIPS = (
         "Seed s draws picture s, counted from 0.",
@@ -53,7 +53,7 @@ class ImagesAsGenerator:
                 ),
             },
             "optional": {
-                "images": inputs.socket("IMAGE", "A batch instead of a folder; an alpha channel is ignored."),
+                "images": inputs.link("IMAGE", "A batch instead of a folder; an alpha channel is ignored."),
                 "subfolders": folders.subfolders(),
                 "shuffle_seed": inputs.fixed_seed("Which permutation, when shuffled."),
             },
@@ -94,7 +94,7 @@ class GeneratorFromCheckpoint:
         "sampled, saved and scored like any other. Sample i is what KSampler makes of seed + i in a batch of one."
     )
     SEARCH_ALIASES = ["ksampler", "checkpoint to generator", "stable diffusion", "sdxl", "flux", "model to generator"]
-    RETURN_TYPES = (sockets.GENERATOR,)
+    RETURN_TYPES = (kinds.GENERATOR,)
     RETURN_NAMES = ("generator",)
     OUTPUT_TOOLTIPS = ("For Sample Images and whatever else takes a generator; Diffusion Options fit on it.",)
     FUNCTION = "run"
@@ -103,10 +103,10 @@ class GeneratorFromCheckpoint:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "model": inputs.socket("MODEL", "From Load Checkpoint or Load Diffusion Model, LoRAs included."),
-                "positive": inputs.socket("CONDITIONING", "What to include in every image."),
-                "negative": inputs.socket("CONDITIONING", "What to keep out of every image."),
-                "vae": inputs.socket("VAE", "The VAE that belongs to the model."),
+                "model": inputs.link("MODEL", "From Load Checkpoint or Load Diffusion Model, LoRAs included."),
+                "positive": inputs.link("CONDITIONING", "What to include in every image."),
+                "negative": inputs.link("CONDITIONING", "What to keep out of every image."),
+                "vae": inputs.link("VAE", "The VAE that belongs to the model."),
                 "width": inputs.pixels(512, 16, "Of the images, in pixels.", step=8),
                 "height": inputs.pixels(512, 16, "Of the images, in pixels.", step=8),
                 "sampler_name": inputs.choice(

@@ -16,7 +16,7 @@ from ..models.inpainting import stable_diffusion
 from ..models.pictures import regions
 from ..models.pictures.images import check_images
 from ..models.values import Crops, Objects
-from .common import inputs, menus, sockets
+from .common import inputs, kinds, menus
 from .common.loading import ModelLoader, Source
 
 
@@ -28,7 +28,7 @@ class CropObjects:
         "are repainted in full detail. Stitch Objects puts the repainted pictures back."
     )
     SEARCH_ALIASES = ["crop and stitch", "inpaint crop", "crop by mask", "detailer", "only masked"]
-    RETURN_TYPES = ("IMAGE", "MASK", sockets.CROPS)
+    RETURN_TYPES = ("IMAGE", "MASK", kinds.CROPS)
     RETURN_NAMES = ("image", "mask", "crops")
     OUTPUT_TOOLTIPS = (
         "The pictures to repaint, all of one size. Without any object a single one, with an empty mask.",
@@ -40,12 +40,12 @@ class CropObjects:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
-            "required": {"image": inputs.socket("IMAGE", "One image or a batch.")},
+            "required": {"image": inputs.link("IMAGE", "One image or a batch.")},
             "optional": {
-                "objects": inputs.socket(sockets.OBJECTS, "Objects segmented in these images; or give a mask."),
-                "mask": inputs.socket("MASK", "One mask per image, or one for all; or give objects."),
-                "inpainter": inputs.socket(
-                    sockets.INPAINTER,
+                "objects": inputs.link(kinds.OBJECTS, "Objects segmented in these images; or give a mask."),
+                "mask": inputs.link("MASK", "One mask per image, or one for all; or give objects."),
+                "inpainter": inputs.link(
+                    kinds.INPAINTER,
                     "Pictures get the size that this model was made for; resolution is then not used.",
                 ),
                 "per": inputs.choice(
@@ -121,8 +121,8 @@ class StitchObjects:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "crops": inputs.socket(sockets.CROPS, "From Crop Objects."),
-                "image": inputs.socket("IMAGE", "The repainted pictures, as many and in the same order."),
+                "crops": inputs.link(kinds.CROPS, "From Crop Objects."),
+                "image": inputs.link("IMAGE", "The repainted pictures, as many and in the same order."),
             },
         }
 
@@ -151,7 +151,7 @@ class LoadInpainter(ModelLoader):
         "surrounds the mask; base models work too."
     )
     SEARCH_ALIASES = ["stable diffusion inpainting", "inpaint model", "sd-v1-5-inpainting", "diffusers loader"]
-    RETURN_TYPES = (sockets.INPAINTER,)
+    RETURN_TYPES = (kinds.INPAINTER,)
     RETURN_NAMES = ("inpainter",)
     OUTPUT_TOOLTIPS = ("For Inpaint by Text and Crop Objects.",)
 
@@ -178,9 +178,9 @@ class InpaintByText:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "inpainter": inputs.socket(sockets.INPAINTER, "From Load Inpainter (Stable Diffusion)."),
-                "image": inputs.socket("IMAGE", "One image or a batch, best of the size that the model was made for."),
-                "mask": inputs.socket("MASK", "What to repaint: one mask per image, or one for all."),
+                "inpainter": inputs.link(kinds.INPAINTER, "From Load Inpainter (Stable Diffusion)."),
+                "image": inputs.link("IMAGE", "One image or a batch, best of the size that the model was made for."),
+                "mask": inputs.link("MASK", "What to repaint: one mask per image, or one for all."),
                 "prompt": inputs.multiline("", "What shall be seen under the mask. Long prompts are read in pieces."),
             },
             "optional": {

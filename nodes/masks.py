@@ -9,7 +9,7 @@ from ..models.pictures import masks
 from ..models.pictures.images import check_masks
 from ..models.pictures.objects import boxes, read_indices, read_labels, report_selection, select, separate, union
 from ..models.values import Objects
-from .common import inputs, menus, sockets
+from .common import inputs, kinds, menus
 from .common.showing import show_text
 
 
@@ -20,7 +20,7 @@ class SelectObjects:
         "Keeps the segmented objects that pass every filter: by label, score, area, and place in their image's list."
     )
     SEARCH_ALIASES = ["filter objects", "filter masks", "pick object", "object by label", "segs filter"]
-    RETURN_TYPES = (sockets.OBJECTS, "BOUNDING_BOX", "STRING")
+    RETURN_TYPES = (kinds.OBJECTS, "BOUNDING_BOX", "STRING")
     RETURN_NAMES = ("objects", "boxes", "report")
     OUTPUT_TOOLTIPS = (
         "The objects that are left, for the same images.",
@@ -33,7 +33,7 @@ class SelectObjects:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "objects": inputs.socket(sockets.OBJECTS, "From Segment or Segment Everything."),
+                "objects": inputs.link(kinds.OBJECTS, "From Segment or Segment Everything."),
             },
             "optional": {
                 "labels": inputs.text("", "Labels to keep, with commas between them; empty keeps all."),
@@ -92,7 +92,7 @@ class ObjectsToMasks:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "objects": inputs.socket(sockets.OBJECTS, "From Segment, Segment Everything or Select Objects."),
+                "objects": inputs.link(kinds.OBJECTS, "From Segment, Segment Everything or Select Objects."),
                 "mode": inputs.choice(
                     ["one per image", "one per object"],
                     "one per image: the union of its objects. one per object: in the objects' order.",
@@ -131,7 +131,7 @@ class GrowSoftenMasks:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "mask": inputs.socket("MASK", "One mask or a batch; soft masks stay soft."),
+                "mask": inputs.link("MASK", "One mask or a batch; soft masks stay soft."),
                 "grow": inputs.integer(
                     0,
                     -inputs.MAX_SIDE,

@@ -12,7 +12,7 @@ from ..models.scoring.features.feature_set import Features
 from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS
 from ..models.scoring.metrics.neighbours import NEAREST
 from ..models.scoring.reports.scores_text import describe
-from .common import inputs, menus, sockets
+from .common import inputs, kinds, menus
 from .common.feature_outputs import show_features
 from .common.metric_inputs import METRIC_INPUTS
 from .common.provenance import run_provenance
@@ -37,7 +37,7 @@ class Score:
         "evaluate",
         "metrics",
     ]
-    RETURN_TYPES = (sockets.SCORES, "FLOAT", "FLOAT", "FLOAT", "FLOAT", "FLOAT", "STRING", "STRING")
+    RETURN_TYPES = (kinds.SCORES, "FLOAT", "FLOAT", "FLOAT", "FLOAT", "FLOAT", "STRING", "STRING")
     RETURN_NAMES = ("scores", "fid", "kid", "inception_score", "precision", "recall", "data", "report")
     OUTPUT_TOOLTIPS = (
         "All scores and where they came from, for Leaderboard and Score Gate.",
@@ -55,8 +55,8 @@ class Score:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generated": inputs.socket(sockets.FEATURES, "The set that is judged."),
-                "reference": inputs.socket(sockets.FEATURES, "What it should look like, taken by the same extractor."),
+                "generated": inputs.link(kinds.FEATURES, "The set that is judged."),
+                "reference": inputs.link(kinds.FEATURES, "What it should look like, taken by the same extractor."),
             },
             "optional": {
                 "name": inputs.text("", "As tables show it; empty takes the generated set's."),
@@ -91,7 +91,7 @@ class ExampleReference:
         "draw, taken by the starter classifier. Replace it by Folder Features of your own pictures."
     )
     SEARCH_ALIASES = ["reference statistics", "fid stats", "starter reference", "real images", "demo reference"]
-    RETURN_TYPES = (sockets.FEATURES, "STRING")
+    RETURN_TYPES = (kinds.FEATURES, "STRING")
     RETURN_NAMES = ("features", "info")
     OUTPUT_TOOLTIPS = ("The reference, for Score and Benchmark Generator.", "What the set is and how it was taken.")
     FUNCTION = "run"

@@ -19,16 +19,16 @@ from ..models.scoring.metrics.neighbours import NEAREST
 from ..models.scoring.reports import sweep_report
 from ..models.scoring.reports.curves import draw_curves
 from ..models.scoring.reports.scores_text import describe
-from .common import inputs, menus, sockets
+from .common import inputs, kinds, menus
 from .common.metric_inputs import METRIC_INPUTS
 from .common.provenance import run_provenance
 from .common.showing import show_text
 
 INPUTS = {
-    "generator": inputs.socket(sockets.GENERATOR, "From Load Generator, an option node or Condition."),
-    "extractor": inputs.socket(sockets.EXTRACTOR, "From Load Feature Extractor; the one that took the reference."),
-    "reference": inputs.socket(
-        sockets.FEATURES, "What the samples should look like. Those of its features that sFID needs are taken too."
+    "generator": inputs.link(kinds.GENERATOR, "From Load Generator, an option node or Condition."),
+    "extractor": inputs.link(kinds.EXTRACTOR, "From Load Feature Extractor; the one that took the reference."),
+    "reference": inputs.link(
+        kinds.FEATURES, "What the samples should look like. Those of its features that sFID needs are taken too."
     ),
 }
 DRAWING = {
@@ -62,7 +62,7 @@ class BenchmarkGenerator:
         "keeps no images. A run that was stopped goes on where it stopped, and a longer one begins with a shorter one."
     )
     SEARCH_ALIASES = ["fid of a model", "evaluate generator", "benchmark", "fid 50k", "throughput", "images per second"]
-    RETURN_TYPES = (sockets.SCORES, sockets.FEATURES, "IMAGE", "IMAGE", "STRING", "STRING", "STRING")
+    RETURN_TYPES = (kinds.SCORES, kinds.FEATURES, "IMAGE", "IMAGE", "STRING", "STRING", "STRING")
     RETURN_NAMES = ("scores", "features", "best", "worst", "data", "report", "file")
     OUTPUT_TOOLTIPS = (
         "Scores, cost and where they came from, for Leaderboard and Score Gate.",
@@ -142,7 +142,7 @@ class Sweep:
         "fidelity diversity",
         "ablation",
     ]
-    RETURN_TYPES = (sockets.SCORES, "FLOAT", sockets.SCORES, "IMAGE", "STRING", "STRING")
+    RETURN_TYPES = (kinds.SCORES, "FLOAT", kinds.SCORES, "IMAGE", "STRING", "STRING")
     RETURN_NAMES = ("knee", "knee_value", "scores", "curves", "data", "report")
     OUTPUT_IS_LIST = (False, False, True, False, False, False)
     OUTPUT_TOOLTIPS = (

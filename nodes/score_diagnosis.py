@@ -16,7 +16,7 @@ from ..models.scoring.diagnosis.observation import Run, fitting, look, memory_by
 from ..models.scoring.reports import diagnosis_report
 from ..models.scoring.reports.diagnosis_chart import draw_chart
 from ..models.scoring.reports.diagnosis_strips import duplicate_strip, nearest_strip
-from .common import inputs, menus, sockets
+from .common import inputs, kinds, menus
 from .common.showing import show_text
 
 
@@ -68,17 +68,17 @@ class DiagnoseGenerator:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": inputs.socket(sockets.GENERATOR, "The model to be looked at, options and all."),
-                "extractor": inputs.socket(sockets.EXTRACTOR, "From Load Feature Extractor; it measures distances."),
+                "generator": inputs.link(kinds.GENERATOR, "The model to be looked at, options and all."),
+                "extractor": inputs.link(kinds.EXTRACTOR, "From Load Feature Extractor; it measures distances."),
                 "num_images": inputs.integer(256, 6, 50_000, "How many samples to draw."),
                 "seed": inputs.seed("Sample i is drawn with seed + i."),
             },
             "optional": {
-                "images": inputs.socket(
+                "images": inputs.link(
                     "IMAGE", "Reference pictures; to find memorised ones, those that the model was trained on."
                 ),
-                "reference": inputs.socket(
-                    sockets.GENERATOR, "Instead of images: from Images as Generator, such as a folder of pictures."
+                "reference": inputs.link(
+                    kinds.GENERATOR, "Instead of images: from Images as Generator, such as a folder of pictures."
                 ),
                 "num_reference": inputs.integer(
                     1024, 6, 50_000, "How many pictures of `reference` to take; not for images."

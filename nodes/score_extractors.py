@@ -12,7 +12,7 @@ from ..models.scoring.extractors.host_extractor import HostExtractor
 from ..models.scoring.extractors.loading import EXTRACTORS
 from ..models.scoring.extractors.resizes import RESIZES
 from ..models.scoring.metrics.clip_score import check_projection
-from .common import inputs, menus, sockets
+from .common import inputs, kinds, menus
 from .common.loading import ModelLoader, Source
 from .common.showing import show_text
 
@@ -42,7 +42,7 @@ class LoadFeatureExtractor(ModelLoader):
         "kid",
         "inception score",
     ]
-    RETURN_TYPES = (sockets.EXTRACTOR, "STRING")
+    RETURN_TYPES = (kinds.EXTRACTOR, "STRING")
     RETURN_NAMES = ("extractor", "info")
     OUTPUT_TOOLTIPS = (
         "For Image Features, Folder Features and Benchmark Generator.",
@@ -61,7 +61,7 @@ class LoadFeatureExtractor(ModelLoader):
         return types
 
     @classmethod
-    def bind(cls, loaded: Extractor, resize: str) -> Extractor:
+    def handled(cls, loaded: Extractor, resize: str) -> Extractor:
         return loaded.with_resize(resize)
 
     @classmethod
@@ -77,7 +77,7 @@ class ExtractorFromCLIPVision:
         "recall of its embeddings follow what people see more closely than Inception's."
     )
     SEARCH_ALIASES = ["clip vision", "dinov2", "fd dinov2", "cmmd", "clip fid", "image embeddings", "kid"]
-    RETURN_TYPES = (sockets.EXTRACTOR, "STRING")
+    RETURN_TYPES = (kinds.EXTRACTOR, "STRING")
     RETURN_NAMES = ("extractor", "info")
     OUTPUT_TOOLTIPS = LoadFeatureExtractor.OUTPUT_TOOLTIPS
     FUNCTION = "run"
@@ -86,7 +86,7 @@ class ExtractorFromCLIPVision:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "clip_vision": inputs.socket("CLIP_VISION", "From Load CLIP Vision: a CLIP or a DINOv2."),
+                "clip_vision": inputs.link("CLIP_VISION", "From Load CLIP Vision: a CLIP or a DINOv2."),
                 "resize": inputs.choice(RESIZES, RESIZE_TOOLTIP, default="clean"),
             },
         }

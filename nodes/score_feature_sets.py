@@ -10,7 +10,7 @@ from ..models.errors import BadInput
 from ..models.files.paths import path_inside
 from ..models.scoring.features import feature_files, published
 from ..models.scoring.features.feature_set import Features, merge, summary
-from .common import folders, inputs, menus, sockets
+from .common import folders, inputs, kinds, menus
 from .common.feature_outputs import INFO_TOOLTIP, NAME, show_features
 from .common.showing import show_text
 
@@ -25,7 +25,7 @@ class MergeFeatures:
         "is an error, and so are sets that were taken in different ways."
     )
     SEARCH_ALIASES = ["combine features", "add features", "concatenate", "join sets"]
-    RETURN_TYPES = (sockets.FEATURES, "STRING")
+    RETURN_TYPES = (kinds.FEATURES, "STRING")
     RETURN_NAMES = ("features", "info")
     OUTPUT_TOOLTIPS = ("The features of all samples.", INFO_TOOLTIP)
     FUNCTION = "run"
@@ -35,7 +35,7 @@ class MergeFeatures:
         return {
             "required": {"name": NAME},
             "optional": inputs.numbered(
-                "features", sockets.FEATURES, "One set, taken by the same extractor as the others."
+                "features", kinds.FEATURES, "One set, taken by the same extractor as the others."
             ),
         }
 
@@ -54,7 +54,7 @@ class SaveFeatures:
         "already is refused. Also writes the mean and covariance that pytorch-fid and clean-fid read."
     )
     SEARCH_ALIASES = ["npz", "fid stats", "save statistics", "append features", "mu sigma", "export features"]
-    RETURN_TYPES = (sockets.FEATURES, "STRING")
+    RETURN_TYPES = (kinds.FEATURES, "STRING")
     RETURN_NAMES = ("features", "file")
     OUTPUT_TOOLTIPS = (
         "All that the file now holds, for Score: the set so far.",
@@ -67,7 +67,7 @@ class SaveFeatures:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "features": inputs.socket(sockets.FEATURES, "From Image Features, Folder Features or Merge Features."),
+                "features": inputs.link(kinds.FEATURES, "From Image Features, Folder Features or Merge Features."),
                 "file": inputs.text("features/set.npz", "Name below the output folder; folders are made as needed."),
                 "format": inputs.choice(
                     FORMATS,
@@ -98,7 +98,7 @@ class LoadFeatures:
         "say by which network they were taken, so the extractor has to be connected."
     )
     SEARCH_ALIASES = ["npz", "fid stats", "reference statistics", "load statistics", "mu sigma", "precomputed"]
-    RETURN_TYPES = (sockets.FEATURES, "STRING")
+    RETURN_TYPES = (kinds.FEATURES, "STRING")
     RETURN_NAMES = ("features", "info")
     OUTPUT_TOOLTIPS = ("For Score and Merge Features.", INFO_TOOLTIP)
     FUNCTION = "run"
@@ -111,8 +111,8 @@ class LoadFeatures:
                 "file": inputs.text("features/set.npz", "An .npz file, relative to the location."),
             },
             "optional": {
-                "extractor": inputs.socket(
-                    sockets.EXTRACTOR,
+                "extractor": inputs.link(
+                    kinds.EXTRACTOR,
                     "The network and resize that took the features: needed for files of pytorch-fid and "
                     "clean-fid; the pack's own are checked against it.",
                 ),

@@ -19,7 +19,7 @@ from ..models.scoring.features.extraction import accumulate, fitting_batch
 from ..models.scoring.features.feature_set import ROWS, Features, summary
 from ..models.scoring.features.folder import Folder, check_readable, unreadable_lines
 from ..models.scoring.features.folder_cache import FolderCache
-from .common import folders, inputs, menus, sockets
+from .common import folders, inputs, kinds, menus
 from .common.feature_outputs import INFO_TOOLTIP, NAME, show_features
 from .common.showing import show_text
 
@@ -52,7 +52,7 @@ class ImageFeatures:
         "rows are kept, so the features of many batches add up: Merge Features, Save Features."
     )
     SEARCH_ALIASES = ["fid", "kid", "inception features", "embeddings", "statistics", "inception score", "activations"]
-    RETURN_TYPES = (sockets.FEATURES, "STRING")
+    RETURN_TYPES = (kinds.FEATURES, "STRING")
     RETURN_NAMES = ("features", "info")
     OUTPUT_TOOLTIPS = ("For Score, Merge Features and Save Features.", INFO_TOOLTIP)
     FUNCTION = "run"
@@ -62,7 +62,7 @@ class ImageFeatures:
         return {
             "required": {
                 "images": inputs.images(),
-                "extractor": inputs.socket(sockets.EXTRACTOR, "From Load Feature Extractor; the same for every set."),
+                "extractor": inputs.link(kinds.EXTRACTOR, "From Load Feature Extractor; the same for every set."),
             },
             "optional": {
                 "records": inputs.wired(
@@ -100,7 +100,7 @@ class FolderFeatures:
         "another tool has made. They are kept on disk until a picture or a setting changes."
     )
     SEARCH_ALIASES = ["fid folder", "reference set", "dataset statistics", "real images", "image folder", "fid stats"]
-    RETURN_TYPES = (sockets.FEATURES, "INT", "STRING")
+    RETURN_TYPES = (kinds.FEATURES, "INT", "STRING")
     RETURN_NAMES = ("features", "num_images", "report")
     OUTPUT_TOOLTIPS = (
         "For Score, Merge Features and Save Features.",
@@ -115,7 +115,7 @@ class FolderFeatures:
             "required": {
                 "location": folders.location("folder"),
                 "folder": inputs.text("", "Folder of pictures, relative to the location; a dot is the location."),
-                "extractor": inputs.socket(sockets.EXTRACTOR, "From Load Feature Extractor; the same for every set."),
+                "extractor": inputs.link(kinds.EXTRACTOR, "From Load Feature Extractor; the same for every set."),
             },
             "optional": {
                 "subfolders": folders.subfolders(),

@@ -16,7 +16,7 @@ from ..models.scoring.reports import pairs_report, prompts_report
 from ..models.scoring.reports.difference import difference_map
 from ..models.scoring.scores import Scores
 from ..models.steps import OnStep
-from .common import inputs, menus, sockets
+from .common import inputs, kinds, menus
 from .common.metric_inputs import name_of_images
 from .common.showing import show_text
 
@@ -31,7 +31,7 @@ class CompareImages:
         "differ."
     )
     SEARCH_ALIASES = ["psnr", "ssim", "ms-ssim", "lpips", "image difference", "difference map", "image similarity"]
-    RETURN_TYPES = ("IMAGE", "FLOAT", "FLOAT", "FLOAT", "FLOAT", sockets.SCORES, "STRING", "STRING")
+    RETURN_TYPES = ("IMAGE", "FLOAT", "FLOAT", "FLOAT", "FLOAT", kinds.SCORES, "STRING", "STRING")
     RETURN_NAMES = ("difference", "psnr", "ssim", "ms_ssim", "lpips", "scores", "data", "report")
     OUTPUT_TOOLTIPS = (
         "For each pair the absolute difference times gain: black where there is none, through violet and orange to "
@@ -50,8 +50,8 @@ class CompareImages:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "reference": inputs.socket("IMAGE", "The originals: one image, or as many; alpha is ignored."),
-                "image": inputs.socket("IMAGE", "What is compared with them, of the same size; alpha is ignored."),
+                "reference": inputs.link("IMAGE", "The originals: one image, or as many; alpha is ignored."),
+                "image": inputs.link("IMAGE", "What is compared with them, of the same size; alpha is ignored."),
                 "lpips": inputs.choice(
                     [NO_LPIPS, *lpips.BACKBONES],
                     "Network of LPIPS. alex and vgg need torchvision's ImageNet weights in "
@@ -114,7 +114,7 @@ class CLIPScore:
         "(Hessel et al. 2021). A CLIP without its text projection is refused: its score would be wrong."
     )
     SEARCH_ALIASES = ["clipscore", "text image similarity", "prompt adherence", "prompt alignment", "clip similarity"]
-    RETURN_TYPES = ("FLOAT", sockets.SCORES, "STRING", "STRING")
+    RETURN_TYPES = ("FLOAT", kinds.SCORES, "STRING", "STRING")
     RETURN_NAMES = ("clip_score", "scores", "data", "report")
     OUTPUT_TOOLTIPS = (
         "The mean, 0 to 100.",
@@ -128,11 +128,9 @@ class CLIPScore:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "clip": inputs.socket(
-                    "CLIP", "The text half of a CLIP, from Load CLIP; its files must hold all of it."
-                ),
-                "clip_vision": inputs.socket("CLIP_VISION", "The image half of the same CLIP, from Load CLIP Vision."),
-                "image": inputs.socket("IMAGE", "One image or a batch, of which the middle square is seen."),
+                "clip": inputs.link("CLIP", "The text half of a CLIP, from Load CLIP; its files must hold all of it."),
+                "clip_vision": inputs.link("CLIP_VISION", "The image half of the same CLIP, from Load CLIP Vision."),
+                "image": inputs.link("IMAGE", "One image or a batch, of which the middle square is seen."),
                 "prompt": inputs.multiline(
                     "",
                     "One prompt, or one to a line: image i takes line i, and the first again after the "

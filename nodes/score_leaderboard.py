@@ -15,7 +15,7 @@ from ..models.scoring.reports.leaderboard_text import to_csv, to_json, to_markdo
 from ..models.scoring.reports.trilemma_plot import draw_trilemma
 from ..models.scoring.scores import Scores
 from ..models.scoring.trilemma import COVERAGES, QUALITIES
-from .common import inputs, menus, sockets
+from .common import inputs, kinds, menus
 from .common.provenance import graph_texts
 from .common.showing import show_text
 
@@ -29,7 +29,7 @@ class Leaderboard:
         "ranked together."
     )
     SEARCH_ALIASES = ["compare models", "ranking", "table", "benchmark", "pareto", "trade-off", "csv", "fid table"]
-    RETURN_TYPES = (sockets.LEADERBOARD, "IMAGE", "IMAGE", "STRING", "STRING", "STRING", "STRING")
+    RETURN_TYPES = (kinds.LEADERBOARD, "IMAGE", "IMAGE", "STRING", "STRING", "STRING", "STRING")
     RETURN_NAMES = ("leaderboard", "table", "trilemma", "markdown", "csv", "data", "files")
     OUTPUT_TOOLTIPS = (
         "The ranked rows with all their scores and where they came from.",
@@ -58,7 +58,7 @@ class Leaderboard:
                 ),
             },
             "optional": inputs.numbered(
-                "scores", sockets.SCORES, "One model, from Benchmark Generator, Score or another node that scores."
+                "scores", kinds.SCORES, "One model, from Benchmark Generator, Score or another node that scores."
             ),
             "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"},
         }

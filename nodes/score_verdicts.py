@@ -13,7 +13,7 @@ from ..models.scoring import gate, taken_by
 from ..models.scoring.metrics import edits, pairs
 from ..models.scoring.reports import edit_report
 from ..models.scoring.scores import Scores
-from .common import inputs, menus, sockets
+from .common import inputs, kinds, menus
 from .common.metric_inputs import name_of_images
 from .common.showing import show_text
 
@@ -33,7 +33,7 @@ class ScoreEdit:
         "FLOAT",
         "FLOAT",
         "FLOAT",
-        sockets.SCORES,
+        kinds.SCORES,
         "STRING",
         "STRING",
     )
@@ -65,16 +65,16 @@ class ScoreEdit:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "original": inputs.socket("IMAGE", "The images before the edit; alpha is ignored."),
-                "edited": inputs.socket("IMAGE", "The images after it, of the same size; alpha is ignored."),
-                "mask": inputs.socket(
+                "original": inputs.link("IMAGE", "The images before the edit; alpha is ignored."),
+                "edited": inputs.link("IMAGE", "The images after it, of the same size; alpha is ignored."),
+                "mask": inputs.link(
                     "MASK",
                     "Where the edit was allowed, such as Stitch Objects gives it: above 0 pixels may "
                     "change, from 0.5 they are the hole. One mask per image, or one for all.",
                 ),
             },
             "optional": {
-                "detector": inputs.socket(sockets.DETECTOR, "Without it, only the rest and the seam are judged."),
+                "detector": inputs.link(kinds.DETECTOR, "Without it, only the rest and the seam are judged."),
                 "new_object": inputs.text("", "What should be in the hole; empty: not asked."),
                 "old_object": inputs.text("", "What was in the hole; empty: not asked."),
                 "box_threshold": inputs.share(
@@ -137,7 +137,7 @@ class ScoreGate:
         "comes in passes through, so that what follows is only saved if the gate opens."
     )
     SEARCH_ALIASES = ["threshold", "assert", "quality gate", "fail if", "check score", "ci", "regression test"]
-    RETURN_TYPES = (sockets.SCORES, "FLOAT", "STRING")
+    RETURN_TYPES = (kinds.SCORES, "FLOAT", "STRING")
     RETURN_NAMES = ("scores", "value", "report")
     OUTPUT_TOOLTIPS = (
         "The scores that came in; nothing if none did.",
@@ -168,7 +168,7 @@ class ScoreGate:
                 ),
             },
             "optional": {
-                "scores": inputs.socket(sockets.SCORES, "From a scoring node; its metric is checked."),
+                "scores": inputs.link(kinds.SCORES, "From a scoring node; its metric is checked."),
                 "value": inputs.wired("FLOAT", "Any number; checked as well."),
             },
         }

@@ -12,12 +12,12 @@ from ..models.segmentation.everything import segment_everything
 from ..models.segmentation.loading import SEGMENTERS
 from ..models.segmentation.prompts import read_prompts
 from ..models.values import Objects
-from .common import inputs, menus, sockets
+from .common import inputs, kinds, menus
 from .common.loading import ModelLoader, Source
 
 ENCODED_INPUTS = {
-    "segmenter": inputs.socket(sockets.SEGMENTER, "The same that Encode Image used."),
-    "embedding": inputs.socket(sockets.EMBEDDING, "The images, from Encode Image."),
+    "segmenter": inputs.link(kinds.SEGMENTER, "The same that Encode Image used."),
+    "embedding": inputs.link(kinds.EMBEDDING, "The images, from Encode Image."),
 }
 
 
@@ -32,7 +32,7 @@ class LoadSegmenter(ModelLoader):
         "transformers folder, from models/sams."
     )
     SEARCH_ALIASES = ["sam loader", "segment anything", "sam vit", "mask model", "sam2", "sam 2.1", "hiera"]
-    RETURN_TYPES = (sockets.SEGMENTER,)
+    RETURN_TYPES = (kinds.SEGMENTER,)
     RETURN_NAMES = ("segmenter",)
     OUTPUT_TOOLTIPS = ("For Encode Image, Segment and Segment Everything.",)
 
@@ -45,7 +45,7 @@ class EncodeImage:
         "the small decoder."
     )
     SEARCH_ALIASES = ["sam embedding", "image embedding", "sam encode"]
-    RETURN_TYPES = (sockets.EMBEDDING,)
+    RETURN_TYPES = (kinds.EMBEDDING,)
     RETURN_NAMES = ("embedding",)
     OUTPUT_TOOLTIPS = ("What the segmenter saw, for Segment and Segment Everything.",)
     FUNCTION = "run"
@@ -54,7 +54,7 @@ class EncodeImage:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "segmenter": inputs.socket(sockets.SEGMENTER, "From Load Segmenter (SAM)."),
+                "segmenter": inputs.link(kinds.SEGMENTER, "From Load Segmenter (SAM)."),
                 "image": inputs.images(),
             },
             "optional": {
@@ -77,7 +77,7 @@ class Segment:
     CATEGORY = menus.SEGMENT
     DESCRIPTION = "Cuts out what boxes or points show: one object for each box, with its label and score."
     SEARCH_ALIASES = ["sam", "sam segment", "box to mask", "points to mask", "grounded sam"]
-    RETURN_TYPES = (sockets.OBJECTS, "MASK")
+    RETURN_TYPES = (kinds.OBJECTS, "MASK")
     RETURN_NAMES = ("objects", "mask")
     OUTPUT_TOOLTIPS = (
         "One object per box, in the order of the boxes; for Select Objects, Objects to Masks and Crop Objects.",
@@ -140,7 +140,7 @@ class SegmentEverything:
         "Finds all objects without prompts: asks at every point of a grid and keeps what is sure and distinct."
     )
     SEARCH_ALIASES = ["automatic mask generator", "segment anything", "amg", "sam everything"]
-    RETURN_TYPES = (sockets.OBJECTS, "MASK")
+    RETURN_TYPES = (kinds.OBJECTS, "MASK")
     RETURN_NAMES = ("objects", "mask")
     OUTPUT_TOOLTIPS = (
         "The objects of each image, the surest first, without labels.",

@@ -90,9 +90,9 @@ def test_files_are_written_in_one_place():
     assert found == expected
 
 
-def test_sockets_and_menus_are_written_once():
+def test_kinds_of_links_and_menus_are_written_once():
     for path in (ROOT / "nodes").rglob("*.py"):
-        if path.name in ("sockets.py", "menus.py"):
+        if path.name in ("kinds.py", "menus.py"):
             continue
         texts = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
         assert not [text for text in texts if str(text).startswith("TRILEMMA_") or text in MENUS], path

@@ -21,7 +21,7 @@ NUMBERED: Final = 12
 """Inputs of the nodes that take several of one kind."""
 
 
-def socket(kind: str, tooltip: str) -> Input:
+def link(kind: str, tooltip: str) -> Input:
     """Something that only another node can give."""
     return (kind, {"tooltip": tooltip})
 
@@ -33,7 +33,7 @@ def wired(kind: str, tooltip: str) -> Input:
 
 def numbered(name: str, kind: str, tooltip: str) -> dict[str, Input]:
     """Inputs `name_1`, `name_2`, ... of one kind, of which any may be connected."""
-    return {f"{name}_{number}": socket(kind, tooltip) for number in range(1, NUMBERED + 1)}
+    return {f"{name}_{number}": link(kind, tooltip) for number in range(1, NUMBERED + 1)}
 
 
 def connected(name: str, given: Mapping[str, T]) -> list[T]:
@@ -65,7 +65,7 @@ def choice(values: Iterable[str], tooltip: str, default: str | None = None) -> I
 
 def images() -> Input:
     """Pictures to look at, where nothing more is to be said of them."""
-    return socket("IMAGE", "One image or a batch; an alpha channel is ignored.")
+    return link("IMAGE", "One image or a batch; an alpha channel is ignored.")
 
 
 def theme() -> Input:

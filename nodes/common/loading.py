@@ -58,12 +58,12 @@ class ModelLoader:
     def run(self, model: str, **settings: Any) -> tuple[Any, ...] | dict[str, Any]:
         with host.without_inference_mode():
             loaded = self.REGISTRY.load(self.path(model), host.compute_dtype)
-        bound = self.bind(loaded, **settings)
+        bound = self.handled(loaded, **settings)
         handle, info = host.hold(bound, loaded.modules), self.info(bound)
         return (handle,) if info is None else show_text(info, handle, info)
 
     @classmethod
-    def bind(cls, loaded: Any) -> Any:
+    def handled(cls, loaded: Any) -> Any:
         """What travels on the wire: the loaded model, with the node's settings where it has any."""
         return loaded
 

@@ -42,7 +42,7 @@ def test_inputs_are_parameters(name):
     if issubclass(node, FamilyOptions):
         assert gathered <= OPTIONS[node.FAMILY].keys()
     elif issubclass(node, ModelLoader):
-        assert gathered == parameters(node.bind)[0].keys() - {"loaded"}
+        assert gathered == parameters(node.handled)[0].keys() - {"loaded"}
     elif more:
         (stem,) = {field.rpartition("_")[0] for field in gathered}
         assert gathered == {f"{stem}_{number}" for number in range(1, NUMBERED + 1)}

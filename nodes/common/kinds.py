@@ -1,4 +1,4 @@
-"""The pack's own sockets. The host's (IMAGE, MASK, BOUNDING_BOX, ...) are written as the host writes them."""
+"""The pack's own kinds of links. The host's (IMAGE, MASK, BOUNDING_BOX, ...) are written as the host writes them."""
 
 from typing import Final
 
