@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,21 @@ def random_weights(module: nn.Module, seed: int = 0) -> dict[str, torch.Tensor]:
 
     Tensors of integers stay as the module has them.
     """
+    state = module.state_dict()
+    shapes = {name: value.shape for name, value in state.items() if value.is_floating_point()}
+    return state | random_tensors(shapes, seed)
+
+
+def random_tensors(shapes: Mapping[str, Sequence[int]], seed: int = 0) -> dict[str, torch.Tensor]:
+    """`random_weights` of layers whose tensors have these names and shapes."""
     generator = torch.Generator().manual_seed(seed)
-    return {
-        name: _random(name, value, generator) if value.is_floating_point() else value
-        for name, value in module.state_dict().items()
-    }
+    return {name: _random(name, shape, generator) for name, shape in shapes.items()}
 
 
-def _random(name: str, value: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    drawn = torch.randn(value.shape, generator=generator)
-    if value.ndim > 1:
-        return drawn * value[0].numel() ** -0.5
+def _random(name: str, shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+    drawn = torch.randn(tuple(shape), generator=generator)
+    if len(shape) > 1:
+        return drawn * math.prod(shape[1:]) ** -0.5
     return 1 + 0.1 * drawn.abs() if name.endswith(("weight", "running_var")) else 0.1 * drawn
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count, takewhile
 from typing import Final
 
@@ -91,6 +91,12 @@ def identity(tensors: Tensors) -> str:
         digest.update(name.encode())
         digest.update(tensors[name].detach().to("cpu", torch.float32).contiguous().numpy().data)
     return digest.hexdigest()
+
+
+def identity_of(networks: Sequence[nn.Module]) -> str:
+    """`identity` of several networks together."""
+    named = enumerate(network.state_dict() for network in networks)
+    return identity({f"{index}.{name}": value for index, state in named for name, value in state.items()})
 
 
 def under(tensors: Tensors, prefix: str) -> dict[str, torch.Tensor]:

@@ -8,11 +8,10 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models.diffusion import schedulers
-from ..models.diffusion.loading import load_inpainter
-from ..models.diffusion.memory import memory_bytes
+from ..models.diffusion import samplers
 from ..models.errors import BadInput
-from ..models.inpainting import stable_diffusion
+from ..models.inpainting.base import InpaintRequest
+from ..models.inpainting.loading import load_inpainter
 from ..models.pictures import regions
 from ..models.pictures.images import check_images
 from ..models.values import Crops, Objects
@@ -93,7 +92,7 @@ class CropObjects:
         else:
             found = "neither is" if objects is None else "both are"
             raise BadInput(f"objects, mask: {found} connected; connect one of them.")
-        side = resolution if inpainter is None else stable_diffusion.native_resolution(inpainter.model)
+        side = resolution if inpainter is None else inpainter.model.native_resolution
         side = math.ceil(side / size_multiple) * size_multiple
         images, masks, crops = regions.crop(image, holes, side, context_factor, grow, soften)
         return images, masks, crops
@@ -158,7 +157,7 @@ class LoadInpainter(ModelLoader):
     def run(self, model: str) -> tuple[host.Handle]:
         with host.without_inference_mode():
             inpainter = load_inpainter(self.path(model), host.compute_dtype)
-        return (host.hold(inpainter, stable_diffusion.modules(inpainter)),)
+        return (host.hold(inpainter, inpainter.modules),)
 
 
 class InpaintByText:
@@ -198,7 +197,7 @@ class InpaintByText:
                     "Below 1 the new picture keeps something of what was there, and takes fewer steps.",
                 ),
                 "scheduler": inputs.choice(
-                    schedulers.names(), "The sampler; each model brings one of its own.", default=schedulers.OWN
+                    samplers.NAMES, "The sampler; each model brings one of its own.", default=samplers.OWN
                 ),
                 "batch_size": inputs.batch_size(
                     1, 64, "Images repainted at once; halved by itself when memory runs out."
@@ -217,18 +216,18 @@ class InpaintByText:
         steps: int = 20,
         guidance_scale: float = 7.5,
         strength: float = 1.0,
-        scheduler: str = schedulers.OWN,
+        scheduler: str = samplers.OWN,
         batch_size: int = 1,
     ) -> tuple[torch.Tensor]:
         model, image = inpainter.model, check_images(image)
-        total = len(image) * stable_diffusion.effective_steps(steps, strength)
+        request = InpaintRequest(
+            image, mask, prompt, negative_prompt, steps, guidance_scale, strength, sampler=scheduler, seed=seed
+        )
+        total = len(image) * model.steps(request)
         batch_size = min(batch_size, len(image))
-        settings = (prompt, negative_prompt, steps, guidance_scale, strength, scheduler, seed)
-        memory = memory_bytes(model, batch_size, *image.shape[1:3])
+        memory = model.memory_bytes(batch_size, *image.shape[1:3])
         with host.placed(inpainter, memory=memory), host.progress(total) as on_step:
-            painted = host.halving(
-                lambda size: stable_diffusion.inpaint(model, image, mask, *settings, size, on_step), batch_size
-            )
+            painted = host.halving(lambda size: model.inpaint(request, size, on_step), batch_size)
         return (host.intermediate(painted),)
 
 

@@ -22,7 +22,7 @@ from trilemma.tests.families import checks
 from trilemma.tests.families.kinds import KINDS, Kind
 
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
-CASES = [(kind, family) for kind in KINDS for family in kind.registry.families if family.name != "Stable Diffusion 1.x"]
+CASES = [(kind, family) for kind in KINDS for family in kind.registry.families]
 Tensors = dict[str, torch.Tensor]
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 from trilemma.models.detection.base import Detector
 from trilemma.models.detection.loading import load_detector
-from trilemma.models.diffusion.loading import load_inpainter
-from trilemma.models.inpainting.stable_diffusion import Inpainter, inpaint
+from trilemma.models.inpainting.base import Inpainter, InpaintRequest
+from trilemma.models.inpainting.loading import load_inpainter
 from trilemma.models.pictures.regions import crop, holes_of_masks, stitch
 
 from .average_precision import box_iou
@@ -55,7 +55,7 @@ def evaluate(folder: Path, sprites: Sprites, holes_per_name: int = 25) -> Figure
 
     `folder`/samples.png shows one row per name: the first scene before, then the first scenes after.
     """
-    inpainter = load_inpainter(folder, lambda parameters: torch.float32)
+    inpainter = load_inpainter(folder)
     detector = load_detector(folder.parent / "emoji_detector")
     verdicts: dict[str, list[Verdict]] = {}
     real: list[Verdict] = []
@@ -104,16 +104,10 @@ def replace_objects(inpainter: Inpainter, edits: Sequence[Edit], prompt: str, se
         x0, y0, x1, y1 = edit.hole.astype(int)
         mask[y0:y1, x0:x1] = 1
     cropped = crop(images, holes_of_masks(masks, images), size=SIDE, context_factor=CONTEXT_FACTOR)
-    painted = inpaint(
-        inpainter,
-        cropped.images,
-        cropped.masks,
-        prompt,
-        steps=STEPS,
-        guidance_scale=GUIDANCE_SCALE,
-        seed=seed,
-        batch_size=len(edits),
+    request = InpaintRequest(
+        cropped.images, cropped.masks, prompt, steps=STEPS, guidance_scale=GUIDANCE_SCALE, seed=seed
     )
+    painted = inpainter.inpaint(request, batch_size=len(edits))
     return list(_to_bytes(stitch(cropped.crops, painted).images))
 
 

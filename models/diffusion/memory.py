@@ -1,33 +1,15 @@
-"""How much memory a run needs beside the weights."""
+"""How much memory the networks need beside their weights."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from ..inpainting.stable_diffusion import Inpainter, latent_scale, padded_size
-
-PICTURE_FLOATS: Final = 14
-"""Floats per pixel of a batch outside of the networks: the pictures before, padded, masked and after, and masks."""
 FEED_FORWARD: Final = 16
 """Widths of a gated feed-forward layer at its peak: both halves of 4 widths projected, the gate, and the product."""
 ATTENTION: Final = 7
 """Widths of an attention layer on its own: input, normalised, queries, keys, values, output, and the input again."""
 BLOCK: Final = 4
 """Widths that a transformer block holds meanwhile: its input, the residual stream twice, and the normalised one."""
-
-
-def memory_bytes(inpainter: Inpainter, batch: int, height: int, width: int) -> int:
-    """Estimated peak of activations in bytes for `inpaint` with batches of `batch` images of height x width pixels.
-
-    The larger of what the UNet needs for the whole batch, with and without prompt, and what the VAE needs for the one
-    picture that it is given at a time; attention is counted as linear, as in every fused kernel.
-    """
-    tall, wide = padded_size(inpainter, height, width)
-    size = inpainter.unet.dtype.itemsize
-    cells = tall * wide // latent_scale(inpainter) ** 2
-    unet = 2 * batch * cells * unet_floats(inpainter.unet.config) * size
-    vae = tall * wide * vae_floats(inpainter.vae.config) * size
-    return int(max(unet, vae) + batch * tall * wide * PICTURE_FLOATS * 4)
 
 
 def unet_floats(config: Any) -> float:

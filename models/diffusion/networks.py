@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import torch
 from torch import nn
 
-from ..errors import BadCheckpoint
-
-DtypeFor = Callable[[int], torch.dtype]
-"""The dtype for a model of so many parameters."""
+from ..weights import DtypeFor, fill
 
 TEXT_PREFIX: Final = "text_model."
 TEXT_PROJECTION: Final = "text_projection.weight"
 POSITION_IDS: Final = "embeddings.position_ids"
-NAMED: Final = 4
-"""How many tensors an error names."""
 
 # AutoencoderKL's attention before diffusers 0.14; most Stable Diffusion 1.x folders still carry these names.
 OLD_ATTENTION: Final = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
@@ -62,39 +57,16 @@ def fill_all(networks: Networks, tensors: Networks, dtype_for: DtypeFor, source:
         BadCheckpoint: a tensor is missing, left over or of another shape.
     """
     dtype = dtype_for(sum(parameter.numel() for network in networks for parameter in network.parameters()))
-    fill(networks.unet, tensors.unet, dtype, f"{source}, U-Net")
-    fill(networks.vae, todays_attention(tensors.vae), dtype, f"{source}, VAE")
-    fill_text_encoder(networks.text_encoder, tensors.text_encoder, dtype, f"{source}, text encoder")
+    fill(networks.unet, tensors.unet, f"{source}, U-Net", dtype)
+    fill(networks.vae, todays_attention(tensors.vae), f"{source}, VAE", dtype)
+    fill_text_encoder(networks.text_encoder, tensors.text_encoder, f"{source}, text encoder", dtype)
 
 
-def fill_text_encoder(network: nn.Module, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype, source: str) -> None:
+def fill_text_encoder(network: Any, tensors: Mapping[str, torch.Tensor], what: str, dtype: torch.dtype) -> None:
     """`fill` a text encoder of CLIP, made on the meta device, under the names of transformers 4 or 5."""
-    fill(network, _text_names(network, tensors), dtype, source)
+    fill(network, _text_names(network, tensors), what, dtype)
     embeddings = getattr(network, "text_model", network).embeddings
     embeddings.position_ids = torch.arange(network.config.max_position_embeddings)[None]
-
-
-def fill(network: nn.Module, tensors: Mapping[str, torch.Tensor], dtype: torch.dtype, source: str) -> None:
-    """Fill one network with exactly these tensors, in a dtype.
-
-    Raises:
-        BadCheckpoint: a tensor is missing, left over or of another shape.
-    """
-    wanted = network.state_dict()
-    missing = [name for name in wanted if name not in tensors]
-    left_over = [name for name in tensors if name not in wanted]
-    other = [name for name in wanted if name in tensors and wanted[name].shape != tensors[name].shape]
-    found = [
-        f"{len(names)} tensors {what} ({', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''})"
-        for names, what in ((missing, "missing"), (left_over, "unexpected"), (other, "of another shape"))
-        if names
-    ]
-    if found:
-        raise BadCheckpoint(f"{source}: {'; '.join(found)}; the weights do not fit the model's configuration.")
-    # Copies: a file that is replaced on disk must not change a network that is in use.
-    copies = {name: value.to(dtype, copy=True) for name, value in tensors.items()}
-    network.load_state_dict(copies, strict=True, assign=True)
-    network.train(False).requires_grad_(False)
 
 
 def todays_attention(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -11,13 +11,14 @@ from typing import Any, Final
 import torch
 
 from ..errors import BadCheckpoint
-from ..files import checkpoints
-from ..files.signatures import identify
-from .networks import NAMED, Networks
+from ..weights import count_layers, some
+from .networks import Networks
+from .original_layout import Sizes
 
 UNET: Final = "model.diffusion_model."
 VAE: Final = "first_stage_model."
 TEXT_ENCODER: Final = "cond_stage_model.transformer."
+TEXT_MODEL: Final = f"{TEXT_ENCODER}text_model."
 AVERAGED: Final = "model_ema."
 FIRST_LAYER: Final = f"{UNET}input_blocks.0.0.weight"
 
@@ -62,27 +63,12 @@ VAE_PARTS: Final = (
     (r"mid\.attn_1\.proj_out\.", "mid_block.attentions.0.to_out.0."),
 )
 LEVELS: Final = 4
+GROUPS: Final = 32
+"""Of every norm, so that it divides all widths."""
+HEAD: Final = 64
+"""Width of an attention head in CLIP's text encoders."""
 BLOCKS_PER_LEVEL: Final = 3
 """Two residual blocks and a change of resolution on the way down; three residual blocks on the way up."""
-
-
-def read(path: Path) -> tuple[dict[str, dict[str, Any]], Networks]:
-    """Configurations of the parts (unet, vae, text_encoder, scheduler), and state dicts under diffusers' names.
-
-    The number of input channels is read from the weights. What the sampler should be, how large pictures are and
-    that the network predicts noise cannot be detected: they are those of Stable Diffusion 1.x. Averaged weights
-    are taken where the file has both.
-
-    Raises:
-        BadCheckpoint: another kind of model, or a tensor that no part accounts for.
-    """
-    tensors = checkpoints.read(path).tensors
-    if not detect(tensors):
-        raise BadCheckpoint(
-            f"{path.name}: it is {identify(tensors)}; this loader reads single files of Stable Diffusion 1.x "
-            "that hold U-Net, VAE and text encoder, and diffusers folders."
-        )
-    return convert(tensors, path.name)
 
 
 def detect(tensors: Mapping[str, torch.Tensor]) -> bool:
@@ -92,10 +78,61 @@ def detect(tensors: Mapping[str, torch.Tensor]) -> bool:
 
 
 def convert(tensors: Mapping[str, torch.Tensor], source: str) -> tuple[dict[str, dict[str, Any]], Networks]:
-    """What `read` returns, of tensors that `detect` accepts. source: names the file in errors."""
+    """Configurations of the parts (unet, vae, text_encoder, scheduler), and state dicts under diffusers' names.
+
+    tensors: that `detect` accepts. source: as messages begin. Sizes are read from the weights. What the sampler should
+    be, how large pictures are, how many heads attend and that the network predicts noise cannot be detected: they are
+    those of Stable Diffusion 1.x. Averaged weights are taken where the file has both.
+
+    Raises:
+        BadCheckpoint: a tensor that no part accounts for, or sizes that cannot be.
+        KeyError: a tensor that tells a size is missing.
+    """
+    networks = _split(tensors, source)
+    return configurations(read_sizes(tensors, source)), networks
+
+
+def configurations(sizes: Sizes) -> dict[str, dict[str, Any]]:
+    """Of the parts of a model of these sizes."""
     parts = {part: _configuration(part) for part in (*Networks._fields, "scheduler")}
-    parts["unet"]["in_channels"] = tensors[FIRST_LAYER].shape[1]
-    return parts, _split(tensors, source)
+    parts["unet"] |= {
+        "in_channels": sizes.channels,
+        "block_out_channels": sizes.widths,
+        "cross_attention_dim": sizes.hidden,
+    }
+    parts["vae"] |= {"block_out_channels": sizes.vae_widths}
+    parts["text_encoder"] |= {
+        "hidden_size": sizes.hidden,
+        "intermediate_size": 4 * sizes.hidden,
+        "num_hidden_layers": sizes.layers,
+        "num_attention_heads": sizes.hidden // HEAD,
+    }
+    return parts
+
+
+def read_sizes(tensors: Mapping[str, torch.Tensor], source: str) -> Sizes:
+    """The sizes of the networks, from the shapes of their tensors.
+
+    Raises:
+        BadCheckpoint: a tensor that tells one is missing, or its shape cannot be that of such a network.
+    """
+
+    def size(name: str, axis: int, multiple: int = 1) -> int:
+        shape = tuple(tensors[name].shape)
+        if axis >= len(shape) or not shape[axis] or shape[axis] % multiple:
+            raise BadCheckpoint(f"{source}: {name} is of shape {shape}; download the file again, or choose another.")
+        return shape[axis]
+
+    blocks = range(1, 1 + LEVELS * BLOCKS_PER_LEVEL, BLOCKS_PER_LEVEL)
+    widths = [size(f"{UNET}input_blocks.{block}.0.out_layers.3.weight", 0, GROUPS) for block in blocks]
+    vae_widths = [size(f"{VAE}encoder.down.{level}.block.0.conv2.weight", 0, GROUPS) for level in range(LEVELS)]
+    return Sizes(
+        channels=size(FIRST_LAYER, 1),
+        widths=(widths[0], widths[1], widths[2], widths[3]),
+        vae_widths=(vae_widths[0], vae_widths[1], vae_widths[2], vae_widths[3]),
+        hidden=size(f"{TEXT_MODEL}embeddings.position_embedding.weight", 1, HEAD),
+        layers=count_layers(tensors, f"{TEXT_MODEL}encoder.layers.{{}}.layer_norm1.weight"),
+    )
 
 
 def _split(tensors: Mapping[str, torch.Tensor], source: str) -> Networks:
@@ -116,7 +153,7 @@ def _split(tensors: Mapping[str, torch.Tensor], source: str) -> Networks:
     if unknown:
         raise BadCheckpoint(
             f"{source}: {len(unknown)} tensors belong to no part of a Stable Diffusion 1.x model "
-            f"({', '.join(unknown[:NAMED])}); choose another file."
+            f"({some(unknown)}); choose another file."
         )
     return Networks(unet, vae, text_encoder)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -18,8 +18,8 @@ INDEX: Final = "model_index.json"
 """Names the parts of a diffusers folder, each with a folder of its own."""
 CONFIG: Final = "config.json"
 WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
-SHARDS: Final = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-"""Files that tell in which of several files a tensor is."""
+SHARDS: Final = ".index.json"
+"""After the name of weights that lie in several files: tells in which of them a tensor is."""
 
 
 def read_model(path: Path) -> Checkpoint:
@@ -50,19 +50,18 @@ def weight_files(path: Path) -> tuple[Path, ...]:
     return tuple(file for file in model_files(path) if file.parent == path and file.name != CONFIG)
 
 
-def read_weights(folder: Path) -> Checkpoint:
-    """The weights that lie in a folder, in one file or in several.
+def read_weights(folder: Path, names: Sequence[str] = WEIGHTS) -> Checkpoint:
+    """The weights that lie in a folder, in one file or in several, under the first of these names that is there.
 
     Raises:
         MissingFile: there are none, or one of several is missing.
     """
-    for name in WEIGHTS:
+    for name in names:
         if (folder / name).is_file():
             return checkpoints.read(folder / name)
-    for name in SHARDS:
-        if (folder / name).is_file():
-            return _read_shards(folder / name)
-    raise MissingFile(f"model: {folder.name} has no weights; put {' or '.join(WEIGHTS)} into {folder}.")
+        if (folder / f"{name}{SHARDS}").is_file():
+            return _read_shards(folder / f"{name}{SHARDS}")
+    raise MissingFile(f"model: {folder.name} has no weights; put {' or '.join(names[:2])} into {folder}.")
 
 
 def _read_shards(index: Path) -> Checkpoint:

@@ -109,8 +109,8 @@ class Generator(ABC):
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> torch.Tensor:
         """One batch: float32 [N, H, W, 3], 0..1, sample i depending on `requests[i]` alone.
 
-        options: every option of the descriptor, checked. on_step: called with the network steps done in this batch,
-        1 to `evaluations(options)`, and now and then with a preview [H, W, 3].
+        options: every option of the descriptor, checked. on_step: called with the evaluations done in this batch,
+        up to `evaluations(options)`, and now and then with a preview [H, W, 3].
         """
 
     @abstractmethod
@@ -118,7 +118,7 @@ class Generator(ABC):
         """Activation memory of one batch, within 0.7 to 1.5 times of what is measured."""
 
     def evaluations(self, options: Mapping[str, Any]) -> int:
-        """Calls of the network that one batch takes, the cost of a sample; guidance makes two calls of a step."""
+        """How often the network evaluates a sample, its cost; with guidance it does so twice in a step."""
         return 1
 
     def check_condition(self, condition: Condition) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from ..families import Registry
-from ..files.hashes import model_files
 from ..weights import DtypeFor, full_precision
 from .autoregressive import pixelcnn_prior, transformer_prior, vq_model, vqvae
 from .base import Generator
@@ -31,6 +30,7 @@ GENERATORS.register(
     transformer_prior.FAMILY,
     vq_model.FAMILY,
     vqvae.FAMILY,
+    *diffusers_pipelines.FAMILIES,
 )
 
 
@@ -43,8 +43,4 @@ def load_generator(path: Path, dtype_for: DtypeFor = full_precision) -> Generato
     Raises:
         MissingFile, BadCheckpoint: see `Registry.load`.
     """
-    if diffusers_pipelines.is_pipeline(path):
-        generator = diffusers_pipelines.load_pipeline(path, dtype_for)
-        generator.files = model_files(path)
-        return generator
     return GENERATORS.load(path, dtype_for)

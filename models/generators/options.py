@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from ..diffusion.samplers import NAMES, OWN
 from ..errors import BadInput, CannotDo
 from .base import Descriptor, FamilyName
 from .vae.priors import FITTED, STANDARD
-
-OWN: Final = "model's own"
-"""The choice that leaves an option to the model."""
 
 
 class Option(NamedTuple):
@@ -45,7 +43,7 @@ OPTIONS: Final[Mapping[FamilyName, Mapping[str, Option]]] = {
     },
     "diffusion": {
         # Steps and guidance: 0 is the model's own. eta: DDIM's share of fresh noise.
-        "sampler": Option(OWN, choices=(OWN, "DDPM", "DDIM", "DPM-Solver++ 2M", "Euler")),
+        "sampler": Option(OWN, choices=NAMES),
         "steps": Option(0, 0, 1000),
         "eta": Option(0.0, 0.0, 1.0),
         "guidance_scale": Option(0.0, 0.0, 30.0),

@@ -2,15 +2,13 @@
 
 import pytest
 import torch
-from trilemma.models.diffusion import sampling as sampling
-from trilemma.models.generators.options import OPTIONS, OWN
+from trilemma.models.diffusion import samplers, sampling
+from trilemma.models.errors import BadInput, CannotDo
+from trilemma.models.generators.options import OPTIONS
+from trilemma.tests.closeness import assert_close
 
 CONFIG = {"_class_name": "DDIMScheduler", "beta_schedule": "squaredcos_cap_v2", "clip_sample": False}
 TARGET = torch.linspace(-0.9, 0.9, 2 * 3 * 4 * 4).reshape(2, 3, 4, 4)
-
-
-def options(sampler: str = OWN, steps: int = 8, eta: float = 0.0) -> dict:
-    return {"sampler": sampler, "steps": steps, "eta": eta}
 
 
 def perfect(scheduler, prediction: str, target: torch.Tensor = TARGET) -> sampling.Predict:
@@ -24,37 +22,43 @@ def perfect(scheduler, prediction: str, target: torch.Tensor = TARGET) -> sampli
     return predict
 
 
-def run(config, chosen, guidance=None, report=lambda calls, foreseen: None):
-    scheduler = sampling.build_scheduler(config, chosen)
+def nothing(calls: int, foreseen: torch.Tensor | None) -> None:
+    pass
+
+
+def run(config, sampler=samplers.OWN, steps=8, eta=0.0, scale=None, report=nothing):
+    schedule = samplers.schedule(config, sampler, steps, eta)
     generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
     noise = torch.stack([torch.randn(3, 4, 4, generator=generator) for generator in generators])
-    predict = perfect(scheduler, config["prediction_type"])
-    if guidance is not None:
-        guidance = sampling.Guidance(guidance, perfect(scheduler, config["prediction_type"], torch.zeros(2, 3, 4, 4)))
-    return sampling.denoise(predict, guidance, scheduler, noise, generators, chosen["eta"], report)
+    targets = TARGET if scale is None else torch.cat([torch.zeros_like(TARGET), TARGET])
+    predict = perfect(schedule.scheduler, config["prediction_type"], targets)
+    if scale is not None:
+        predict = sampling.guided(predict, scale)
+    return sampling.denoise(predict, schedule, schedule.start(noise), generators, report, eta)
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
 @pytest.mark.parametrize("schedule", ["linear", "squaredcos_cap_v2"])
-@pytest.mark.parametrize(("sampler", "eta"), [*((name, 0.0) for name in sampling.SAMPLERS), ("DDIM", 1.0)])
+@pytest.mark.parametrize(("sampler", "eta"), [*((name, 0.0) for name in samplers.SAMPLERS), ("DDIM", 1.0)])
 def test_a_perfect_network_is_followed_to_its_picture(prediction, schedule, sampler, eta):
     config = {**CONFIG, "beta_schedule": schedule, "prediction_type": prediction}
-    found = run(config, options(sampler, eta=eta))
+    found = run(config, sampler, eta=eta)
     assert torch.allclose(found, TARGET, atol=0.02)
 
 
 def test_guidance_leads_away_from_the_other_picture():
     """Away from a picture of zeros, by half of the way: the noise that is left makes it no exact 1.5."""
     config = {**CONFIG, "beta_schedule": "linear", "prediction_type": "v_prediction"}
-    found = run(config, options(steps=1), guidance=1.5)
+    found = run(config, steps=1, scale=1.5)
     assert torch.allclose(found, 1.5 * TARGET, atol=0.02)
 
 
 def test_the_public_names_are_the_options_choices():
-    assert set(sampling.SAMPLERS) == set(OPTIONS["diffusion"]["sampler"].choices) - {OWN}
-    assert set(sampling.DETERMINISTIC) < set(sampling.SAMPLERS)
-    assert sampling.own_sampler(CONFIG) == "DDIM"
-    assert sampling.own_sampler({"_class_name": "PNDMScheduler"}) == OWN
+    assert OPTIONS["diffusion"]["sampler"].choices == samplers.NAMES
+    assert set(samplers.DETERMINISTIC) < set(samplers.SAMPLERS) < set(samplers.NAMES)
+    assert set(samplers.SAMPLERS.values()) < set(samplers.SUPPORTED)
+    assert samplers.own_sampler(CONFIG) == "DDIM"
+    assert samplers.own_sampler({"_class_name": "PNDMScheduler"}) == samplers.OWN
 
 
 @pytest.mark.parametrize("own", ["PNDMScheduler", "HeunDiscreteScheduler", "DDIMScheduler"])
@@ -67,13 +71,66 @@ def test_network_calls_are_counted_and_reported(own):
         if foreseen is not None:
             assert torch.allclose(foreseen, 2 * TARGET[:1], atol=0.6)
 
-    run(config, options(), guidance=2.0, report=report)
-    assert done == list(range(1, sampling.network_calls(config, options(), guided=True) + 1))
-    assert len(done) == 2 * sampling.network_calls(config, options(), guided=False)
+    run(config, scale=2.0, report=report)
+    assert done == list(range(1, len(samplers.schedule(config, samplers.OWN, 8).times) + 1))
+    assert len(done) == {"PNDMScheduler": 17, "HeunDiscreteScheduler": 15, "DDIMScheduler": 8}[own]
 
 
 def test_previews_stay_few_in_long_runs():
     config = {**CONFIG, "prediction_type": "epsilon"}
     shown = []
-    run(config, options(steps=400), report=lambda calls, foreseen: shown.append(foreseen is not None))
+    run(config, steps=400, report=lambda calls, foreseen: shown.append(foreseen is not None))
     assert sum(shown) == sampling.MOST_PREVIEWS
+
+
+@pytest.mark.parametrize("sampler", samplers.SAMPLERS)
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_samples_draw_from_their_own_generators(sampler, strength):
+    """Row 1 of a batch is the row that its generator gives alone, and only stochastic samplers draw."""
+    config = {**CONFIG, "prediction_type": "epsilon"}
+    start = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(5))
+
+    def end(rows):
+        schedule = samplers.schedule(config, sampler, 6, strength=strength)
+        generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)][rows]
+        before = [generator.get_state() for generator in generators]
+        latents = schedule.start(start[rows], TARGET[rows] if strength < 1 else None)
+        found = sampling.denoise(lambda latents, time: latents.tanh(), schedule, latents, generators, nothing)
+        still = all(map(torch.equal, before, [generator.get_state() for generator in generators]))
+        assert still == (sampler in samplers.DETERMINISTIC)
+        assert len(schedule.times) == 6 * strength
+        return found
+
+    assert_close(end(slice(1, 2)), end(slice(0, 2))[1:])
+
+
+def test_a_model_has_its_say_after_each_call():
+    schedule = samplers.schedule({**CONFIG, "prediction_type": "epsilon"}, "DDIM", 4)
+    noise = torch.randn(2, 3, 4, 4)
+    seen = []
+
+    def after(latents, calls):
+        seen.append(calls)
+        return schedule.noised(TARGET, noise, calls)
+
+    generators = [torch.Generator(), torch.Generator()]
+    found = sampling.denoise(lambda x, time: x, schedule, schedule.start(noise), generators, nothing, after=after)
+    assert seen == [1, 2, 3, 4]
+    assert torch.equal(found, TARGET)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({"steps": 0}, BadInput, "steps: 0"),
+        ({"steps": 1001}, BadInput, "steps: 1001 is more than the model was trained with, 1000"),
+        ({"strength": 0.0}, BadInput, "strength: 0"),
+        ({"strength": 1.5}, BadInput, "strength: 1.5"),
+        ({"steps": 4, "strength": 0.2}, BadInput, "leaves none to run; raise strength to 0.25"),
+        ({"sampler": "Euler ancestral", "eta": 0.5}, CannotDo, "Euler ancestral has none; set it to 0, or sampler to"),
+        ({"sampler": "DDPM", "eta": 0.5}, CannotDo, "DDPM has none"),
+    ],
+)
+def test_settings_that_do_not_go_together(settings, error, words):
+    with pytest.raises(error, match=words):
+        samplers.schedule(CONFIG, **{"sampler": samplers.OWN, "steps": 8, **settings})

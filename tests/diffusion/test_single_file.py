@@ -8,13 +8,16 @@ import torch
 import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
-from trilemma.models.diffusion import networks, single_file
-from trilemma.models.diffusion.loading import load_inpainter
-from trilemma.models.diffusion.memory import memory_bytes
+from trilemma.models import weights
+from trilemma.models.diffusion import networks, original_layout, single_file
+from trilemma.models.diffusion.original_layout import Sizes
+from trilemma.models.diffusion.stable_diffusion import StableDiffusion
 from trilemma.models.errors import BadCheckpoint
-from trilemma.models.inpainting.stable_diffusion import Inpainter, inpaint, native_resolution
+from trilemma.models.inpainting.loading import load_inpainter
+from trilemma.models.inpainting.stable_diffusion import StableDiffusionInpainter
 from trilemma.tests.closeness import is_close
 from trilemma.tests.diffusion import published_layout as layout
+from trilemma.tests.inpainting.tiny import inpaint
 from trilemma.tests.peak_memory import peak_bytes
 
 
@@ -57,32 +60,34 @@ def test_an_incomplete_average_is_refused():
         single_file._split(tensors, "file")
 
 
-def test_full_size_file_loads_strictly_and_runs(tmp_path):
+def test_a_file_loads_strictly_and_runs(tmp_path):
     path = tmp_path / "sd-v1-5-inpainting.safetensors"
-    layout.write_random_half(path, layout.weights() | layout.buffers())
+    shapes = smallest()
+    layout.write_random_half(path, shapes | layout.buffers())
     sampled = (
-        "model.diffusion_model.input_blocks.4.0.skip_connection.weight",
+        "model.diffusion_model.input_blocks.4.0.in_layers.2.weight",
         "first_stage_model.decoder.up.1.upsample.conv.bias",
-        "cond_stage_model.transformer.text_model.encoder.layers.11.mlp.fc2.bias",
+        "cond_stage_model.transformer.text_model.encoder.layers.1.mlp.fc2.bias",
     )
     with safe_open(path, framework="pt") as file:
         sample = [file.get_tensor(name).clone() for name in sampled]
-    inpainter = load_inpainter(path, lambda params: torch.float16 if params == 1_066_249_707 else torch.float64)
+    asked = []
+    inpainter = load_inpainter(path, lambda parameters: asked.append(parameters) or torch.float16)
+    assert asked == [sum(map(math.prod, shapes.values()))]
     path.unlink()
-    unet, vae, text_encoder = inpainter.unet.state_dict(), inpainter.vae.state_dict(), inpainter.text_encoder
-    assert len(unet) + len(vae) + len(text_encoder.state_dict()) == len(layout.weights())
+    parts = inpainter.networks
+    unet, vae, text_encoder = (network.state_dict() for network in parts[:3])
+    assert len(unet) + len(vae) + len(text_encoder) == len(shapes)
     loaded = (
-        unet["down_blocks.1.resnets.0.conv_shortcut.weight"],
+        unet["down_blocks.1.resnets.0.conv1.weight"],
         vae["decoder.up_blocks.2.upsamplers.0.conv.bias"],
-        dict(text_encoder.named_parameters())[
-            next(name for name in text_encoder.state_dict() if name.endswith("encoder.layers.11.mlp.fc2.bias"))
-        ],
+        next(value for name, value in text_encoder.items() if name.endswith("encoder.layers.1.mlp.fc2.bias")),
     )
     for expected, found in zip(sample, loaded, strict=True):
         assert torch.equal(found, expected)
-    assert not any(value.is_meta for module in inpainter[:3] for value in (*module.parameters(), *module.buffers()))
-    assert native_resolution(inpainter) == 512
-    assert inpainter.tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
+    assert not any(value.is_meta for module in inpainter.modules for value in (*module.parameters(), *module.buffers()))
+    assert inpainter.native_resolution == 512
+    assert parts.tokenizer("a photo of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
 
     image, mask = torch.rand(1, 64, 64, 3), torch.zeros(1, 64, 64)
     mask[:, 16:48, 16:48] = 1
@@ -96,9 +101,8 @@ def test_full_size_file_loads_strictly_and_runs(tmp_path):
 def test_memory_is_estimated_at_full_size(monkeypatch, batch, height, width):
     """Counted on the meta device, where attention has no fused kernel of its own; here it returns its output alone."""
     monkeypatch.setattr(F, "scaled_dot_product_attention", lambda query, *args, **options: torch.empty_like(query))
-    parts = {part: single_file._configuration(part) for part in networks.Networks._fields}
-    parts["unet"]["in_channels"] = 9
-    built = networks.build(**parts)
+    parts = single_file.configurations(Sizes(9))
+    built = networks.build(*(parts[part] for part in networks.Networks._fields))
     with torch.inference_mode(), torch.device("meta"):
         latents = torch.empty(2 * batch, 9, height // 8, width // 8)
         peak = max(
@@ -106,17 +110,35 @@ def test_memory_is_estimated_at_full_size(monkeypatch, batch, height, width):
             peak_bytes(lambda: built.vae.decode(latents[:1, :4])),
             peak_bytes(lambda: built.vae.encode(torch.empty(1, 3, height, width))),
         )
-    assert 0.7 <= memory_bytes(Inpainter(*built, None, {}), batch, height, width) / peak <= 1.5
+    inpainter = StableDiffusionInpainter(StableDiffusion(*built, None, {}))
+    assert 0.7 <= inpainter.memory_bytes(batch, height, width) / peak <= 1.5
+
+
+OTHER = Sizes(4, (64, 96, 96, 128), (32, 64, 64, 96), 128, 3)
+
+
+@pytest.mark.parametrize("sizes", [original_layout.TINY, Sizes(4), Sizes(9), OTHER])
+def test_sizes_are_read_from_shapes(sizes):
+    """The networks that are built have exactly the tensors of the file, at the published size too."""
+    tensors = {name: torch.empty(shape, device="meta") for name, shape in original_layout.weights(sizes).items()}
+    assert single_file.read_sizes(tensors, "file") == sizes
+    parts, given = single_file.convert(tensors, "file")
+    built = networks.build(*(parts[part] for part in networks.Networks._fields))
+    text = networks._text_names(built.text_encoder, given.text_encoder)
+    for network, named in zip(built, (given.unet, given.vae, text), strict=True):
+        weights.check_fit({name: value.shape for name, value in network.state_dict().items()}, named, "file")
 
 
 def write(path: Path, shapes: dict[str, tuple[int, ...]]) -> Path:
-    """A file with these names, and the number of the U-Net's input channels; all else has one element."""
-    first = "model.diffusion_model.input_blocks.0.0.weight"
-    tensors = {name: torch.zeros([1] * len(shape)) for name, shape in shapes.items()}
-    if first in shapes:
-        tensors[first] = torch.zeros(1, shapes[first][1], 1, 1)
-    save_file(tensors, path)
+    save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, path)
     return path
+
+
+def smallest(channels: int = 9) -> dict[str, tuple[int, ...]]:
+    return original_layout.weights(original_layout.TINY._replace(channels=channels))
+
+
+FIRST = "model.diffusion_model.input_blocks.0.0.weight"
 
 
 @pytest.mark.parametrize(
@@ -125,32 +147,48 @@ def write(path: Path, shapes: dict[str, tuple[int, ...]]) -> Path:
         ({"image_encoder.patch_embed.proj.weight": (1,), "mask_decoder.iou_token.weight": (1,)}, "Segment Anything"),
         (
             {
-                "model.diffusion_model.input_blocks.0.0.weight": (1, 4),
+                FIRST: (1, 4),
                 "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight": (1,),
             },
             "Stable Diffusion XL",
         ),
         (
             {
-                "model.diffusion_model.input_blocks.0.0.weight": (1, 9),
+                FIRST: (1, 9),
                 "first_stage_model.encoder.conv_in.weight": (1,),
                 "cond_stage_model.model.token_embedding.weight": (1,),
             },
-            "Stable Diffusion 2.x",
+            r"Stable Diffusion 2\.x",
         ),
-        (layout.weights() | {"control_model.input_hint_block.0.weight": (1,)}, "belong to no part"),
-        (layout.weights(channels=8), "8 input channels"),
-        (layout.weights(), "U-Net: 686 tensors of another shape"),
-        ({name: shape for name, shape in layout.weights().items() if "first_stage" not in name}, "without VAE"),
+        (smallest() | {"control_model.input_hint_block.0.weight": (1,)}, "belong to no part"),
+        (smallest(channels=8), "8 input channels"),
+        (smallest() | {"model.diffusion_model.out.0.weight": (31,)}, r"U-Net: .*1 of another shape \(conv_norm_out"),
+        (smallest() | {"model.diffusion_model.extra": (1,)}, r"U-Net: .*1 unexpected \(extra\)"),
+        (smallest() | {FIRST: (32,)}, r"input_blocks\.0\.0\.weight is of shape \(32,\)"),
+        (
+            smallest() | {"model.diffusion_model.input_blocks.1.0.out_layers.3.weight": (31, 31, 3, 3)},
+            r"out_layers\.3\.weight is of shape \(31, 31, 3, 3\)",
+        ),
+        (
+            {name: (1,) for name in original_layout.weights(Sizes(9)) if "first_stage" not in name},
+            r"Nearest is Stable Diffusion 1\.x: 248 of its tensors are missing",
+        ),
     ],
 )
 def test_other_files_are_refused_by_name(tmp_path, shapes, words):
-    with pytest.raises(BadCheckpoint, match=words):
-        load_inpainter(write(tmp_path / "file.safetensors", shapes), lambda params: torch.float32)
+    with pytest.raises(BadCheckpoint, match=rf"file\.safetensors.*{words}"):
+        load_inpainter(write(tmp_path / "file.safetensors", shapes))
+
+
+def test_a_missing_tensor_is_named(tmp_path):
+    shapes = smallest()
+    del shapes["model.diffusion_model.input_blocks.4.0.out_layers.3.weight"]
+    with pytest.raises(BadCheckpoint, match=r"file\.safetensors.* lacks '.*input_blocks\.4\.0\.out_layers\.3\.weight'"):
+        load_inpainter(write(tmp_path / "file.safetensors", shapes))
 
 
 def test_a_truncated_file_is_refused(tmp_path):
-    path = write(tmp_path / "file.safetensors", layout.weights())
+    path = write(tmp_path / "file.safetensors", smallest())
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(BadCheckpoint, match="cut short"):
-        load_inpainter(path, lambda params: torch.float32)
+        load_inpainter(path)

@@ -15,6 +15,8 @@ from trilemma.models.generators.binding import Bound
 from trilemma.models.generators.gan.stylegan2.generator import StyleGAN2Generator
 from trilemma.models.generators.loading import GENERATORS
 from trilemma.models.generators.vae.priors import STANDARD
+from trilemma.models.inpainting.base import Inpainter, InpaintRequest
+from trilemma.models.inpainting.loading import INPAINTERS
 from trilemma.models.scoring.extractors.base import Answers, Extractor, eight_bit
 from trilemma.models.scoring.extractors.loading import EXTRACTORS
 from trilemma.models.scoring.features.extraction import Named, stream
@@ -28,6 +30,11 @@ SEED = 2**64 - 3
 SIDE = 32
 FEWER = 4
 """Pictures for further answers of a large network."""
+CELLS = 16
+
+
+STABLE_DIFFUSION = frozenset({"Stable Diffusion 1.x", "StableDiffusionPipeline", "StableDiffusionInpaintPipeline"})
+"""They draw, and repaint."""
 
 
 class Kind(NamedTuple):
@@ -53,12 +60,17 @@ def pictures(count: int, side: int) -> torch.Tensor:
 
 
 def bound(generator: Generator) -> Bound:
-    """A generator that draws pictures of SIDE, if it takes several sizes, from a standard normal prior, if it has none
-    of its own, and in two steps, if it takes several."""
+    """A generator that draws pictures of SIDE, if it takes several sizes, by at most CELLS of latents a side, if it is
+    a diffusion model, from a standard normal prior, if it has none of its own, and in two steps, if it takes several.
+    """
     described = generator.descriptor
     if described.size_multiple:
         shape = (described.latent_shape[0], *(SIDE // described.size_multiple,) * 2)
         generator.descriptor = replace(described, height=SIDE, width=SIDE, latent_shape=shape)
+    elif described.family == "diffusion" and described.latent_shape[1] > CELLS:
+        side = CELLS * described.height // described.latent_shape[1]
+        shape = (described.latent_shape[0], CELLS, CELLS)
+        generator.descriptor = replace(described, height=side, width=side, latent_shape=shape)
     wanted = {"steps": 2, **({} if "sample" in described.abilities else {"prior": STANDARD})}
     return Bound(generator, {name: value for name, value in wanted.items() if name in described.options})
 
@@ -88,6 +100,37 @@ GENERATOR = Kind(
     latents,
     lambda generator, size: generator.memory_bytes(size),
     lambda generator, count: binding.total_steps(bound(generator), count),
+    shared=STABLE_DIFFUSION,
+)
+
+
+def repainting(count: int) -> InpaintRequest:
+    """Smooth pictures of SIDE whose middles are to be repainted in two steps."""
+    masks = torch.zeros(count, SIDE, SIDE)
+    masks[:, SIDE // 4 : -SIDE // 4, SIDE // 4 : -SIDE // 4] = 1
+    return InpaintRequest(pictures(count, SIDE), masks, "a cat", steps=2, seed=SEED)
+
+
+def repaint(inpainter: Inpainter, count: int, batch_size: int, on_step: OnStep) -> torch.Tensor:
+    return inpainter.inpaint(repainting(count), batch_size, on_step)
+
+
+def surroundings(inpainter: Inpainter, count: int, batch_size: int) -> dict[str, torch.Tensor]:
+    """What is outside of the holes, as it was given."""
+    request = repainting(count)
+    outside = request.masks == 0
+    found = inpainter.inpaint(request, batch_size)[outside]
+    assert torch.equal(found, request.images[outside])
+    return {"exact surroundings": found}
+
+
+INPAINTER = Kind(
+    INPAINTERS,
+    repaint,
+    surroundings,
+    lambda inpainter, size: inpainter.memory_bytes(size, SIDE, SIDE),
+    lambda inpainter, count: count * inpainter.steps(repainting(count)),
+    shared=STABLE_DIFFUSION,
 )
 
 
@@ -150,4 +193,4 @@ EXTRACTOR = Kind(
     lambda extractor, count: count,
 )
 
-KINDS = (GENERATOR, SEGMENTER, EXTRACTOR)
+KINDS = (GENERATOR, INPAINTER, SEGMENTER, EXTRACTOR)

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
-from trilemma.models.diffusion import prompts, schedulers
-from trilemma.models.diffusion.memory import memory_bytes
+from trilemma.models.diffusion import prompts, samplers
+from trilemma.models.diffusion import tiny as tiny_parts
 from trilemma.models.errors import BadInput
-from trilemma.models.inpainting.stable_diffusion import Inpainter, effective_steps, inpaint, padded_size
+from trilemma.models.inpainting.base import InpaintRequest
+from trilemma.models.inpainting.stable_diffusion import MASKED_SETTINGS, StableDiffusionInpainter
 from trilemma.tests.closeness import assert_close, is_close
 from trilemma.tests.inpainting import tiny
+from trilemma.tests.inpainting.tiny import inpaint
 from trilemma.tests.peak_memory import peak_bytes
 
 SIZE = 32
@@ -28,7 +30,7 @@ def pipelines(tmp_path_factory):
 
 
 @pytest.fixture
-def inpainter(pipelines) -> Inpainter:
+def inpainter(pipelines) -> StableDiffusionInpainter:
     return tiny.inpainter_of(pipelines())
 
 
@@ -47,22 +49,26 @@ def boxes(count: int, height: int = SIZE, width: int = SIZE) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("name", "strength", "guidance_scale", "prediction"),
     [
-        (schedulers.OWN, 1.0, 4.0, "epsilon"),
-        (schedulers.OWN, 0.6, 1.0, "v_prediction"),
+        (samplers.OWN, 1.0, 4.0, "epsilon"),
+        (samplers.OWN, 0.6, 1.0, "v_prediction"),
         ("DDIM", 0.5, 4.0, "epsilon"),
         ("Euler", 0.6, 4.0, "epsilon"),
         ("Euler ancestral", 1.0, 4.0, "v_prediction"),
+        ("Euler ancestral", 0.6, 4.0, "epsilon"),
+        ("DDPM", 1.0, 4.0, "epsilon"),
+        ("DDPM", 0.6, 4.0, "v_prediction"),
         ("DPM-Solver++ 2M", 1.0, 4.0, "epsilon"),
     ],
 )
 def test_agrees_with_the_pipeline_of_diffusers(pipelines, channels, vae, name, strength, guidance_scale, prediction):
-    if (channels, vae, name) == (4, "kl", "Euler ancestral"):
+    if (channels, vae) == (4, "kl") and name in ("DDPM", "Euler ancestral"):
         name = "Euler"  # there the pipeline draws noise for a masked picture that it never uses
     made = pipelines(channels, vae, prediction)
     ours = tiny.inpainter_of(made)
     images, masks = pictures(2), boxes(2)
     own = made.scheduler
-    made.scheduler = schedulers.build(name, ours.scheduler_config)
+    config = {**ours.networks.scheduler_config, **MASKED_SETTINGS}
+    made.scheduler = samplers.schedule(config, name, steps=6).scheduler
     expected = made(
         prompt=["red cat"] * 2,
         negative_prompt=["dog"] * 2,
@@ -77,33 +83,34 @@ def test_agrees_with_the_pipeline_of_diffusers(pipelines, channels, vae, name, s
         output_type="pt",
     ).images.movedim(1, -1)
     made.scheduler = own
-    found = inpaint(ours, images, masks, "red cat", "dog", 6, guidance_scale, strength, name, seed=7, batch_size=2)
+    settings = {"steps": 6, "guidance_scale": guidance_scale, "strength": strength, "sampler": name, "seed": 7}
+    found = inpaint(ours, images, masks, "red cat", "dog", batch_size=2, **settings)
     hole = masks > 0
     assert torch.allclose(found[hole], expected[hole], atol=1e-5, rtol=0)
     assert torch.equal(found[~hole], images[~hole])
 
 
-@pytest.mark.parametrize("name", ["Euler ancestral", "DPM-Solver++ 2M", schedulers.OWN])
+@pytest.mark.parametrize("name", ["Euler ancestral", "DPM-Solver++ 2M", samplers.OWN])
 @pytest.mark.parametrize("vae", ["tiny", "kl"])
 def test_does_not_depend_on_the_batch_size(pipelines, name, vae):
     ours = tiny.inpainter_of(pipelines(9, vae))
     images, masks = pictures(3), boxes(3)
-    results = [inpaint(ours, images, masks, "cat", steps=3, scheduler=name, seed=5, batch_size=n) for n in (1, 2, 3)]
-    alone = inpaint(ours, images[2:], masks[2:], "cat", steps=3, scheduler=name, seed=7)
+    results = [inpaint(ours, images, masks, "cat", steps=3, sampler=name, seed=5, batch_size=n) for n in (1, 2, 3)]
+    alone = inpaint(ours, images[2:], masks[2:], "cat", steps=3, sampler=name, seed=7)
     assert torch.allclose(results[0], results[1], atol=1e-5, rtol=0)
     assert torch.allclose(results[0], results[2], atol=1e-5, rtol=0)
     assert torch.allclose(results[0][2:], alone, atol=1e-5, rtol=0)
 
 
-def first_latents(inpainter: Inpainter, monkeypatch, **options) -> torch.Tensor:
+def first_latents(inpainter: StableDiffusionInpainter, monkeypatch, **options) -> torch.Tensor:
     """What the UNet is given in the first step, one row per image."""
-    seen, forward = [], inpainter.unet.forward
+    seen, forward = [], inpainter.networks.unet.forward
 
     def spy(sample, *args, **kwargs):
         seen.append(sample)
         return forward(sample, *args, **kwargs)
 
-    monkeypatch.setattr(inpainter.unet, "forward", spy)
+    monkeypatch.setattr(inpainter.networks.unet, "forward", spy)
     inpaint(inpainter, pictures(3), boxes(3), "cat", steps=1, guidance_scale=1.0, **options)
     monkeypatch.undo()
     return torch.cat(seen)[:, :4]
@@ -151,13 +158,13 @@ def test_odd_sizes_and_alpha(inpainter, size, channels):
 
 
 def test_thin_masks_reach_the_latents(inpainter, monkeypatch):
-    seen, forward = [], inpainter.unet.forward
+    seen, forward = [], inpainter.networks.unet.forward
 
     def spy(sample, *args, **kwargs):
         seen.append(sample[:, 4])
         return forward(sample, *args, **kwargs)
 
-    monkeypatch.setattr(inpainter.unet, "forward", spy)
+    monkeypatch.setattr(inpainter.networks.unet, "forward", spy)
     mask = torch.zeros(1, SIZE, SIZE)
     mask[:, 5] = 1
     inpaint(inpainter, pictures(1), mask, "cat", steps=1)
@@ -181,7 +188,7 @@ def test_one_mask_serves_all_images(inpainter):
 
 @pytest.mark.parametrize("mask", [torch.zeros(1, 64, 64), torch.zeros(2, SIZE, 40)])
 def test_empty_masks_do_not_run(inpainter, monkeypatch, mask):
-    monkeypatch.setattr(inpainter.unet, "forward", None)
+    monkeypatch.setattr(inpainter.networks.unet, "forward", None)
     images = pictures(2, SIZE, 40)
     assert torch.equal(inpaint(inpainter, images, mask, "cat"), images)
 
@@ -239,44 +246,41 @@ def test_an_interrupt_stops_within_a_step(inpainter):
     assert calls == [1, 2, 3]
 
 
-@pytest.mark.parametrize(
-    "name", [*schedulers.names(), "PNDMScheduler", "HeunDiscreteScheduler", "UniPCMultistepScheduler"]
-)
+@pytest.mark.parametrize("name", [*samplers.NAMES, "PNDMScheduler", "HeunDiscreteScheduler", "UniPCMultistepScheduler"])
 def test_every_scheduler_runs_and_counts_steps(pipelines, name):
-    ours = tiny.inpainter_of(pipelines())
-    if name.endswith("Scheduler"):
-        ours = ours._replace(scheduler_config={**ours.scheduler_config, "_class_name": name})
-        name = schedulers.OWN
+    own = name if name.endswith("Scheduler") else "DDIMScheduler"
+    name = samplers.OWN if name == own else name
+    ours = tiny.inpainter_of(pipelines(), _class_name=own)
     steps = []
     options = {"steps": 5, "strength": 0.8, "on_step": lambda done, preview: steps.append(done)}
-    painted = inpaint(ours, pictures(1), boxes(1), "cat", scheduler=name, **options)
+    painted = inpaint(ours, pictures(1), boxes(1), "cat", sampler=name, **options)
     assert bool(torch.isfinite(painted).all())
-    assert steps[-1] == 4
-    assert steps == sorted(steps)
+    request = InpaintRequest(pictures(1), boxes(1), "cat", steps=5, strength=0.8, sampler=name)
+    assert steps == list(range(1, ours.steps(request) + 1))
+    assert ours.steps(request) == {"HeunDiscreteScheduler": 7, "PNDMScheduler": 5}.get(own, 4)
 
 
 def test_a_schedule_down_to_zero_signal(pipelines):
-    ours = tiny.inpainter_of(pipelines(9, "tiny", "v_prediction"))
     settings = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-    ours = ours._replace(scheduler_config={**ours.scheduler_config, **settings})
-    for name in schedulers.names():
-        painted = inpaint(ours, pictures(1), boxes(1), "cat", steps=4, scheduler=name)
+    ours = tiny.inpainter_of(pipelines(9, "tiny", "v_prediction"), **settings)
+    for name in samplers.NAMES:
+        painted = inpaint(ours, pictures(1), boxes(1), "cat", steps=4, sampler=name)
         assert bool(torch.isfinite(painted).all()), name
 
 
 def test_long_prompts_are_read_in_pieces(inpainter):
     def encode(prompt, negative=""):
-        return prompts.encode(inpainter.text_encoder, inpainter.tokenizer, prompt, negative)
+        return prompts.encode(inpainter.networks.text_encoder, inpainter.networks.tokenizer, prompt, negative)
 
     text = "a red cat and a blue dog"
     positive, negative = encode(text)
-    tokens = len(inpainter.tokenizer(text, add_special_tokens=False).input_ids)
-    pieces = -(-tokens // (tiny.POSITIONS - 2))
+    tokens = len(inpainter.networks.tokenizer(text, add_special_tokens=False).input_ids)
+    pieces = -(-tokens // (tiny_parts.POSITIONS - 2))
     assert pieces == 2
-    assert positive.shape == negative.shape == (1, pieces * tiny.POSITIONS, tiny.WIDTH)
-    first = encode(inpainter.tokenizer.decode(inpainter.tokenizer(text).input_ids[1:11]))[0]
-    assert_close(positive[:, : tiny.POSITIONS], first)
-    assert_close(negative[:, tiny.POSITIONS :], encode("")[0])
+    assert positive.shape == negative.shape == (1, pieces * tiny_parts.POSITIONS, tiny_parts.WIDTH)
+    first = encode(inpainter.networks.tokenizer.decode(inpainter.networks.tokenizer(text).input_ids[1:11]))[0]
+    assert_close(positive[:, : tiny_parts.POSITIONS], first)
+    assert_close(negative[:, tiny_parts.POSITIONS :], encode("")[0])
     painted = [inpaint(inpainter, pictures(1), boxes(1), words, steps=1) for words in (text, text[:-3] + "cat")]
     assert not is_close(*painted)
 
@@ -305,12 +309,26 @@ def test_bad_input(inpainter, options, words):
         inpaint(inpainter, **{"images": pictures(2), "masks": boxes(2), "prompt": "cat", **options})
 
 
-def test_effective_steps():
-    assert [effective_steps(20, strength) for strength in (1.0, 0.5, 0.06, 0.05)] == [20, 10, 1, 1]
+def test_steps_are_counted_by_strength(inpainter):
+    counted = [
+        inpainter.steps(InpaintRequest(pictures(1), boxes(1), "cat", steps=20, strength=strength))
+        for strength in (1.0, 0.5, 0.06, 0.05)
+    ]
+    assert counted == [20, 10, 1, 1]
 
 
 def test_padded_size(inpainter):
-    assert padded_size(inpainter, 1, 33) == (8, 40)
+    assert inpainter.networks.padded_size(1, 33) == (8, 40)
+
+
+def test_identity_moves_with_any_weight(tmp_path):
+    made = tiny.pipeline(tmp_path)
+    identities = {tiny.inpainter_of(made).identity}
+    for network in (made.unet, made.vae, made.text_encoder):
+        with torch.no_grad():
+            next(network.parameters()).view(-1)[-1] += 1
+        identities.add(tiny.inpainter_of(made).identity)
+    assert len(identities) == 4
 
 
 @pytest.mark.parametrize("vae", ["tiny", "kl"])
@@ -319,4 +337,4 @@ def test_memory_is_estimated(pipelines, vae, batch, height, width):
     ours = tiny.inpainter_of(pipelines(9, vae))
     images, masks = pictures(batch, height, width), torch.ones(batch, height, width)
     peak = peak_bytes(lambda: inpaint(ours, images, masks, "cat", steps=1, batch_size=batch))
-    assert 0.7 <= memory_bytes(ours, batch, height, width) / peak <= 1.5
+    assert 0.7 <= ours.memory_bytes(batch, height, width) / peak <= 1.5

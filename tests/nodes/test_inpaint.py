@@ -4,11 +4,11 @@ import pytest
 import torch
 from trilemma import host
 from trilemma.host import standalone
+from trilemma.models.diffusion import samplers, tiny
 from trilemma.models.errors import BadInput
 from trilemma.models.pictures.packed import pack
 from trilemma.models.values import Objects, SegmentedObject
 from trilemma.nodes import NODE_CLASS_MAPPINGS
-from trilemma.tests.inpainting import tiny
 
 Crop, Stitch, Load, Inpaint = (
     NODE_CLASS_MAPPINGS[f"Trilemma{name}"]
@@ -20,7 +20,8 @@ Crop, Stitch, Load, Inpaint = (
 def models(tmp_path_factory):
     """A models folder with a tiny diffusers folder, and a file that is something else."""
     root = tmp_path_factory.mktemp("models")
-    tiny.pipeline(root / "made").save_pretrained(root / "diffusers" / "mine" / "tiny")
+    (root / "diffusers" / "mine" / "tiny").mkdir(parents=True)
+    tiny.write_stable_diffusion(root / "diffusers" / "mine" / "tiny", "StableDiffusionInpaintPipeline", channels=9)
     (root / "checkpoints").mkdir()
     torch.save({"Mixed_5b.branch1x1.conv.weight": torch.zeros(1)}, root / "checkpoints" / "other.pth")
     return root
@@ -72,7 +73,7 @@ def test_a_missing_model_says_where_it_comes_from():
 
 
 def test_another_kind_of_file_is_named():
-    with pytest.raises(Exception, match="it is an Inception-v3 network"):
+    with pytest.raises(Exception, match="holds an Inception-v3 network; the pack reads these inpainters"):
         Load().run("other.pth")
 
 
@@ -83,7 +84,7 @@ def test_the_loader_sees_a_replaced_file(models):
 
 
 def test_a_loaded_model_can_serve_gradients(inpainter):
-    weight = next(inpainter.model.unet.parameters())
+    weight = next(inpainter.model.modules[0].parameters())
     assert not weight.is_inference()
     assert len(inpainter.patchers) == 3
 
@@ -92,8 +93,8 @@ def test_objects_are_repainted_and_stitched(inpainter):
     image = scene()
     kept = image.clone()
     result, seam, report, pasted, pictures, masks, crops, painted = edit(inpainter, image, objects=two_objects())
-    assert pictures.shape == painted.shape == (2, 64, 64, 3)
-    assert masks.shape == (2, 64, 64)
+    assert pictures.shape == painted.shape == (2, 32, 32, 3)
+    assert masks.shape == (2, 32, 32)
     assert result.shape == image.shape
     assert torch.equal(result[..., 3], kept[..., 3])
     assert torch.equal(image, kept)
@@ -112,7 +113,7 @@ def test_nothing_to_repaint_gives_the_images_back(inpainter):
     for source in ({"objects": Objects((), 2, 60, 80)}, {"mask": torch.zeros(1, 64, 64)}):
         result, seam, report, pasted, pictures, *_ = edit(inpainter, image, **source)
         assert torch.equal(result, image)
-        assert pictures.shape == (1, 64, 64, 3)
+        assert pictures.shape == (1, 32, 32, 3)
         assert seam == 0
         assert not bool(pasted.any())
         assert "pass through" in report
@@ -121,7 +122,14 @@ def test_nothing_to_repaint_gives_the_images_back(inpainter):
 def test_resolution_is_rounded_up_and_gives_way_to_a_model(inpainter):
     image, mask = scene(1)[..., :3], torch.ones(1, 60, 80)
     assert Crop().run(image, mask=mask, resolution=100, size_multiple=64)[0].shape == (1, 128, 128, 3)
-    assert Crop().run(image, mask=mask, inpainter=inpainter, resolution=100)[0].shape == (1, 64, 64, 3)
+    assert Crop().run(image, mask=mask, inpainter=inpainter, resolution=100)[0].shape == (1, 32, 32, 3)
+
+
+def test_the_lists_of_samplers_are_one():
+    options = NODE_CLASS_MAPPINGS["TrilemmaDiffusionOptions"].INPUT_TYPES()["optional"]
+    scheduler = Inpaint.INPUT_TYPES()["optional"]["scheduler"]
+    assert scheduler[0] == options["sampler"][0] == list(samplers.NAMES)
+    assert scheduler[1]["default"] == options["sampler"][1]["default"] == samplers.OWN
 
 
 def test_seeds_and_batch_sizes(inpainter):

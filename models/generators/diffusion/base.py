@@ -8,10 +8,13 @@ from typing import Any, ClassVar
 
 import torch
 
-from ...diffusion import sampling
-from ...diffusion.sampling import DETERMINISTIC, Guidance, Predict
+from ...diffusion import samplers, sampling
+from ...diffusion.samplers import DETERMINISTIC
+from ...diffusion.sampling import Predict
+from ...steps import OnStep, quiet
+from ...weights import identity_of
 from .. import noise
-from ..base import Generator, Latents, OnStep, SampleRequest, quiet
+from ..base import Generator, Latents, SampleRequest
 from ..interpolation import spherical
 
 
@@ -24,15 +27,29 @@ class DiffusionGenerator(Generator):
     scheduler_config: Mapping[str, Any]
     space: ClassVar = "z"
 
+    _identity: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """See `Generator`; of billions of weights it takes a while, so it is found when it is first asked for."""
+        if self._identity is None:
+            self._identity = identity_of(self.modules)
+        return self._identity
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Of one latent, without the batch."""
+        assert self.descriptor.latent_shape is not None
+        return self.descriptor.latent_shape
+
     @abstractmethod
     def _condition(self, requests: Sequence[SampleRequest], generators: Sequence[torch.Generator]) -> Any:
         """What the samples show, once per batch; drawn before the noise where it is left to the model."""
 
     @abstractmethod
-    def _networks(
-        self, condition: Any, generators: Sequence[torch.Generator], guided: bool
-    ) -> tuple[Predict, Predict | None]:
-        """The network with the condition and, where `guided`, the one without or with the negative condition."""
+    def _network(self, condition: Any, generators: Sequence[torch.Generator], guided: bool) -> Predict:
+        """The network with the condition; where `guided`, for twice as many samples, the first half of them without,
+        or with the negative one."""
 
     @abstractmethod
     def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
@@ -48,7 +65,7 @@ class DiffusionGenerator(Generator):
     def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
         generators = noise.generators(requests)
         self._condition(requests, generators)
-        return Latents(noise.normal(generators, self.descriptor.latent_shape), self.space, self.identity)
+        return Latents(noise.normal(generators, self.latent_shape), self.space, self.identity)
 
     def decode(
         self,
@@ -65,10 +82,15 @@ class DiffusionGenerator(Generator):
         return start._replace(values=spherical(start.values, end.values, shares))
 
     def mean_latent(self) -> Latents:
-        return Latents(torch.zeros(1, *self.descriptor.latent_shape), self.space, self.identity)
+        return Latents(torch.zeros(1, *self.latent_shape), self.space, self.identity)
 
     def evaluations(self, options: Mapping[str, Any]) -> int:
-        return sampling.network_calls(self.scheduler_config, options, self._guided(options))
+        schedule = samplers.schedule(self.scheduler_config, options["sampler"], options["steps"], options["eta"])
+        return len(schedule.times) * self._rows(options)
+
+    def _rows(self, options: Mapping[str, Any]) -> int:
+        """How often the network evaluates each sample in a step."""
+        return 2 if self._guided(options) else 1
 
     def _guided(self, options: Mapping[str, Any]) -> bool:
         return options.get("guidance_scale", 1.0) > 1
@@ -81,16 +103,19 @@ class DiffusionGenerator(Generator):
         initial: torch.Tensor | None = None,
     ) -> torch.Tensor:
         device = next(self.modules[0].parameters()).device
-        scheduler = sampling.build_scheduler(self.scheduler_config, options, device)
+        schedule = samplers.schedule(
+            self.scheduler_config, options["sampler"], options["steps"], options["eta"], device=device
+        )
         generators = noise.generators(requests)
         condition = self._condition(requests, generators)
-        drawn = noise.normal(generators, self.descriptor.latent_shape)
-        predict, without = self._networks(condition, generators, self._guided(options))
-        guidance = None if without is None else Guidance(options["guidance_scale"], without)
-        start = (drawn if initial is None else initial).to(device)
+        drawn = noise.normal(generators, self.latent_shape)
+        predict = self._network(condition, generators, self._guided(options))
+        if self._guided(options):
+            predict = sampling.guided(predict, options["guidance_scale"])
+        start = schedule.start((drawn if initial is None else initial).to(device))
 
         def report(calls: int, foreseen: torch.Tensor | None) -> None:
-            on_step(calls, None if foreseen is None else self._preview(foreseen).cpu())
+            on_step(calls * self._rows(options), None if foreseen is None else self._preview(foreseen).cpu())
 
-        latents = sampling.denoise(predict, guidance, scheduler, start, generators, options["eta"], report)
+        latents = sampling.denoise(predict, schedule, start, generators, report, options["eta"])
         return self._pictures(latents).cpu()

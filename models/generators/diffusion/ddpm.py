@@ -12,7 +12,8 @@ import torch
 
 from ... import weights
 from ...diffusion.memory import unet_floats
-from ...diffusion.sampling import Predict, own_sampler
+from ...diffusion.samplers import own_sampler
+from ...diffusion.sampling import Predict
 from ...errors import BadCheckpoint
 from ...families import Family
 from ...files.checkpoints import Checkpoint, described
@@ -73,7 +74,6 @@ class PixelDiffusion(DiffusionGenerator):
         architecture: str = NAME,
     ) -> None:
         self.modules = (unet,)
-        self.identity = weights.identity(unet.state_dict())
         self.scheduler_config = scheduler_config
         self._unconditional = unconditional_label
         size = unet.config.sample_size
@@ -96,9 +96,10 @@ class PixelDiffusion(DiffusionGenerator):
         )
 
     def memory_bytes(self, batch_size: int) -> int:
-        unet = self.modules[0]
-        channels, height, width = self.descriptor.latent_shape
-        floats = unet_floats(unet.config) + channels * STATE_FLOATS
+        unet: Any = self.modules[0]
+        channels, height, width = self.latent_shape
+        rows = self._rows(self.descriptor.options)
+        floats = rows * unet_floats(unet.config) + channels * STATE_FLOATS
         return int(batch_size * height * width * floats * unet.dtype.itemsize)
 
     def _condition(
@@ -107,16 +108,12 @@ class PixelDiffusion(DiffusionGenerator):
         """int64 [N], the classes; None for a model without."""
         return noise.labels(self.descriptor, requests, generators) if self.descriptor.num_classes else None
 
-    def _networks(
-        self, condition: torch.Tensor | None, generators: Sequence[torch.Generator], guided: bool
-    ) -> tuple[Predict, Predict | None]:
-        if not guided:
-            return self._network(condition), None
-        return self._network(condition), self._network(torch.full_like(condition, self._unconditional))
-
-    def _network(self, labels: torch.Tensor | None) -> Predict:
-        unet = self.modules[0]
-        labels = None if labels is None else labels.to(unet.device)
+    def _network(self, condition: torch.Tensor | None, generators: Sequence[torch.Generator], guided: bool) -> Predict:
+        unet: Any = self.modules[0]
+        labels = None if condition is None else condition.to(unet.device)
+        if labels is not None and guided:
+            assert self._unconditional is not None, "guidance is an option of models with such a label only"
+            labels = torch.cat([torch.full_like(labels, self._unconditional), labels])
 
         def predict(latents: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
             return unet(latents.to(unet.dtype), time, class_labels=labels).sample.float()

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
-from ...diffusion import loading, networks, schedulers
-from ...diffusion.networks import DtypeFor, Networks, accepted
+from ...diffusion import loading, networks, samplers, tiny
+from ...diffusion.folders import Classes, PipelineFolder, holds, open_folder
+from ...diffusion.stable_diffusion import StableDiffusion
 from ...errors import BadCheckpoint
-from ...inpainting.stable_diffusion import Inpainter
+from ...families import Family
+from ...files.checkpoints import Checkpoint
+from ...files.folders import read_json
+from ...weights import DtypeFor
 from ..base import Generator
 from .ddpm import PixelDiffusion, check_channels
 from .latent_diffusion import GUIDANCE_SCALE, STEPS, TextToImage, UnconditionalLatentDiffusion
 from .stable_diffusion_xl import StableDiffusionXL
 
-Classes = Mapping[str, tuple[str, ...]]
-
-UNCONDITIONAL_CLASSES: Final[Classes] = {"unet": ("UNet2DModel",), "scheduler": schedulers.SUPPORTED}
+UNCONDITIONAL_CLASSES: Final[Classes] = {"unet": ("UNet2DModel",), "scheduler": samplers.SUPPORTED}
 LATENT_CLASSES: Final[Classes] = {**UNCONDITIONAL_CLASSES, "vqvae": ("VQModel", "AutoencoderKL")}
 XL_CLASSES: Final[Classes] = {
     **loading.CLASSES,
@@ -31,115 +34,90 @@ DESCRIPTION: Final = "trilemma.json"
 guidance_scale, which cannot be detected."""
 
 
-def is_pipeline(path: Path) -> bool:
-    return (path / "model_index.json").is_file()
-
-
-def load_pipeline(folder: Path, dtype_for: DtypeFor) -> Generator:
-    """Read a diffusers folder, onto the CPU; `dtype_for` is for Stable Diffusion, others become float32.
-
-    Raises:
-        BadCheckpoint: another pipeline, a folder with code, parts of other classes, or weights that do not fit exactly.
-    """
-    index = loading.read_index(folder, tuple(PIPELINES))
-    return PIPELINES[index["_class_name"]](folder, index, dtype_for)
-
-
-def _pixels(folder: Path, index: Mapping[str, Any], dtype_for: DtypeFor) -> Generator:
-    loading.check_parts(folder, index, UNCONDITIONAL_CLASSES)
-    unet = _network(folder, index, "unet")
+def _pixels(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Generator:
+    folder = open_folder(checkpoint, UNCONDITIONAL_CLASSES)
+    unet = _sized_unet(folder)
     check_channels(unet, folder.name)
-    scheduler = _scheduler(folder, index)
-    if index["_class_name"] == "DDIMPipeline":
+    scheduler = folder.scheduler_config()
+    if folder.index["_class_name"] == "DDIMPipeline":
         scheduler["_class_name"] = "DDIMScheduler"
     ancestral = scheduler["_class_name"] == "DDPMScheduler"
     return PixelDiffusion(unet, scheduler, scheduler.get("num_train_timesteps", 1000) if ancestral else STEPS)
 
 
-def _latents(folder: Path, index: Mapping[str, Any], dtype_for: DtypeFor) -> Generator:
-    loading.check_parts(folder, index, LATENT_CLASSES)
-    unet, vae = _network(folder, index, "unet"), _network(folder, index, "vqvae")
+def _latents(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Generator:
+    folder = open_folder(checkpoint, LATENT_CLASSES)
+    unet, vae = _sized_unet(folder), folder.network("vqvae")
     given, wanted = unet.config.in_channels, vae.config.latent_channels
     if (given, unet.config.out_channels) != (wanted, wanted):
         raise BadCheckpoint(
             f"{folder.name}: its U-Net has {given} channels, its autoencoder {wanted}; they must agree."
         )
-    return UnconditionalLatentDiffusion(unet, vae, _scheduler(folder, index))
+    return UnconditionalLatentDiffusion(unet, vae, folder.scheduler_config())
 
 
-def _text_to_image(folder: Path, index: Mapping[str, Any], dtype_for: DtypeFor) -> Generator:
-    path = folder / DESCRIPTION
-    described = loading.read_json(path, folder) if path.is_file() else {}
+def _sized_unet(folder: PipelineFolder) -> Any:
+    if folder.config("unet").get("sample_size") is None:
+        raise BadCheckpoint(f"{folder.name}: unet/config.json does not tell sample_size; download the folder again.")
+    return folder.network("unet")
+
+
+def _text_to_image(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Generator:
+    path = Path(checkpoint.path or ".") / DESCRIPTION
+    described = read_json(path) if path.is_file() else {}
     return TextToImage(
-        loading.load_inpainter(folder, dtype_for),
+        loading.from_folder(checkpoint, dtype_for),
         described.get("steps", STEPS),
         described.get("guidance_scale", GUIDANCE_SCALE),
         described.get("class_names", ()),
     )
 
 
-def _xl(folder: Path, index: Mapping[str, Any], dtype_for: DtypeFor) -> Generator:
-    from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizerFast
-
-    loading.check_parts(folder, index, XL_CLASSES)
-    configs = {part: loading.read_json(folder / part / "config.json", folder) for part in Networks._fields}
-    configs["vae"]["_class_name"] = index["vae"][1]
+def _xl(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Generator:
+    folder = open_folder(checkpoint, XL_CLASSES)
+    configs = loading.read_configs(folder)
     built = networks.build(**configs)
     channels = built.unet.config.in_channels
     if channels != built.vae.config.latent_channels:
         raise BadCheckpoint(f"{folder.name}: its U-Net has {channels} input channels; base models have 4.")
     if configs["vae"].get("latents_mean") is not None:
         raise BadCheckpoint(f"{folder.name}: its VAE shifts latents (latents_mean), which the pack does not support.")
-    with torch.device("meta"):
-        config = loading.read_json(folder / "text_encoder_2" / "config.json", folder)
-        second = CLIPTextModelWithProjection(CLIPTextConfig.from_dict(config))
-    for part in ("tokenizer", "tokenizer_2"):
-        loading.check_tokenizer(folder / part, folder)
-    words, second_words = (
-        CLIPTokenizerFast.from_pretrained(str(folder / part), local_files_only=True)
-        for part in ("tokenizer", "tokenizer_2")
-    )
-    tensors = Networks(*(loading.read_weights(folder / part, folder) for part in Networks._fields))
-    networks.fill_all(built, tensors, dtype_for, folder.name)
+    second = _second_encoder(folder.config("text_encoder_2"))
+    words, second_words = folder.tokenizer(), folder.tokenizer("tokenizer_2")
+    networks.fill_all(built, loading.read_tensors(folder), dtype_for, folder.name)
     if built.vae.config.get("force_upcast"):
         built.vae.float()  # its values leave the range of half precision
-    weights = loading.read_weights(folder / "text_encoder_2", folder)
-    networks.fill_text_encoder(second, weights, built.unet.dtype, f"{folder.name}, second text encoder")
-    zero_negative = index.get("force_zeros_for_empty_prompt", True)
-    return StableDiffusionXL(Inpainter(*built, words, _scheduler(folder, index)), second, second_words, zero_negative)
+    weights = folder.tensors("text_encoder_2")
+    networks.fill_text_encoder(second, weights, f"{folder.name}, second text encoder", built.unet.dtype)
+    zero_negative = folder.index.get("force_zeros_for_empty_prompt", True)
+    parts = StableDiffusion(*built, words, folder.scheduler_config())
+    return StableDiffusionXL(parts, second, second_words, zero_negative)
 
 
-def _part(folder: Path, name: str) -> Path:
-    """Where a part lies; early folders keep one network and its scheduler beside the index."""
-    return folder / name if (folder / name).is_dir() else folder
+def _second_encoder(config: Mapping[str, Any]) -> Any:
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-
-def _scheduler(folder: Path, index: Mapping[str, Any]) -> dict[str, Any]:
-    config = loading.read_json(_part(folder, "scheduler") / "scheduler_config.json", folder)
-    return {**config, "_class_name": index["scheduler"][1]}
-
-
-def _network(folder: Path, index: Mapping[str, Any], part: str) -> Any:
-    """A network of diffusers of the class in the index, strictly filled."""
-    import diffusers
-
-    made = getattr(diffusers, index[part][1])
-    config = loading.read_json(_part(folder, part) / "config.json", folder)
-    if part == "unet" and config.get("sample_size") is None:
-        raise BadCheckpoint(f"{folder.name}: {part}/config.json does not tell sample_size; download the folder again.")
     with torch.device("meta"):
-        network = made(**accepted(made, config))
-    tensors = networks.todays_attention(loading.read_weights(_part(folder, part), folder))
-    networks.fill(network, tensors, torch.float32, f"{folder.name}, {part}")
-    return network
+        return CLIPTextModelWithProjection(CLIPTextConfig.from_dict(dict(config)))
 
 
-PIPELINES: Final[Mapping[str, Callable[[Path, Mapping[str, Any], DtypeFor], Generator]]] = {
-    "DDPMPipeline": _pixels,
-    "DDIMPipeline": _pixels,
-    "LDMPipeline": _latents,
-    "StableDiffusionPipeline": _text_to_image,
-    "StableDiffusionInpaintPipeline": _text_to_image,
-    "StableDiffusionXLPipeline": _xl,
-}
-"""Pipelines that are read. An inpainting model draws with all of the picture masked."""
+FAMILIES: Final = tuple(
+    Family(pipeline, holds(pipeline), load, write)
+    for pipeline, load, write in (
+        ("DDPMPipeline", _pixels, partial(tiny.write_unconditional, pipeline="DDPMPipeline")),
+        ("DDIMPipeline", _pixels, partial(tiny.write_unconditional, pipeline="DDIMPipeline")),
+        ("LDMPipeline", _latents, tiny.write_latent),
+        (
+            "StableDiffusionPipeline",
+            _text_to_image,
+            partial(tiny.write_stable_diffusion, pipeline="StableDiffusionPipeline", channels=4),
+        ),
+        (
+            "StableDiffusionInpaintPipeline",
+            _text_to_image,
+            partial(tiny.write_stable_diffusion, pipeline="StableDiffusionInpaintPipeline", channels=9),
+        ),
+        ("StableDiffusionXLPipeline", _xl, tiny.write_xl),
+    )
+)
+"""An inpainting model draws with all of the picture masked."""

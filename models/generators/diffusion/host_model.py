@@ -62,6 +62,7 @@ class HostModel(Generator):
         return options["steps"]
 
     def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
+        assert self.descriptor.latent_shape is not None
         start = noise.normal(noise.generators(requests), self.descriptor.latent_shape)
         return Latents(start, "z", self.identity)
 

@@ -11,11 +11,12 @@ from typing import Any, Final, NamedTuple
 
 import torch
 
-from ... import weights
 from ...diffusion import prompts
+from ...diffusion.autoencoders import decode, encode, latent_scale, preview
 from ...diffusion.memory import unet_floats, vae_floats
-from ...diffusion.sampling import Predict, own_sampler
-from ...inpainting.stable_diffusion import Inpainter, decode, encode, latent_scale, modules, native_resolution, preview
+from ...diffusion.samplers import own_sampler
+from ...diffusion.sampling import Predict
+from ...diffusion.stable_diffusion import LATENT_SETTINGS, StableDiffusion
 from ..base import Condition, Descriptor, SampleRequest
 from .base import DiffusionGenerator
 from .ddpm import STATE_FLOATS, PixelDiffusion
@@ -25,9 +26,6 @@ UNCONDITIONAL: Final = "latent diffusion"
 STEPS: Final = 50
 GUIDANCE_SCALE: Final = 7.5
 """As diffusers' StableDiffusionPipeline draws unasked."""
-
-LATENT_SETTINGS: Final = {"clip_sample": False, "steps_offset": 1}
-"""What StableDiffusionPipeline sets on every scheduler: latents have no limits to clip at."""
 
 PICTURE_FLOATS: Final = 9
 """Floats per pixel of a batch: the pictures decoded, stacked and scaled, three channels each."""
@@ -49,17 +47,16 @@ class TextToImage(DiffusionGenerator):
 
     def __init__(
         self,
-        networks: Inpainter,
+        networks: StableDiffusion,
         steps: int = STEPS,
         guidance_scale: float = GUIDANCE_SCALE,
         names: Sequence[str] = (),
         architecture: str = NAME,
     ) -> None:
-        self.modules = modules(networks)
+        self.modules = networks.modules
         self.scheduler_config = {**networks.scheduler_config, **LATENT_SETTINGS}
         self._parts = networks
-        self.identity = _identity(self.modules)
-        size, scale = native_resolution(networks), latent_scale(networks)
+        size, scale = networks.native_resolution, networks.latent_scale
         self.descriptor = Descriptor(
             family="diffusion",
             architecture=architecture,
@@ -69,7 +66,7 @@ class TextToImage(DiffusionGenerator):
             parameters=_parameters(self.modules),
             conditions=("none", "prompt"),
             class_names=tuple(names),
-            latent_shape=(networks.vae.config.latent_channels, size // scale, size // scale),
+            latent_shape=(networks.latent_channels, size // scale, size // scale),
             options={
                 "sampler": own_sampler(self.scheduler_config),
                 "steps": steps,
@@ -82,44 +79,40 @@ class TextToImage(DiffusionGenerator):
     def _extend(self, further: tuple[torch.nn.Module, ...]) -> None:
         """Add networks to those that are placed and counted together."""
         self.modules = (*self.modules, *further)
-        self.identity = _identity(self.modules)
         self.descriptor = replace(self.descriptor, parameters=_parameters(self.modules))
 
     def memory_bytes(self, batch_size: int) -> int:
-        unet, vae, _ = self._parts[:3]
-        return _memory(self.descriptor, unet, vae, batch_size)
+        rows = self._rows(self.descriptor.options)
+        return _memory(self, self._parts.unet, self._parts.vae, batch_size, rows)
 
     def _condition(
         self, requests: Sequence[SampleRequest], generators: Sequence[torch.Generator]
     ) -> Sequence[Condition]:
         return [request.condition for request in requests]
 
-    def _networks(
-        self, condition: Sequence[Condition], generators: Sequence[torch.Generator], guided: bool
-    ) -> tuple[Predict, Predict | None]:
-        around = self._around(generators)
-        positive = self._network([each.text for each in condition], around, negative=False)
-        return positive, self._network([each.negative for each in condition], around, negative=True) if guided else None
-
-    def _around(self, generators: Sequence[torch.Generator]) -> torch.Tensor | None:
-        """[N, 1 + C, h, w], what an inpainting U-Net sees beside the latents: a full mask, and latents of grey."""
-        unet, vae = self._parts.unet, self._parts.vae
-        if unet.config.in_channels == vae.config.latent_channels:
-            return None
-        grey = torch.zeros(len(generators), 3, self.descriptor.height, self.descriptor.width, device=unet.device)
-        latents = encode(vae, grey, generators)
-        return torch.cat([torch.ones_like(latents[:, :1]), latents], dim=1)
-
-    def _network(self, texts: Sequence[str], around: torch.Tensor | None, negative: bool) -> Predict:
+    def _network(self, condition: Sequence[Condition], generators: Sequence[torch.Generator], guided: bool) -> Predict:
         unet = self._parts.unet
-        encoded = {text: self._encode(text, negative) for text in dict.fromkeys(texts)}
-        context = self._context([encoded[text] for text in texts])
+        prompts = [(each.negative, True) for each in condition if guided] + [(each.text, False) for each in condition]
+        encoded = {prompt: self._encode(*prompt) for prompt in dict.fromkeys(prompts)}
+        context = self._context([encoded[prompt] for prompt in prompts])
+        around = self._around(generators)
+        if around is not None and guided:
+            around = torch.cat([around, around])
 
         def predict(latents: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
             given = latents if around is None else torch.cat([latents, around], dim=1)
             return unet(given.to(unet.dtype), time, **context).sample.float()
 
         return predict
+
+    def _around(self, generators: Sequence[torch.Generator]) -> torch.Tensor | None:
+        """[N, 1 + C, h, w], what an inpainting U-Net sees beside the latents: a full mask, and latents of grey."""
+        unet, vae = self._parts.unet, self._parts.vae
+        if not self._parts.sees_holes:
+            return None
+        grey = torch.zeros(len(generators), 3, self.descriptor.height, self.descriptor.width, device=unet.device)
+        latents = encode(vae, grey, generators)
+        return torch.cat([torch.ones_like(latents[:, :1]), latents], dim=1)
 
     def _encode(self, text: str, negative: bool) -> Encoded:
         """Each prompt on its own, so that none depends on the batch."""
@@ -148,8 +141,7 @@ class UnconditionalLatentDiffusion(PixelDiffusion):
     def __init__(self, unet: Any, vae: Any, scheduler_config: Mapping[str, Any], steps: int = STEPS) -> None:
         super().__init__(unet, scheduler_config, steps, architecture=UNCONDITIONAL)
         self.modules = (unet, vae)
-        self.identity = _identity(self.modules)
-        scale = 2 ** (len(vae.config.block_out_channels) - 1)
+        scale = latent_scale(vae)
         self.descriptor = replace(
             self.descriptor,
             height=self.descriptor.height * scale,
@@ -159,7 +151,8 @@ class UnconditionalLatentDiffusion(PixelDiffusion):
         )
 
     def memory_bytes(self, batch_size: int) -> int:
-        return _memory(self.descriptor, *self.modules, batch_size)
+        unet, vae = self.modules
+        return _memory(self, unet, vae, batch_size, rows=1)
 
     def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
         return decode(self.modules[1], latents).expand(-1, -1, -1, 3).contiguous()
@@ -168,24 +161,18 @@ class UnconditionalLatentDiffusion(PixelDiffusion):
         return preview(self.modules[1], latents).expand(-1, -1, 3)
 
 
-def _memory(descriptor: Descriptor, unet: Any, vae: Any, batch_size: int) -> int:
-    """The larger of what the U-Net needs for the batch, and the VAE for the one picture that it is given at a time."""
-    channels, height, width = descriptor.latent_shape
-    pixels = descriptor.height * descriptor.width
-    denoising = batch_size * height * width * (unet_floats(unet.config) + channels * STATE_FLOATS) * unet.dtype.itemsize
+def _memory(generator: DiffusionGenerator, unet: Any, vae: Any, batch_size: int, rows: int) -> int:
+    """The larger of what the U-Net needs for the batch, and the VAE for the one picture that it is given at a time.
+
+    rows: how often the U-Net evaluates each sample in a step.
+    """
+    channels, height, width = generator.latent_shape
+    pixels = generator.descriptor.height * generator.descriptor.width
+    floats = rows * unet_floats(unet.config) + channels * STATE_FLOATS
+    denoising = batch_size * height * width * floats * unet.dtype.itemsize
     decoding = pixels * vae_floats(vae.config) * vae.dtype.itemsize + batch_size * pixels * PICTURE_FLOATS * 4
     return int(max(denoising, decoding))
 
 
 def _parameters(networks: Sequence[torch.nn.Module]) -> int:
     return sum(parameter.numel() for network in networks for parameter in network.parameters())
-
-
-def _identity(networks: Sequence[torch.nn.Module]) -> str:
-    return weights.identity(
-        {
-            f"{index}.{name}": value
-            for index, network in enumerate(networks)
-            for name, value in network.state_dict().items()
-        }
-    )

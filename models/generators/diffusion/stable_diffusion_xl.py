@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 
 from ...diffusion import prompts
-from ...inpainting.stable_diffusion import Inpainter
+from ...diffusion.stable_diffusion import StableDiffusion
 from .latent_diffusion import STEPS, Encoded, TextToImage
 
 NAME: Final = "Stable Diffusion XL"
@@ -23,7 +23,9 @@ class StableDiffusionXL(TextToImage):
     negative prompt is all zeros instead of an encoded nothing (`force_zeros_for_empty_prompt`).
     """
 
-    def __init__(self, networks: Inpainter, second_encoder: Any, second_tokenizer: Any, zero_negative: bool) -> None:
+    def __init__(
+        self, networks: StableDiffusion, second_encoder: Any, second_tokenizer: Any, zero_negative: bool
+    ) -> None:
         super().__init__(networks, STEPS, GUIDANCE_SCALE, architecture=NAME)
         self.scheduler_config = networks.scheduler_config
         self._second = (second_encoder, second_tokenizer)
@@ -36,7 +38,7 @@ class StableDiffusionXL(TextToImage):
         # Both tokenizers have the same merges, so that a prompt has as many pieces for either.
         encoded = Encoded(torch.cat([first, second], dim=-1), pooled)
         if negative and not text and self._zero_negative:
-            return Encoded(*map(torch.zeros_like, encoded))
+            return Encoded(torch.zeros_like(encoded.states), torch.zeros_like(pooled))
         return encoded
 
     def _context(self, encoded: Sequence[Encoded]) -> dict[str, Any]:
@@ -44,6 +46,6 @@ class StableDiffusionXL(TextToImage):
         height, width = self.descriptor.height, self.descriptor.width
         # Original size, corner of the crop, and size that is asked for.
         sizes = torch.tensor([[height, width, 0, 0, height, width]], device=unet.device, dtype=unet.dtype)
-        pooled = torch.stack([each.pooled for each in encoded]).to(unet.dtype)
+        pooled = torch.stack([each.pooled for each in encoded if each.pooled is not None]).to(unet.dtype)
         added = {"text_embeds": pooled, "time_ids": sizes.expand(len(encoded), -1)}
         return {**super()._context(encoded), "added_cond_kwargs": added}

@@ -2,15 +2,10 @@
 
 import pytest
 import torch
-from trilemma.models.errors import BadCheckpoint
 from trilemma.models.files.catalog import starter_folder
-from trilemma.models.files.checkpoints import Checkpoint
-from trilemma.models.generators.diffusion import stable_diffusion_v1
 from trilemma.models.generators.diffusion.latent_diffusion import TextToImage
 from trilemma.models.generators.loading import load_generator
-from trilemma.models.inpainting.stable_diffusion import inpaint
 from trilemma.tests.closeness import assert_close, is_close
-from trilemma.tests.diffusion import published_layout as layout
 from trilemma.tests.generators.diffusion import tiny_diffusion as tiny
 from trilemma.tests.inpainting import tiny as tiny_inpainter
 from trilemma.tests.peak_memory import peak_bytes
@@ -21,11 +16,11 @@ LONG = "a red cat and a blue dog"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """The same random networks as an inpainter and as a generator, by autoencoder."""
-    inpainters = {
-        vae: tiny_inpainter.inpainter_of(tiny_inpainter.pipeline(tmp_path_factory.mktemp("pipeline"), vae=vae))
-        for vae in ("tiny", "kl")
+    pipelines = {vae: tiny_inpainter.pipeline(tmp_path_factory.mktemp("pipeline"), vae=vae) for vae in ("tiny", "kl")}
+    return {
+        vae: (tiny_inpainter.inpainter_of(made), TextToImage(tiny_inpainter.networks_of(made)))
+        for vae, made in pipelines.items()
     }
-    return {vae: (inpainter, TextToImage(inpainter)) for vae, inpainter in inpainters.items()}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +33,9 @@ def test_agrees_with_the_inpainter_under_a_full_mask(made, vae):
     inpainter, generator = made[vae]
     size = generator.descriptor.height
     grey, full = torch.full((2, size, size, 3), 0.5), torch.ones(2, size, size)
-    expected = inpaint(inpainter, grey, full, "red cat", "dog", 4, 4.0, seed=7, batch_size=2)
+    expected = tiny_inpainter.inpaint(
+        inpainter, grey, full, "red cat", "dog", batch_size=2, steps=4, guidance_scale=4.0, seed=7
+    )
     bound = tiny.bound(generator, ["red cat"], "dog", steps=4, guidance_scale=4.0)
     assert torch.allclose(tiny.images(bound, 2, seed=7), expected, atol=1e-5, rtol=0)
 
@@ -110,16 +107,3 @@ def test_the_starter_draws_what_it_is_asked_for(starter):
     for heart, tree in (drawn[:2], drawn[2:]):
         assert heart[0] > 2 * heart[1:].max()
         assert tree[1] > 1.2 * max(tree[0], tree[2])
-
-
-@pytest.mark.parametrize("channels", [4, 9])
-def test_single_files_are_claimed_and_fit_strictly(channels):
-    """One-element tensors under the published names: the parts are told apart, and refused for their shapes."""
-    tensors = {name: torch.zeros([1] * len(shape)) for name, shape in layout.weights(channels).items()}
-    first = "model.diffusion_model.input_blocks.0.0.weight"
-    tensors[first] = torch.zeros(1, channels, 1, 1)
-    with pytest.raises(BadCheckpoint, match=r"Stable Diffusion 1\.x, U-Net: 686 tensors of another shape"):
-        stable_diffusion_v1.load(Checkpoint(tensors, {}))
-    tensors["control_model.weight"] = torch.zeros(1)
-    with pytest.raises(BadCheckpoint, match="belong to no part"):
-        stable_diffusion_v1.load(Checkpoint(tensors, {}))

@@ -42,12 +42,15 @@ def images(made: Bound, count: int, seed: int = 0, batch_size: int = 8, on_step=
 
 
 def first_inputs(network: torch.nn.Module, made: Bound, count: int, batch_size: int) -> tuple[torch.Tensor, ...]:
-    """The pictures, and what the network is given in the first call of each batch, [count, ...]."""
+    """The pictures, and what the network is given for them in the first call of each batch, [count, ...]."""
     seen = []
     hook = network.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
     drawn = images(made, count, batch_size=batch_size)
     hook.remove()
-    return drawn, torch.cat(seen[:: made.generator.evaluations(made.settings)])
+    calls = len(seen) // -(-count // batch_size)
+    # With guidance the second half of a call is given the condition.
+    rows = made.generator.evaluations(made.settings) // calls
+    return drawn, torch.cat([given.chunk(rows)[-1] for given in seen[::calls]])
 
 
 def does_not_depend_on_the_batch(made: Bound, network: torch.nn.Module, tolerance: float) -> None:

@@ -1,0 +1,124 @@
+"""Diffusers folders, part by part: never code, never the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import torch
+
+from ..errors import BadCheckpoint
+from ..files.checkpoints import Checkpoint
+from ..files.folders import CONFIG, read_json, read_weights
+from ..weights import fill
+from .networks import accepted, todays_attention
+
+WEIGHTS: Final = tuple(
+    f"{name}{ending}"
+    for ending in (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin")
+    for name in ("diffusion_pytorch_model", "model", "pytorch_model")
+)
+"""Names of a part's weights; full precision is preferred."""
+TOKENIZER_FILES: Final = (("tokenizer.json",), ("vocab.json", "merges.txt"))
+"""Either of these sets is enough: the first is written by transformers 5, the second by all before it."""
+
+Classes = Mapping[str, Collection[str]]
+"""Parts that are read, and the classes they may be of; a safety checker and the like are left alone."""
+
+
+def holds(*pipelines: str) -> Callable[[Checkpoint], bool]:
+    """Whether a checkpoint is a folder of one of these pipelines of diffusers."""
+
+    def detect(checkpoint: Checkpoint) -> bool:
+        # A list stands for a pipeline with code of its own.
+        named = checkpoint.config.get("_class_name")
+        return isinstance(named, str) and named in pipelines
+
+    return detect
+
+
+class PipelineFolder(NamedTuple):
+    """A diffusers folder. index: its `model_index.json`, the library and class of each part."""
+
+    folder: Path
+    index: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """As messages begin."""
+        return f"model: {self.folder.name}"
+
+    def class_of(self, part: str) -> str | None:
+        """The class of a part; None where there is no such part."""
+        return (self.index.get(part) or (None, None))[1]
+
+    def part(self, name: str) -> Path:
+        """Where a part lies; early folders keep one network and its scheduler beside the index."""
+        return self.folder / name if (self.folder / name).is_dir() else self.folder
+
+    def config(self, part: str) -> dict[str, Any]:
+        """The configuration of a network, its class under `_class_name`.
+
+        Raises:
+            MissingFile, BadCheckpoint: see `read_json`.
+        """
+        return {**read_json(self.part(part) / CONFIG), "_class_name": self.class_of(part)}
+
+    def scheduler_config(self) -> dict[str, Any]:
+        """That of the scheduler, its class under `_class_name`."""
+        return {
+            **read_json(self.part("scheduler") / "scheduler_config.json"),
+            "_class_name": self.class_of("scheduler"),
+        }
+
+    def tensors(self, part: str) -> dict[str, torch.Tensor]:
+        """The state dict of a network."""
+        return read_weights(self.part(part), WEIGHTS).tensors
+
+    def tokenizer(self, part: str = "tokenizer") -> Any:
+        """A tokenizer of CLIP.
+
+        Raises:
+            BadCheckpoint: its files are missing.
+        """
+        from transformers import CLIPTokenizerFast
+
+        folder = self.folder / part
+        if not any(all((folder / name).is_file() for name in files) for files in TOKENIZER_FILES):
+            expected = " or ".join(" and ".join(files) for files in TOKENIZER_FILES)
+            raise BadCheckpoint(f"{self.name}: {expected} is missing in {part}/; download the whole folder.")
+        return CLIPTokenizerFast.from_pretrained(str(folder), local_files_only=True)
+
+    def network(self, part: str) -> Any:
+        """A network of diffusers of the class in the index, strictly filled, float32."""
+        import diffusers
+
+        config = self.config(part)
+        made = getattr(diffusers, config["_class_name"])
+        with torch.device("meta"):
+            network = made(**accepted(made, config))
+        fill(network, todays_attention(self.tensors(part)), f"{self.name}, {part}")
+        return network
+
+
+def open_folder(checkpoint: Checkpoint, classes: Classes) -> PipelineFolder:
+    """The folder of a checkpoint that `files.folders.read_model` has read.
+
+    Raises:
+        BadCheckpoint: it holds code, or a part is of none of its accepted classes.
+    """
+    folder = PipelineFolder(Path(checkpoint.path or "."), checkpoint.config)
+    code = next(folder.folder.rglob("*.py"), None)
+    if code is not None:
+        raise BadCheckpoint(
+            f"{folder.name}: the folder holds code ({code.relative_to(folder.folder).as_posix()}), which is never run; "
+            "choose a model that diffusers' own classes can build."
+        )
+    for part, accepted_classes in classes.items():
+        found = folder.class_of(part)
+        if found not in accepted_classes:
+            raise BadCheckpoint(
+                f"{folder.name}: its {part} is a {found}; the pack reads {', '.join(accepted_classes)} there."
+            )
+    return folder

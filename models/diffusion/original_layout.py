@@ -1,0 +1,158 @@
+"""Names and shapes of the tensors in a Stable Diffusion 1.x single file, written down from the original networks:
+openaimodel.UNetModel, the autoencoder's Encoder and Decoder, and CLIP's text transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+Shape = tuple[int, ...]
+
+
+class Sizes(NamedTuple):
+    """Hyper-parameters that tensor shapes tell.
+
+    channels: that the U-Net takes, 9 for an inpainting model, 4 for a base model. widths, vae_widths: by level, from
+    the finest. hidden, layers: of the text encoder.
+    """
+
+    channels: int
+    widths: tuple[int, int, int, int] = (320, 640, 1280, 1280)
+    vae_widths: tuple[int, int, int, int] = (128, 256, 512, 512)
+    hidden: int = 768
+    layers: int = 12
+
+
+BASE: Final = Sizes(4)
+TINY: Final = Sizes(4, (32, 32, 32, 32), (32, 32, 32, 32), 64, 2)
+"""The least that the norms' 32 groups and a head of 64 allow."""
+VOCABULARY: Final = 49408
+POSITIONS: Final = 77
+
+
+def weights(sizes: Sizes) -> dict[str, Shape]:
+    """All 1,130 tensors of a published file; fewer where the text encoder has fewer layers."""
+    named = {f"model.diffusion_model.{name}": shape for name, shape in _unet(sizes)}
+    named |= {f"first_stage_model.{name}": shape for name, shape in _vae(sizes.vae_widths)}
+    text = _text_encoder(sizes.hidden, sizes.layers)
+    return named | {f"cond_stage_model.transformer.text_model.{name}": shape for name, shape in text}
+
+
+def _layer(name: str, *shape: int) -> Iterator[tuple[str, Shape]]:
+    yield f"{name}.weight", shape
+    yield f"{name}.bias", shape[:1]
+
+
+def _unet(sizes: Sizes) -> Iterator[tuple[str, Shape]]:
+    widths, context = sizes.widths, sizes.hidden
+    embedding = 4 * widths[0]
+    yield from _layer("time_embed.0", embedding, widths[0])
+    yield from _layer("time_embed.2", embedding, embedding)
+    yield from _layer("input_blocks.0.0", widths[0], sizes.channels, 3, 3)
+    block, width, joined = 1, widths[0], [widths[0]]
+    for level, out in enumerate(widths):
+        for _ in range(2):
+            yield from _resnet(f"input_blocks.{block}.0", width, out, embedding)
+            if level < 3:
+                yield from _transformer(f"input_blocks.{block}.1", out, context)
+            block, width = block + 1, out
+            joined.append(out)
+        if level < 3:
+            yield from _layer(f"input_blocks.{block}.0.op", out, out, 3, 3)
+            block += 1
+            joined.append(out)
+    yield from _resnet("middle_block.0", width, width, embedding)
+    yield from _transformer("middle_block.1", width, context)
+    yield from _resnet("middle_block.2", width, width, embedding)
+    block = 0
+    for level, out in reversed(list(enumerate(widths))):
+        for index in range(3):
+            yield from _resnet(f"output_blocks.{block}.0", width + joined.pop(), out, embedding)
+            if level < 3:
+                yield from _transformer(f"output_blocks.{block}.1", out, context)
+            if index == 2 and level > 0:
+                yield from _layer(f"output_blocks.{block}.{2 if level < 3 else 1}.conv", out, out, 3, 3)
+            block, width = block + 1, out
+    yield from _layer("out.0", width)
+    yield from _layer("out.2", 4, width, 3, 3)
+
+
+def _resnet(name: str, width: int, out: int, embedding: int) -> Iterator[tuple[str, Shape]]:
+    yield from _layer(f"{name}.in_layers.0", width)
+    yield from _layer(f"{name}.in_layers.2", out, width, 3, 3)
+    yield from _layer(f"{name}.emb_layers.1", out, embedding)
+    yield from _layer(f"{name}.out_layers.0", out)
+    yield from _layer(f"{name}.out_layers.3", out, out, 3, 3)
+    if width != out:
+        yield from _layer(f"{name}.skip_connection", out, width, 1, 1)
+
+
+def _transformer(name: str, width: int, context: int) -> Iterator[tuple[str, Shape]]:
+    block = f"{name}.transformer_blocks.0"
+    yield from _layer(f"{name}.norm", width)
+    yield from _layer(f"{name}.proj_in", width, width, 1, 1)
+    for attention, given in (("attn1", width), ("attn2", context)):
+        yield f"{block}.{attention}.to_q.weight", (width, width)
+        yield f"{block}.{attention}.to_k.weight", (width, given)
+        yield f"{block}.{attention}.to_v.weight", (width, given)
+        yield from _layer(f"{block}.{attention}.to_out.0", width, width)
+    yield from _layer(f"{block}.ff.net.0.proj", 8 * width, width)
+    yield from _layer(f"{block}.ff.net.2", width, 4 * width)
+    for norm in ("norm1", "norm2", "norm3"):
+        yield from _layer(f"{block}.{norm}", width)
+    yield from _layer(f"{name}.proj_out", width, width, 1, 1)
+
+
+def _vae(widths: tuple[int, ...]) -> Iterator[tuple[str, Shape]]:
+    yield from _layer("encoder.conv_in", widths[0], 3, 3, 3)
+    width = widths[0]
+    for level, out in enumerate(widths):
+        for index in range(2):
+            yield from _vae_resnet(f"encoder.down.{level}.block.{index}", width, out)
+            width = out
+        if level < 3:
+            yield from _layer(f"encoder.down.{level}.downsample.conv", out, out, 3, 3)
+    yield from _vae_ends("encoder", width, 8)
+    yield from _layer("decoder.conv_in", width, 4, 3, 3)
+    for level, out in reversed(list(enumerate(widths))):
+        for index in range(3):
+            yield from _vae_resnet(f"decoder.up.{level}.block.{index}", width, out)
+            width = out
+        if level > 0:
+            yield from _layer(f"decoder.up.{level}.upsample.conv", out, out, 3, 3)
+    yield from _vae_ends("decoder", widths[-1], 3, width)
+    yield from _layer("quant_conv", 8, 8, 1, 1)
+    yield from _layer("post_quant_conv", 4, 4, 1, 1)
+
+
+def _vae_ends(side: str, middle: int, out: int, last: int | None = None) -> Iterator[tuple[str, Shape]]:
+    yield from _vae_resnet(f"{side}.mid.block_1", middle, middle)
+    yield from _layer(f"{side}.mid.attn_1.norm", middle)
+    for name in ("q", "k", "v", "proj_out"):
+        yield from _layer(f"{side}.mid.attn_1.{name}", middle, middle, 1, 1)
+    yield from _vae_resnet(f"{side}.mid.block_2", middle, middle)
+    yield from _layer(f"{side}.norm_out", last or middle)
+    yield from _layer(f"{side}.conv_out", out, last or middle, 3, 3)
+
+
+def _vae_resnet(name: str, width: int, out: int) -> Iterator[tuple[str, Shape]]:
+    yield from _layer(f"{name}.norm1", width)
+    yield from _layer(f"{name}.conv1", out, width, 3, 3)
+    yield from _layer(f"{name}.norm2", out)
+    yield from _layer(f"{name}.conv2", out, out, 3, 3)
+    if width != out:
+        yield from _layer(f"{name}.nin_shortcut", out, width, 1, 1)
+
+
+def _text_encoder(hidden: int, layers: int) -> Iterator[tuple[str, Shape]]:
+    yield "embeddings.token_embedding.weight", (VOCABULARY, hidden)
+    yield "embeddings.position_embedding.weight", (POSITIONS, hidden)
+    for index in range(layers):
+        layer = f"encoder.layers.{index}"
+        for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            yield from _layer(f"{layer}.self_attn.{name}", hidden, hidden)
+        yield from _layer(f"{layer}.layer_norm1", hidden)
+        yield from _layer(f"{layer}.mlp.fc1", 4 * hidden, hidden)
+        yield from _layer(f"{layer}.mlp.fc2", hidden, 4 * hidden)
+        yield from _layer(f"{layer}.layer_norm2", hidden)
+    yield from _layer("final_layer_norm", hidden)

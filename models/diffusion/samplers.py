@@ -1,0 +1,140 @@
+"""Samplers of diffusion models: the names under which users know them, and the schedulers of diffusers behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import torch
+
+from ..errors import BadInput, CannotDo
+from .networks import accepted
+
+OWN: Final = "model's own"
+
+SAMPLERS: Final[Mapping[str, str]] = {
+    "DDPM": "DDPMScheduler",
+    "DDIM": "DDIMScheduler",
+    "Euler": "EulerDiscreteScheduler",
+    "Euler ancestral": "EulerAncestralDiscreteScheduler",
+    "DPM-Solver++ 2M": "DPMSolverMultistepScheduler",
+}
+"""Public names, for ever, and the classes of diffusers behind them."""
+
+NAMES: Final = (OWN, *SAMPLERS)
+"""What every list of samplers offers."""
+
+DETERMINISTIC: Final = ("DDIM", "Euler", "DPM-Solver++ 2M")
+"""Those that draw no noise in their steps, with eta 0."""
+
+SUPPORTED: Final = (
+    *SAMPLERS.values(),
+    "HeunDiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "PNDMScheduler",
+    "UniPCMultistepScheduler",
+)
+"""Classes that a model folder may name as its own."""
+
+
+def own_sampler(config: Mapping[str, Any]) -> str:
+    """The public name of a model's own scheduler; one that has none is the "model's own"."""
+    return next((name for name, scheduler in SAMPLERS.items() if scheduler == config["_class_name"]), OWN)
+
+
+class Schedule(NamedTuple):
+    """A way from noise to a sample. It keeps state between steps, so it serves one run.
+
+    scheduler: of diffusers. times: [T] of all network calls; some schedulers call more than once per step.
+    """
+
+    scheduler: Any
+    times: torch.Tensor
+
+    def start(self, noise: torch.Tensor, original: torch.Tensor | None = None) -> torch.Tensor:
+        """Latents to begin with, of standard normal noise [N, C, h, w], or of the original's latents with noise."""
+        if original is None:
+            return noise * self.scheduler.init_noise_sigma
+        return self.noised(original, noise, 0)
+
+    def noised(self, original: torch.Tensor, noise: torch.Tensor, call: int) -> torch.Tensor:
+        """Latents as they are before a network call, the original's signal with that time's noise; after the last
+        call without any."""
+        if call == len(self.times):
+            return original
+        return self.scheduler.add_noise(original, noise, self.times[call : call + 1])
+
+
+def schedule(
+    config: Mapping[str, Any],
+    sampler: str,
+    steps: int,
+    eta: float = 0.0,
+    strength: float = 1.0,
+    device: torch.device | str = "cpu",
+) -> Schedule:
+    """The schedule of a sampler, one of NAMES, with a model's noise schedule, which all samplers share.
+
+    config: of the model's own scheduler, its class under `_class_name`. eta: DDIM's share of fresh noise. strength:
+    share of the steps to run, the last ones.
+
+    Raises:
+        BadInput: fewer steps than one, or more than the model was trained with; a strength out of range.
+        CannotDo: eta for another sampler than DDIM.
+    """
+    import diffusers
+
+    name: str = SAMPLERS[sampler] if sampler in SAMPLERS else config["_class_name"]
+    if eta and name != SAMPLERS["DDIM"]:
+        raise CannotDo(
+            f"eta: {eta:g} is the share of fresh noise in DDIM's steps, and {_public_name(name)} has none; set it to "
+            "0, or sampler to DDIM."
+        )
+    taken = effective_steps(steps, strength)
+    made = getattr(diffusers, name)
+    scheduler = made(**accepted(made, config))
+    most = scheduler.config.num_train_timesteps
+    if steps > most:
+        raise BadInput(f"steps: {steps} is more than the model was trained with, {most}.")
+    scheduler.set_timesteps(steps, device=device)
+    skipped = (steps - taken) * scheduler.order
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(skipped)
+    return Schedule(scheduler, scheduler.timesteps[skipped:])
+
+
+def _public_name(scheduler: str) -> str:
+    return next((name for name, known in SAMPLERS.items() if known == scheduler), str(scheduler))
+
+
+def effective_steps(steps: int, strength: float) -> int:
+    """Steps that a run of this strength really takes.
+
+    Raises:
+        BadInput: none, or a strength outside 0..1.
+    """
+    if steps < 1:
+        raise BadInput(f"steps: {steps} is below the least possible, 1.")
+    if not 0 < strength <= 1:
+        raise BadInput(f"strength: {strength:g} is outside its range, above 0 and up to 1.")
+    taken = min(int(steps * strength), steps)
+    if taken < 1:
+        raise BadInput(
+            f"strength: {strength:g} of {steps} steps leaves none to run; raise strength to {1 / steps:.3g} or more, "
+            "or take more steps."
+        )
+    return taken
+
+
+def foresee(scheduler: Any, output: torch.Tensor, time: torch.Tensor, scaled: torch.Tensor) -> torch.Tensor:
+    """The noise-free latents that a network's output foresees.
+
+    scaled: the latents as the network saw them, of unit variance: sqrt(a) x0 + sqrt(1 - a) noise, a the scheduler's
+    cumulative alpha at `time` (Ho et al., 2020, eq. 15; for velocities Salimans and Ho, 2022, appendix D).
+    """
+    alpha = scheduler.alphas_cumprod[round(float(time))].to(scaled.device)
+    if scheduler.config.prediction_type == "v_prediction":
+        return alpha.sqrt() * scaled - (1 - alpha).sqrt() * output
+    if scheduler.config.prediction_type == "sample":
+        return output
+    return (scaled - (1 - alpha).sqrt() * output) / alpha.sqrt()

@@ -1,0 +1,58 @@
+"""Stable Diffusion models (Rombach et al., 2022, arXiv 2112.10752) as a bundle of parts that paint by text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from torch import nn
+
+from . import autoencoders
+
+LATENT_SETTINGS: Final = {"clip_sample": False, "steps_offset": 1}
+"""What diffusers' pipelines of Stable Diffusion set on every scheduler: latents have no limits to clip at."""
+
+
+class StableDiffusion(NamedTuple):
+    """A Stable Diffusion model.
+
+    unet: UNet2DConditionModel with 9 input channels (latents, mask, latents of the masked picture) or 4 (latents).
+    vae: AutoencoderKL or AutoencoderTiny. text_encoder: CLIPTextModel. tokenizer: CLIPTokenizer.
+    scheduler_config: the model's own scheduler, with its class under `_class_name`.
+    """
+
+    unet: Any
+    vae: Any
+    text_encoder: Any
+    tokenizer: Any
+    scheduler_config: Mapping[str, Any]
+
+    @property
+    def modules(self) -> tuple[nn.Module, ...]:
+        """The networks that must be on one device at the same time."""
+        return self.unet, self.vae, self.text_encoder
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of a latent cell."""
+        return self.vae.config.latent_channels
+
+    @property
+    def latent_scale(self) -> int:
+        """Pixels to a latent cell, along a side."""
+        return autoencoders.latent_scale(self.vae)
+
+    @property
+    def native_resolution(self) -> int:
+        """Side in pixels of the pictures that the model was made for."""
+        return self.unet.config.sample_size * self.latent_scale
+
+    @property
+    def sees_holes(self) -> bool:
+        """Whether the U-Net is an inpainting model's, which is also given the mask and the picture around it."""
+        return self.unet.config.in_channels != self.latent_channels
+
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """The next larger size that every level of the networks halves without remainder."""
+        multiple = self.latent_scale * 2 ** (len(self.unet.config.block_out_channels) - 1)
+        return -(-height // multiple) * multiple, -(-width // multiple) * multiple
