@@ -134,7 +134,7 @@ class AutoregressiveOptions(FamilyOptions):
 class DiffusionOptions(FamilyOptions):
     FAMILY = "diffusion"
     TOOLTIPS = {
-        "sampler": "DDPM draws fresh noise at each step, DDIM as much as eta says, the others none.",
+        "sampler": "DDPM and Euler ancestral draw fresh noise at each step, DDIM as much as eta says, the others none.",
         "steps": "More steps take longer; 0 takes as many as the model's own.",
         "eta": "DDIM's share of fresh noise: 0 none, 1 as DDPM.",
         "guidance_scale": "How closely to follow the condition; 0 takes the model's own.",
