@@ -11,9 +11,9 @@ from typing import Any, Final
 import torch
 
 from ..errors import BadCheckpoint
-from ..weights import count_layers, some
+from ..weights import check_fit, count_layers, under
 from .networks import Networks
-from .original_layout import Sizes
+from .original_layout import Sizes, weights
 
 UNET: Final = "model.diffusion_model."
 VAE: Final = "first_stage_model."
@@ -31,7 +31,8 @@ EXTRAS: Final = re.compile(
     r"|sqrt_(one_minus_)?alphas_cumprod|sqrt_recip(m1)?_alphas_cumprod"
     r"|posterior_(variance|log_variance_clipped|mean_coef[12])"
     r"|model_ema\.(decay|num_updates)"
-    r"|cond_stage_model\.(logit_scale|text_projection)|cond_stage_model\.transformer\.text_projection(\.weight)?)"
+    r"|cond_stage_model\.(logit_scale|text_projection)|cond_stage_model\.transformer\.text_projection(\.weight)?"
+    r"|cond_stage_model\.transformer\.text_model\.embeddings\.position_ids)"
 )
 
 RESNET: Final = {
@@ -85,11 +86,14 @@ def convert(tensors: Mapping[str, torch.Tensor], source: str) -> tuple[dict[str,
     those of Stable Diffusion 1.x. Averaged weights are taken where the file has both.
 
     Raises:
-        BadCheckpoint: a tensor that no part accounts for, or sizes that cannot be.
+        BadCheckpoint: a tensor is missing, unexpected, or of another shape, under the file's own names; or sizes that
+            cannot be.
         KeyError: a tensor that tells a size is missing.
     """
-    networks = _split(tensors, source)
-    return configurations(read_sizes(tensors, source)), networks
+    own = _own(tensors)
+    sizes = read_sizes(own, source)
+    check_fit({name: torch.Size(shape) for name, shape in weights(sizes).items()}, own, source)
+    return configurations(sizes), _split(own)
 
 
 def configurations(sizes: Sizes) -> dict[str, dict[str, Any]]:
@@ -135,27 +139,27 @@ def read_sizes(tensors: Mapping[str, torch.Tensor], source: str) -> Sizes:
     )
 
 
-def _split(tensors: Mapping[str, torch.Tensor], source: str) -> Networks:
-    """The state dicts of the parts; whatever belongs to none of them, and is not known to be of no use, is an error."""
+def _own(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What the networks are made of, averaged where the file has both, without what is known to be of no use."""
     averaged = _averaged_names(tensors)
-    unet, vae, text_encoder, unknown = {}, {}, {}, []
-    for name, value in tensors.items():
-        if name.startswith(UNET):
-            unet[unet_name(name.removeprefix(UNET))] = tensors[averaged.get(name, name)]
-        elif name.startswith(VAE):
-            vae[vae_name(name.removeprefix(VAE))] = flat_attention(name, value)
-        elif EXTRAS.fullmatch(name):
-            continue
-        elif name.startswith(TEXT_ENCODER):
-            text_encoder[name.removeprefix(TEXT_ENCODER)] = value
-        elif name not in averaged.values():
-            unknown.append(name)
-    if unknown:
-        raise BadCheckpoint(
-            f"{source}: {len(unknown)} tensors belong to no part of a Stable Diffusion 1.x model "
-            f"({some(unknown)}); choose another file."
-        )
-    return Networks(unet, vae, text_encoder)
+    left_out = {*averaged.values(), *filter(EXTRAS.fullmatch, tensors)}
+    return {name: _as_convolution(name, tensors[averaged.get(name, name)]) for name in tensors if name not in left_out}
+
+
+def _as_convolution(name: str, value: torch.Tensor) -> torch.Tensor:
+    """The VAE's attention has 1 x 1 convolutions in most files, linear layers in some."""
+    linear = name.startswith(VAE) and ".mid.attn_1." in name and value.ndim == 2
+    return value[..., None, None] if linear else value
+
+
+def _split(tensors: Mapping[str, torch.Tensor]) -> Networks:
+    """The state dicts of the parts, under diffusers' names."""
+    vae = under(tensors, VAE).items()
+    return Networks(
+        unet={unet_name(name): value for name, value in under(tensors, UNET).items()},
+        vae={vae_name(name): flat_attention(name, value) for name, value in vae},
+        text_encoder=under(tensors, TEXT_ENCODER),
+    )
 
 
 def _averaged_names(names: Iterable[str]) -> dict[str, str]:

@@ -156,7 +156,8 @@ def write_tokenizer(folder: Path) -> Path:
 
 
 def write_pipeline(folder: Path, pipeline: str, scheduler: Mapping[str, Any], **networks: Any) -> Path:
-    """A diffusers folder of these parts with random weights; every text encoder gets a tokenizer. Gives the folder."""
+    """A diffusers folder `tiny` of these parts with random weights; every text encoder gets a tokenizer."""
+    folder = folder / "tiny"
     index: dict[str, Any] = {"_class_name": pipeline, "scheduler": ["diffusers", scheduler["_class_name"]]}
     for part, network in networks.items():
         network.load_state_dict(random_weights.random_weights(network))
@@ -179,13 +180,13 @@ def write_single_file(folder: Path, channels: int) -> Path:
 
 
 def write_stable_diffusion(folder: Path, pipeline: str, channels: int) -> Path:
-    """A diffusers folder of a Stable Diffusion model; gives the folder."""
+    """A diffusers folder of a Stable Diffusion model; gives its path."""
     networks = {"unet": unet(channels), "vae": autoencoder(), "text_encoder": text_encoder()}
     return write_pipeline(folder, pipeline, SCHEDULER, **networks)
 
 
 def write_xl(folder: Path) -> Path:
-    """A diffusers folder of a Stable Diffusion XL model; gives the folder."""
+    """A diffusers folder of a Stable Diffusion XL model; gives its path."""
     networks = {
         "unet": xl_unet(),
         "vae": autoencoder(),
@@ -197,12 +198,12 @@ def write_xl(folder: Path) -> Path:
 
 
 def write_unconditional(folder: Path, pipeline: str) -> Path:
-    """A diffusers folder of a model that draws pixels; gives the folder."""
+    """A diffusers folder of a model that draws pixels; gives its path."""
     scheduler = {"_class_name": pipeline.replace("Pipeline", "Scheduler"), "num_train_timesteps": 100}
     return write_pipeline(folder, pipeline, scheduler, unet=unconditional_unet())
 
 
 def write_latent(folder: Path) -> Path:
-    """A diffusers folder of a model that draws latents of a VQModel; gives the folder."""
+    """A diffusers folder of a model that draws latents of a VQModel; gives its path."""
     scheduler = {"_class_name": "DDIMScheduler", "num_train_timesteps": 100}
     return write_pipeline(folder, "LDMPipeline", scheduler, unet=unconditional_unet(), vqvae=quantising_autoencoder())

@@ -20,8 +20,8 @@ Crop, Stitch, Load, Inpaint = (
 def models(tmp_path_factory):
     """A models folder with a tiny diffusers folder, and a file that is something else."""
     root = tmp_path_factory.mktemp("models")
-    (root / "diffusers" / "mine" / "tiny").mkdir(parents=True)
-    tiny.write_stable_diffusion(root / "diffusers" / "mine" / "tiny", "StableDiffusionInpaintPipeline", channels=9)
+    (root / "diffusers" / "mine").mkdir(parents=True)
+    tiny.write_stable_diffusion(root / "diffusers" / "mine", "StableDiffusionInpaintPipeline", channels=9)
     (root / "checkpoints").mkdir()
     torch.save({"Mixed_5b.branch1x1.conv.weight": torch.zeros(1)}, root / "checkpoints" / "other.pth")
     return root
