@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from .. import random_weights
+from ..files.atomic import replacing
+from ..files.folders import INDEX, write_json
 from . import original_layout
 
 WIDTH: Final = 32
@@ -148,10 +149,11 @@ def write_tokenizer(folder: Path) -> Path:
     """CLIP's tokenizer files with single letters and no merges; gives the folder."""
     tokens = _tokens()
     folder.mkdir(parents=True)
-    (folder / "vocab.json").write_text(json.dumps({token: index for index, token in enumerate(tokens)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
+    write_json(folder / "vocab.json", {token: index for index, token in enumerate(tokens)})
+    with replacing(folder / "merges.txt") as file:
+        file.write(b"#version: 0.2\n")
     names = {"bos_token": tokens[-2], "eos_token": tokens[-1], "pad_token": tokens[-1], "unk_token": tokens[-1]}
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "CLIPTokenizer", **names}))
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "CLIPTokenizer", **names})
     return folder
 
 
@@ -168,8 +170,8 @@ def write_pipeline(folder: Path, pipeline: str, scheduler: Mapping[str, Any], **
             write_tokenizer(folder / tokenizer)
             index[tokenizer] = ["transformers", "CLIPTokenizer"]
     (folder / "scheduler").mkdir()
-    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler))
-    (folder / "model_index.json").write_text(json.dumps(index))
+    write_json(folder / "scheduler" / "scheduler_config.json", scheduler)
+    write_json(folder / INDEX, index)
     return folder
 
 
