@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -17,17 +16,13 @@ from ..values import Detections
 from . import preprocessing
 from .base import Detector
 from .captions import VOCABULARY, encode, read_vocabulary
+from .heads import distinct, spread
 from .memory import activation_bytes
 from .pretrained import build, network_class
 
 if TYPE_CHECKING:
     from tokenizers import BertWordPieceTokenizer
     from transformers import PreTrainedModel
-
-HEAD: Final = re.compile(r"(model\.decoder\.)?((?:bbox|class)_embed\.)(\d+)(\..*)")
-"""Weights of the head of one decoder layer, which a file may hold twice, and layers may share."""
-UNREAD: Final = ".swin.layernorm."
-"""In what transformers 5 saves, and read by no one: the norm behind a backbone's last stage."""
 
 
 class Kind(NamedTuple):
@@ -106,7 +101,7 @@ def assemble(
     Raises:
         BadCheckpoint: tensors or vocabulary do not fit the network. CannotDo: transformers is too old.
     """
-    network = build(network_class(kind.network, kind.since), config, tensors, what)
+    network = build(network_class(kind.network, kind.since), config, spread(config, tensors), what)
     tokenizer = read_vocabulary(vocabulary)
     words, rows = tokenizer.get_vocab_size(), network.config.text_config.vocab_size
     if words > rows:
@@ -116,22 +111,3 @@ def assemble(
         )
     identity = weights.identity(distinct(tensors))
     return CaptionDetector(kind, network, tokenizer, input_size or preprocessing.InputSize(), identity)
-
-
-def distinct(tensors: weights.Tensors) -> dict[str, torch.Tensor]:
-    """The weights without what repeats others or is not read, so that a network has one identity in all its layouts.
-
-    Left out are indices, a head that the decoder repeats, and a layer's head that is the same as the first layer's.
-    """
-    kept = {}
-    for name, tensor in tensors.items():
-        head = HEAD.fullmatch(name)
-        if UNREAD in name or not tensor.is_floating_point():
-            continue
-        if head:
-            decoder, part, layer, rest = head.groups()
-            twin = tensors.get(f"{part}{layer if decoder else 0}{rest}")
-            if twin is not None and (decoder or layer != "0") and torch.equal(tensor, twin):
-                continue
-        kept[name] = tensor
-    return kept

@@ -15,8 +15,9 @@ from ..files.checkpoints import Checkpoint
 from ..files.folders import WEIGHTS, read_json, write_json
 from . import preprocessing
 from .base import Detector
-from .caption_detector import UNREAD, CaptionDetector, Kind, assemble
+from .caption_detector import CaptionDetector, Kind, assemble
 from .captions import VOCABULARY
+from .heads import UNREAD
 from .pretrained import network_class
 
 if TYPE_CHECKING:

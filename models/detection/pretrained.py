@@ -56,9 +56,17 @@ def build(network: type[PreTrainedModel], config: Mapping[str, Any], tensors: Te
     built, info = network.from_pretrained(
         None, config=settings, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
     )
-    shapes = [f"{name} {tuple(found)} instead of {tuple(own)}" for name, found, own in sorted(info["mismatched_keys"])]
-    refuse_misfits(what, sorted(info["missing_keys"]), sorted(info["unexpected_keys"]), shapes)
+    misshapen = sorted(map(_told, info["mismatched_keys"]))
+    refuse_misfits(what, sorted(info["missing_keys"]), sorted(info["unexpected_keys"]), misshapen)
     return built.train(False).requires_grad_(False)
+
+
+def _told(misshapen: str | tuple[str, torch.Size, torch.Size]) -> str:
+    """The name of a tensor; transformers from 4.56 on gives its shapes too."""
+    if isinstance(misshapen, str):
+        return misshapen
+    name, found, own = misshapen
+    return f"{name} {tuple(found)} instead of {tuple(own)}"
 
 
 def _kept(config: Mapping[str, Any]) -> dict[str, Any]:

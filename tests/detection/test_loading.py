@@ -153,7 +153,7 @@ def test_unknown_input_size(tmp_path):
         (lambda s: s.update(surplus=torch.zeros(1)), r"1 unexpected \(surplus\)"),
         (
             lambda s: s.update({"model.level_embed": torch.zeros(4, 31)}),
-            r"1 of another shape \(model\.level_embed \(4, 31\) instead of \(4, 32\)\)",
+            r"1 of another shape \(model\.level_embed",
         ),
     ],
 )
