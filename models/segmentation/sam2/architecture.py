@@ -220,4 +220,4 @@ def build(config: Sam2Config) -> nn.ModuleDict:
 
 def parts(network: nn.ModuleDict) -> Parts:
     """The parts of what `build` gives."""
-    return cast("Parts", Parts(*(cast("Any", network[name]) for name in Parts._fields)))
+    return Parts(*(cast("Any", network[name]) for name in Parts._fields))
