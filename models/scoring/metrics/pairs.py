@@ -105,7 +105,7 @@ def compare(
     }
     if lpips is None:
         reasons["lpips"] = "no network was chosen"
-    values: dict[str, list[float]] = {metric: [] for metric in ("psnr", "ssim", "ms_ssim", "lpips")}
+    values: dict[str, list[float]] = {metric: [] for metric in dict.fromkeys((*measures, "lpips"))}
     # One pair at a time: an image of a batch must not move another's score, and memory stays bounded.
     for done, (reference, image) in enumerate(zip(*pairs, strict=True), 1):
         one, other = reference.movedim(-1, 0)[None], image.movedim(-1, 0)[None]
