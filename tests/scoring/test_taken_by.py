@@ -24,7 +24,7 @@ from trilemma.models.scoring.scores import Score, Scores, from_json
 from trilemma.models.scoring.scores import to_json as scores_to_json
 from trilemma.models.values import Detections
 from trilemma.nodes import NODE_CLASS_MAPPINGS
-from trilemma.nodes.common import sockets
+from trilemma.nodes.common import kinds
 from trilemma.tests.generators.toy import Toy as ToyGenerator
 from trilemma.tests.scoring.boards import model, provenance
 from trilemma.tests.scoring.toy import Toy, features
@@ -276,7 +276,7 @@ def scored(node: str, inputs: Inputs) -> list[Scores]:
     found = [
         each
         for output, socket in zip(outputs, made.RETURN_TYPES, strict=True)
-        if socket == sockets.SCORES
+        if socket == kinds.SCORES
         for each in (output if isinstance(output, list) else [output])
     ]
     assert found
@@ -290,6 +290,16 @@ def as_it_is(node: str) -> list[Scores]:
 
 def both(node: str, change: Inputs) -> tuple[list[Scores], list[Scores]]:
     return as_it_is(node), scored(node, {**BASE[node](), **change})
+
+
+def cases(table: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    """Each node with each of its inputs; Sweep, which draws its curves every time, in the slow ring."""
+    slow = {"TrilemmaSweep": (pytest.mark.slow,)}
+    return [
+        pytest.param(node, name, marks=slow.get(node, ()), id=f"{node.removeprefix('Trilemma')}-{name}")
+        for node, found in table.items()
+        for name in found
+    ]
 
 
 def groups(*rows: Scores) -> list[list[str]]:
@@ -306,8 +316,8 @@ def test_every_node_that_makes_scores_is_here():
     makers = {
         name
         for name, node in NODE_CLASS_MAPPINGS.items()
-        if sockets.SCORES in node.RETURN_TYPES
-        and sockets.SCORES not in [spec[0] for section in node.INPUT_TYPES().values() for spec in section.values()]
+        if kinds.SCORES in node.RETURN_TYPES
+        and kinds.SCORES not in [spec[0] for section in node.INPUT_TYPES().values() for spec in section.values()]
     }
     assert makers == BASE.keys() == DECIDES.keys() == IDLE.keys()
 
@@ -319,7 +329,7 @@ def test_every_input_has_a_verdict(node):
     assert not DECIDES[node].keys() & IDLE[node].keys()
 
 
-@pytest.mark.parametrize(("node", "name"), [(node, name) for node, found in DECIDES.items() for name in found])
+@pytest.mark.parametrize(("node", "name"), cases(DECIDES))
 def test_what_decides_parts_rows(node, name, places):
     if name == "lpips":
         alexnet(places)
@@ -328,7 +338,7 @@ def test_what_decides_parts_rows(node, name, places):
         assert groups(one, other) == [["0"], ["1"]]
 
 
-@pytest.mark.parametrize(("node", "name"), [(node, name) for node, found in IDLE.items() for name in found])
+@pytest.mark.parametrize(("node", "name"), cases(IDLE))
 def test_what_does_not_decide_leaves_rows_together(node, name):
     one, other = both(node, IDLE[node][name]())
     assert len({taken_by.key_of(scores.provenance) for scores in (*one, *other)}) == 1
