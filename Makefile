@@ -3,7 +3,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 SITE = $$($(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 
-.PHONY: demo types hooks test test-host bench names clean
+.PHONY: demo check style types quick hooks test test-cpus test-host bench names clean
 
 $(VENV)/installed: pyproject.toml requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -17,16 +17,30 @@ demo: $(VENV)/installed
 	$(RUN) headless.py example_workflows/api/grounded_inpaint.json --output output
 	@echo "The pictures of every stage are in output/"
 
+# For the loop of every hour: at most a minute of processor time.
+check: style types quick
+
+style: $(VENV)/installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check --quiet .
+
 types: $(VENV)/installed
 	$(RUN) -m basedpyright
 
-test: $(VENV)/installed
-	$(VENV)/bin/ruff check .
-	$(RUN) -m pytest -m "not host"
+# One process: a second one would spend what it saves on importing PyTorch.
+quick: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "not host and not slow" --quiet
+
+test: style
+	$(RUN) -m pytest -m "not host" --quiet --numprocesses auto --dist loadfile
+
+# The networks by the instructions of other processors, and by 1, 2 and 4 threads.
+test-cpus: $(VENV)/installed
+	$(RUN) -m trilemma.tests.cpus
 
 test-host: $(VENV)/installed
 	$(RUN) -m pip install --quiet --editable ".[page]"
-	$(RUN) -m pytest -m host
+	$(RUN) -m pytest -m host --timeout 900
 
 bench: $(VENV)/installed
 	$(RUN) -m tests.benchmarks

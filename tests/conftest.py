@@ -1,8 +1,13 @@
 """Sees to it that `trilemma`, wherever it is imported from, is the checkout that these tests lie in."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers share the cores among them; PyTorch and the commands that tests run read it when they start.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
 REMEDY = f"Run `make test`, or `pip install -e .` in {ROOT}."

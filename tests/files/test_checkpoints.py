@@ -248,6 +248,7 @@ def test_the_snapshot_of_the_reference():
 REAL = Path(os.environ.get("TRILEMMA_REAL_WEIGHTS", "none"))
 
 
+@pytest.mark.weights
 @pytest.mark.skipif(not REAL.is_dir(), reason="TRILEMMA_REAL_WEIGHTS names no folder of published weights")
 @pytest.mark.parametrize("file", ["mnist/vae_epoch_25.pth", "mnist/G--300.ckpt", "taesd/taef2_encoder.pth"])
 def test_published_weights(file):

@@ -30,6 +30,7 @@ def test_answers_of_the_reference(tmp_path):
     compare(loading.load_generator(tmp_path / "G.ckpt"), case)
 
 
+@pytest.mark.weights
 def test_answers_of_the_published_weights():
     case = reference_kit.case("mnist_small", "golden_gan_mlp_G")
     golden = "mnist_small/golden_real_gan_mlp_G_dev.npz"

@@ -32,6 +32,7 @@ def test_parity(tmp_path):
     reference_kit.compare(row, answers(generator.modules[0], reference_kit.inputs(row)))
 
 
+@pytest.mark.weights
 def test_parity_of_the_published_weights():
     generator = loading.load_generator(autoencoders.real_weights("mnist/vae_epoch_25.pth"))
     reference_kit.compare(REAL_ROW, answers(generator.modules[0], reference_kit.inputs(REAL_ROW)))

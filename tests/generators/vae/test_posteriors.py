@@ -19,18 +19,18 @@ def of(module, network, metadata=None):
     return module.load(Checkpoint(autoencoders.random_weights(network), metadata or {}))
 
 
-def variational():
-    return {
-        "sigma": (sigma_vae.load(Checkpoint(sigma_weights(), {})), 16),
-        "convolutional": (of(conv_vae, conv_vae.ConvVAE(3, 5, (6, 8, 12))), 16),
-        "MNIST": (of(mnist_vae, mnist_vae.MnistVAE(36, 10, 4)), 6),
-        "KL": (autoencoder_kl.load(Checkpoint(build_kl().state_dict(), METADATA)), 16),
-    }
+VARIATIONAL = {
+    "sigma": (lambda: sigma_vae.load(Checkpoint(sigma_weights(), {})), 16),
+    "convolutional": (lambda: of(conv_vae, conv_vae.ConvVAE(3, 5, (6, 8, 12))), 16),
+    "MNIST": (lambda: of(mnist_vae, mnist_vae.MnistVAE(36, 10, 4)), 6),
+    "KL": (lambda: autoencoder_kl.load(Checkpoint(build_kl().state_dict(), METADATA)), 16),
+}
 
 
-@pytest.mark.parametrize("name", variational())
+@pytest.mark.parametrize("name", VARIATIONAL)
 def test_the_mean_is_what_encode_gives_and_no_picture_depends_on_another(name):
-    generator, side = variational()[name]
+    build, side = VARIATIONAL[name]
+    generator = build()
     for module in generator.modules:
         module.eval()
     images = autoencoders.pictures(5, side)
@@ -58,7 +58,8 @@ def test_the_log_variance_is_the_librarys():
 
 
 def test_of_a_prior_per_class_the_nearest_counts():
-    generator, side = variational()["sigma"]
+    build, side = VARIATIONAL["sigma"]
+    generator = build()
     with torch.no_grad():
         posterior = generator.posterior(autoencoders.pictures(6, side))
     centres = sigma_weights()[sigma_vae.MEANS]

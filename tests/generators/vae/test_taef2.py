@@ -141,6 +141,7 @@ def test_it_has_no_prior_of_its_own(tmp_path):
         next(sample(Bound(loading.load_generator(path)), 1, 0, 1))
 
 
+@pytest.mark.weights
 def test_published_weights_reconstruct_scenes():
     path = autoencoders.real_weights("taesd/taef2_decoder.pth")
     generator = loading.load_generator(path)
@@ -150,6 +151,7 @@ def test_published_weights_reconstruct_scenes():
     assert psnr(image, generator.decode(generator.encode(image), [], {}))[0] > 28
 
 
+@pytest.mark.weights
 def test_published_weights_reconstruct_the_astronaut():
     path = autoencoders.real_weights("taesd/taef2_encoder.pth")
     data = pytest.importorskip(
@@ -164,6 +166,7 @@ def test_published_weights_reconstruct_the_astronaut():
     assert math.isclose(psnr(image, restored)[0], 31.19, abs_tol=0.01)
 
 
+@pytest.mark.weights
 def test_the_published_encoder_of_taesana_stands_alone():
     path = autoencoders.real_weights("taesd/taesana_encoder.pth")
     generator = loading.load_generator(path)

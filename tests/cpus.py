@@ -1,0 +1,71 @@
+"""The tests that run networks, by the instructions of other processors and by other numbers of threads.
+
+    python -m trilemma.tests.cpus
+
+One run of pytest per setting, one line per run; exits with 1 where a test failed, was skipped or did not run.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("detection", "diffusion", "families", "generators", "inpainting", "segmentation", "training", "nodes")
+PATHS = (
+    *(f"tests/{room}" for room in ROOMS),
+    "tests/scoring/extractors",
+    "tests/scoring/metrics",
+    "tests/test_every_family.py",
+    "tests/test_starter_detection.py",
+)
+SETTINGS = (
+    *({"ATEN_CPU_CAPABILITY": name} for name in ("default", "avx2", "avx512")),
+    *({"ONEDNN_MAX_CPU_ISA": name} for name in ("SSE41", "AVX2", "AVX512_CORE")),
+    *({"OMP_NUM_THREADS": name} for name in ("1", "2", "4")),
+)
+CAPABILITIES = ("default", "avx2", "avx512")
+
+
+def able(setting: dict[str, str]) -> bool:
+    """Whether this processor has the instructions: PyTorch does not ask before it runs what it is told to."""
+    wanted = setting.get("ATEN_CPU_CAPABILITY", "default")
+    own = torch.backends.cpu.get_cpu_capability().lower()
+    return CAPABILITIES.index(wanted) <= CAPABILITIES.index(own)
+
+
+def run(setting: dict[str, str]) -> bool:
+    """Prints one line, and the whole report where a test failed or was skipped."""
+    title = " ".join(f"{name}={value}" for name, value in setting.items())
+    if not able(setting):
+        print(f"{title}: not run, for this processor has no such instructions", flush=True)
+        return True
+    # Processes of one thread each where threads are not the question.
+    processes = ["--numprocesses", "auto", "--dist", "loadfile"] if "OMP_NUM_THREADS" not in setting else []
+    command = [sys.executable, "-m", "pytest", "-m", "not host and not weights", "--quiet", *processes, *PATHS]
+    started, used = time.monotonic(), processor_time()
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **setting}, capture_output=True, text=True)
+    said = done.stdout.rstrip().rpartition("\n")[2].strip("= ").partition(" in ")[0]
+    seconds = f"{time.monotonic() - started:.0f} s, {processor_time() - used:.0f} s of processor time"
+    print(f"{title}: {said} in {seconds}", flush=True)
+    green = done.returncode == 0 and "skipped" not in said
+    if not green:
+        print(done.stdout, done.stderr, sep="\n", flush=True)
+    return green
+
+
+def processor_time() -> float:
+    """Of all processes that were waited for, in seconds."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime
+
+
+if __name__ == "__main__":
+    green = [run(setting) for setting in SETTINGS]
+    sys.exit(not all(green))
