@@ -1,21 +1,15 @@
 """The examples of scores run headless, and show what their names promise."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = Path(__file__).resolve().parents[2] / "example_workflows" / "api" / "score_edit.json"
 
 
-def test_score_edit_finds_the_edit_done_and_the_rest_untouched(tmp_path):
-    command = [sys.executable, str(ROOT / "headless.py"), str(ROOT / "example_workflows" / "api" / "score_edit.json")]
-    done = subprocess.run([*command, "--output", str(tmp_path)], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    outputs = json.loads(done.stdout)["outputs"]
+def test_score_edit_finds_the_edit_done_and_the_rest_untouched(run):
+    outputs = run(EXAMPLE)
     (verdict,) = outputs["19"]["text"]
     assert "a pumpkin is in the hole" in verdict
     assert "a mushroom is gone" in verdict
