@@ -23,6 +23,8 @@ from trilemma.tests.families.kinds import KINDS, Kind
 
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 CASES = [(kind, family) for kind in KINDS for family in kind.registry.families]
+SLOW = ("Inception-v3 (FID)",)
+"""Families whose smallest member is large."""
 Tensors = dict[str, torch.Tensor]
 
 
@@ -42,7 +44,18 @@ class Tiny(NamedTuple):
         return self.kind.registry.load(path or self.path)
 
 
-@pytest.fixture(scope="module", params=CASES, ids=[f"{kind.registry.kind}-{family.name}" for kind, family in CASES])
+def cases() -> list[Any]:
+    return [
+        pytest.param(
+            (kind, family),
+            id=f"{kind.registry.kind}-{family.name}",
+            marks=[pytest.mark.slow] if family.name in SLOW else [],
+        )
+        for kind, family in CASES
+    ]
+
+
+@pytest.fixture(scope="module", params=cases())
 def tiny(request, tmp_path_factory) -> Tiny:
     kind, family = request.param
     return Tiny(kind, family, family.tiny(tmp_path_factory.mktemp("family")))

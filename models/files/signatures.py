@@ -65,9 +65,3 @@ def recognise(names: Collection[str]) -> str | None:
     return next(
         (architecture for architecture, signature in SIGNATURES if all(name in names for name in signature)), None
     )
-
-
-def identify(names: Collection[str]) -> str:
-    """The architecture that these tensor names belong to, or the first names where none is known."""
-    first = ", ".join(list(names)[:3])
-    return recognise(names) or f"no architecture that the pack knows (its first tensors are {first})"

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 from trilemma.models.errors import BadCheckpoint, CannotDo, MissingFile
-from trilemma.models.files import catalog, checkpoints, paths, signatures
+from trilemma.models.files import catalog, checkpoints, paths
 from trilemma.tests import reference_kit
 
 TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2, dtype=torch.float16)}
@@ -261,10 +261,6 @@ def test_checkpoint_without_tensors(tmp_path):
     torch.save({"epoch": 3}, path)
     with pytest.raises(BadCheckpoint, match="holds no weights"):
         checkpoints.read(path)
-
-
-def test_unknown_state_dict_is_told_by_its_first_names():
-    assert "a.weight, b" in signatures.identify(TENSORS)
 
 
 def test_fingerprint_sees_a_replaced_file(tmp_path):
