@@ -11,7 +11,7 @@ from .. import host
 from ..models.diffusion import samplers
 from ..models.errors import BadInput
 from ..models.inpainting.base import InpaintRequest
-from ..models.inpainting.loading import load_inpainter
+from ..models.inpainting.loading import INPAINTERS
 from ..models.pictures import regions
 from ..models.pictures.images import check_images
 from ..models.values import Crops, Objects
@@ -137,6 +137,7 @@ class StitchObjects:
 
 
 class LoadInpainter(ModelLoader):
+    REGISTRY = INPAINTERS
     KIND = "inpainter"
     SOURCES = (
         Source("checkpoints", (".safetensors", ".ckpt", ".pt", ".pth")),
@@ -153,11 +154,6 @@ class LoadInpainter(ModelLoader):
     RETURN_TYPES = (kinds.INPAINTER,)
     RETURN_NAMES = ("inpainter",)
     OUTPUT_TOOLTIPS = ("For Inpaint by Text and Crop Objects.",)
-
-    def run(self, model: str) -> tuple[host.Handle]:
-        with host.without_inference_mode():
-            inpainter = load_inpainter(self.path(model), host.compute_dtype)
-        return (host.hold(inpainter, inpainter.modules),)
 
 
 class InpaintByText:
