@@ -48,7 +48,8 @@ class Family(Generic[Made]):
     name: as messages and reports show it ("Grounding DINO").
     detect: whether a checkpoint is of it, by the names and shapes of its tensors, its metadata, or a folder's `config`.
     load: builds it, strictly, on the CPU; the second argument chooses the dtype of networks worth half precision.
-    tiny: writes a small model with random weights into a folder that exists, and gives the path to load; for tests.
+    tiny: writes a small model with random weights into a folder that exists, and gives the path to load: of a file or a
+        folder in it; for tests.
     files: every file that a model at this path is read from, the path's own first; without reading any.
     typical: names of the tensors of a file of usual size, to say how far an unknown file is from it.
     """

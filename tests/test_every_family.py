@@ -58,7 +58,11 @@ def cases() -> list[Any]:
 @pytest.fixture(scope="module", params=cases())
 def tiny(request, tmp_path_factory) -> Tiny:
     kind, family = request.param
-    return Tiny(kind, family, family.tiny(tmp_path_factory.mktemp("family")))
+    folder = tmp_path_factory.mktemp("family")
+    path = family.tiny(folder)
+    # The folder is copied into its neighbours.
+    assert path.parent == folder
+    return Tiny(kind, family, path)
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,9 @@ def assemble(
     Raises:
         BadCheckpoint: tensors or vocabulary do not fit the network. CannotDo: transformers is too old.
     """
-    network = build(network_class(kind.network, kind.since), config, spread(config, tensors), what)
+    # Every head is given under each of its names, so transformers has none to tie.
+    given = {**config, "tie_word_embeddings": False}
+    network = build(network_class(kind.network, kind.since), given, spread(config, tensors), what)
     tokenizer = read_vocabulary(vocabulary)
     words, rows = tokenizer.get_vocab_size(), network.config.text_config.vocab_size
     if words > rows:

@@ -118,7 +118,7 @@ def save(network: PreTrainedModel, folder: Path) -> Path:
 
 
 def write_tiny(kind: Kind, folder: Path) -> Path:
-    """Write a `random_network` and its input size into a folder, and give the folder."""
-    save(random_network(kind), folder)
-    write_json(folder / PREPROCESSOR, {"size": {"shortest_edge": 128, "longest_edge": 192}})
-    return folder
+    """Write a `random_network` and its input size into a folder in this folder, and give it."""
+    made = save(random_network(kind), folder / "tiny")
+    write_json(made / PREPROCESSOR, {"size": {"shortest_edge": 128, "longest_edge": 192}})
+    return made

@@ -54,13 +54,6 @@ def test_answers_are_the_networks_own(detector):
     assert_close(found.token_probs, expected.logits[..., :4].sigmoid())
 
 
-def test_batch_size_does_not_matter(detector):
-    batch = images(5, 70, 110)
-    alone, together = run(detector, batch, batch_size=1), run(detector, batch, batch_size=5)
-    assert_close(alone.boxes, together.boxes)
-    assert_close(alone.token_probs, together.token_probs)
-
-
 def test_same_input_same_answer(detector):
     batch = images(2, 64, 64)
     for first, again in zip(run(detector, batch)[:3], run(detector, batch)[:3], strict=True):
@@ -75,12 +68,6 @@ def test_alpha_is_ignored(detector):
 def test_half_precision_images(detector):
     batch = images(1, 64, 80).half()
     assert_close(run(detector, batch).boxes, run(detector, batch.float()).boxes)
-
-
-def test_steps_are_reported(detector):
-    steps = []
-    run(detector, images(5, 32, 32), batch_size=2, on_step=steps.append)
-    assert steps == [2, 4, 5]
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 500), (500, 1), (33, 257), (700, 900)])

@@ -111,32 +111,12 @@ def test_a_layers_own_heads_are_read(tmp_path, part, owner):
     save_file({**saved, owner + part: value}, folder / "model.safetensors")
     renamed = load_detector(folder)
     assert renamed.identity == identity
-    for own, expected in zip(renamed.modules[0].parameters(), network.parameters(), strict=True):
+    for own, expected in zip(renamed.modules[0].state_dict().values(), network.state_dict().values(), strict=True):
         assert torch.equal(own, expected)
     save_file({**saved, owner + part: value + 1}, folder / "model.safetensors")
     assert load_detector(folder).identity != identity
     save_file(saved, folder / "model.safetensors")
     with pytest.raises(BadCheckpoint, match=part):
-        load_detector(folder)
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda s: s.pop("class_embed.0.bias"), r"\d missing \(class_embed\.0\.bias"),
-        (lambda s: s.update(surplus=torch.zeros(1)), r"1 unexpected \(surplus\)"),
-        (
-            lambda s: s.update({"model.level_embed": torch.zeros(4, 31)}),
-            r"1 of another shape \(model\.level_embed",
-        ),
-    ],
-)
-def test_folder_is_read_strictly(tmp_path, change, said):
-    folder = save(random_network(KIND), tmp_path)
-    state = load_file(folder / "model.safetensors")
-    change(state)
-    save_file(state, folder / "model.safetensors")
-    with pytest.raises(BadCheckpoint, match=said):
         load_detector(folder)
 
 

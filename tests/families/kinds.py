@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
+from trilemma.models.detection.base import Detector
+from trilemma.models.detection.loading import DETECTORS
 from trilemma.models.families import Registry
 from trilemma.models.generators import binding, noise
 from trilemma.models.generators.autoregressive.code_generator import CodeGenerator
@@ -199,4 +201,23 @@ EXTRACTOR = Kind(
     lambda extractor, count: count,
 )
 
-KINDS = (GENERATOR, INPAINTER, SEGMENTER, EXTRACTOR)
+
+THIN = 2
+"""Rows of a detector's pictures of SIDE columns: published networks enlarge all pictures until a side is long."""
+
+
+def look(detector: Detector, count: int, batch_size: int, on_step: OnStep) -> torch.Tensor:
+    found = detector.detect(pictures(count, SIDE)[:, :THIN], "a cat . red car", batch_size, on_step)
+    return torch.cat([found.boxes.flatten(1), found.token_probs.flatten(1)], dim=1)
+
+
+DETECTOR = Kind(
+    DETECTORS,
+    look,
+    lambda detector, count, batch_size: {},
+    lambda detector, size: detector.memory_bytes(size, THIN, SIDE),
+    lambda detector, count: count,
+)
+
+
+KINDS = (DETECTOR, GENERATOR, INPAINTER, SEGMENTER, EXTRACTOR)
