@@ -60,6 +60,14 @@ def test_older_weights_and_tokenizer_files_are_read(saved, folder):
     same_picture(made, load_inpainter(folder))
 
 
+def test_weights_in_several_files_are_read(saved, folder):
+    made = saved[0]
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    made.unet.save_pretrained(folder / "unet", max_shard_size="100KB")
+    assert len(list((folder / "unet").glob("*.safetensors"))) > 1
+    same_picture(made, load_inpainter(folder))
+
+
 def test_half_precision_variants_are_read(saved, tmp_path):
     made, source = saved
     folder = shutil.copytree(source, tmp_path / "half")

@@ -24,15 +24,8 @@ def pipeline(kind: str, folder: Path):
     if kind in ("DDPM", "DDIM"):
         pipe = made(unet=tiny.unet(), scheduler=getattr(diffusers, f"{kind}Scheduler")(100))
     elif kind == "LDM":
-        autoencoder = diffusers.VQModel(
-            block_out_channels=(8, 16),
-            down_block_types=["DownEncoderBlock2D"] * 2,
-            up_block_types=["UpDecoderBlock2D"] * 2,
-            num_vq_embeddings=16,
-            norm_num_groups=4,
-            scaling_factor=0.5,
-        )
-        pipe = made(vqvae=autoencoder.eval(), unet=tiny.unet(), scheduler=diffusers.DDIMScheduler(100))
+        unet, autoencoder = tiny.unet(), tiny_parts.quantising_autoencoder()
+        pipe = made(vqvae=autoencoder, unet=unet, scheduler=diffusers.DDIMScheduler(100))
     else:
         base = tiny_inpainter.pipeline(folder, channels=4, vae="kl")
         parts = {name: getattr(base, name) for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler")}
@@ -150,7 +143,10 @@ def test_code_is_refused(folder):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"_class_name": "FluxPipeline"}, "holds a FluxPipeline; this loader reads DDPMPipeline, DDIMPipeline, LDM"),
+        (
+            {"_class_name": "FluxPipeline"},
+            "the model 'FluxPipeline'; the pack reads .* DDPMPipeline, DDIMPipeline, LDM",
+        ),
         ({"unet": ["diffusers", "UNet3DConditionModel"]}, "its unet is a UNet3DConditionModel"),
         ({"scheduler": ["diffusers", "ScoreSdeVeScheduler"]}, "its scheduler is a ScoreSdeVe"),
     ],

@@ -1,8 +1,10 @@
 """Random U-Nets of a few thousand parameters, and what all tests of diffusion generators ask."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from trilemma.models.diffusion.tiny import unconditional_unet
 from trilemma.models.generators import binding, noise
 from trilemma.models.generators.base import Condition, Generator
 from trilemma.models.generators.binding import Bound
@@ -12,23 +14,10 @@ from trilemma.tests.closeness import is_close
 OWN_OPTIONS = {"sampler": "model's own", "steps": 0, "eta": 0.0, "guidance_scale": 0.0}
 
 
-def unet(classes: int | None = None, channels: int = 3, seed: int = 0, size: int = 16):
+def unet(classes: int | None = None, channels: int = 3, seed: int = 0) -> Any:
     """diffusers' UNet2DModel of two levels with attention in the lower one."""
-    from diffusers import UNet2DModel
-
     torch.manual_seed(seed)
-    return UNet2DModel(
-        sample_size=size,
-        in_channels=channels,
-        out_channels=channels,
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
-        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
-        norm_num_groups=4,
-        attention_head_dim=4,
-        num_class_embeds=classes,
-    ).eval()
+    return unconditional_unet(classes, channels)
 
 
 def bound(generator: Generator, texts: Sequence[str] = ("",), negative: str = "", **options) -> Bound:
