@@ -3,7 +3,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 SITE = $$($(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 
-.PHONY: demo check style types quick hooks test test-cpus test-host bench names clean
+.PHONY: demo check style types quick hooks test test-cpus test-host test-device bench names clean
 
 $(VENV)/installed: pyproject.toml requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -29,10 +29,10 @@ types: $(VENV)/installed
 
 # One process: a second one would spend what it saves on importing PyTorch.
 quick: $(VENV)/installed
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "not host and not slow" --quiet
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "not host and not device and not slow" --quiet
 
 test: style
-	$(RUN) -m pytest -m "not host" --quiet --numprocesses auto --dist loadfile
+	$(RUN) -m pytest -m "not host and not device" --quiet --numprocesses auto --dist loadfile
 
 # The networks by the instructions of other processors, and by 1, 2 and 4 threads.
 test-cpus: $(VENV)/installed
@@ -41,6 +41,10 @@ test-cpus: $(VENV)/installed
 test-host: $(VENV)/installed
 	$(RUN) -m pip install --quiet --editable ".[page]"
 	$(RUN) -m pytest -m host --timeout 900
+
+# Skips, in one line, where torch sees no accelerator; see tests/device/README.md.
+test-device: $(VENV)/installed
+	$(RUN) -m pytest tests/device --quiet --timeout 300
 
 bench: $(VENV)/installed
 	$(RUN) -m tests.benchmarks
