@@ -76,13 +76,19 @@ def unpacked(packed, tmp_path_factory):
     return folder
 
 
-def test_what_runs_is_published_and_nothing_else(packed):
+def test_what_runs_is_published_and_nothing_else():
     tops = {name.split("/")[0] for name in FILES}
     assert {"__init__.py", "headless.py", "host", "models", "nodes", "web", "locales", "example_workflows"} <= tops
     assert {"pyproject.toml", "requirements.txt", "README.md", "LICENSE", "NOTICE"} <= tops
     assert not tops & {"tests", "training", "typings", ".github", "Makefile", ".comfyignore", ".gitignore"}
     assert not [name for name in FILES if re.search(r"(^|/)(test_|conftest)", name)]
-    assert packed.stat().st_size < MEGABYTES * 1e6, f"{packed.stat().st_size / 1e6:.1f} MB, promised {MEGABYTES}"
+
+
+@pytest.mark.slow
+def test_the_zip_is_small(packed):
+    size = packed.stat().st_size / 1e6
+    print(f"the packed zip: {size:.1f} MB, {len(FILES)} files")
+    assert size < MEGABYTES
 
 
 @pytest.mark.parametrize("kind", FLAGGED)
@@ -111,6 +117,7 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, **variables}
 
 
+@pytest.mark.slow
 def test_it_imports_without_the_rest(unpacked, tmp_path):
     """Every module but those that only run inside ComfyUI."""
     (tmp_path / "trilemma").symlink_to(unpacked, target_is_directory=True)

@@ -43,7 +43,7 @@ def unet(channels: int = 4, width: int = WIDTH, **changes: Any) -> Any:
         attention_head_dim=4,
         norm_num_groups=8,
         **changes,
-    ).eval()
+    ).train(False)
 
 
 def xl_unet() -> Any:
@@ -72,7 +72,7 @@ def tiny_autoencoder() -> Any:
         num_decoder_blocks=(1, 1, 1),
         latent_channels=4,
         scaling_factor=0.7,
-    ).eval()
+    ).train(False)
 
 
 def autoencoder() -> Any:
@@ -85,7 +85,7 @@ def autoencoder() -> Any:
         up_block_types=("UpDecoderBlock2D", "UpDecoderBlock2D"),
         latent_channels=4,
         norm_num_groups=4,
-    ).eval()
+    ).train(False)
 
 
 def quantising_autoencoder() -> Any:
@@ -99,7 +99,7 @@ def quantising_autoencoder() -> Any:
         num_vq_embeddings=16,
         norm_num_groups=4,
         scaling_factor=0.5,
-    ).eval()
+    ).train(False)
 
 
 def unconditional_unet(classes: int | None = None, channels: int = 3) -> Any:
@@ -117,7 +117,7 @@ def unconditional_unet(classes: int | None = None, channels: int = 3) -> Any:
         norm_num_groups=4,
         attention_head_dim=4,
         num_class_embeds=classes,
-    ).eval()
+    ).train(False)
 
 
 def text_encoder(projection: int | None = None, width: int = WIDTH) -> Any:
@@ -137,7 +137,7 @@ def text_encoder(projection: int | None = None, width: int = WIDTH) -> Any:
         eos_token_id=tokens - 1,
         pad_token_id=tokens - 1,
     )
-    return (CLIPTextModel if projection is None else CLIPTextModelWithProjection)(config).eval()
+    return (CLIPTextModel if projection is None else CLIPTextModelWithProjection)(config).train(False)
 
 
 def _tokens() -> list[str]:
