@@ -59,3 +59,11 @@ def test_the_version_is_the_same_everywhere():
     released = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert project and released
     assert project[1] == released[1] == VERSION
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", ".pre-commit-config.yaml"])
+def test_targets_that_a_document_names_are_there(document):
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([\w-]+)", (ROOT / document).read_text(), re.MULTILINE))
+    assert named
+    assert not named - targets
