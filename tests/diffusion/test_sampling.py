@@ -55,6 +55,7 @@ def test_guidance_leads_away_from_the_other_picture():
 
 def test_the_public_names_are_the_options_choices():
     assert OPTIONS["diffusion"]["sampler"].choices == samplers.NAMES
+    assert set(samplers.NAMES) >= {"model's own", "DDPM", "DDIM", "Euler", "Euler ancestral", "DPM-Solver++ 2M"}
     assert set(samplers.DETERMINISTIC) < set(samplers.SAMPLERS) < set(samplers.NAMES)
     assert set(samplers.SAMPLERS.values()) < set(samplers.SUPPORTED)
     assert samplers.own_sampler(CONFIG) == "DDIM"

@@ -152,8 +152,9 @@ def test_decoding_the_latents_draws_the_same(generator):
     assert generator.mean_latent().values.shape == (1, 3, 16, 16)
 
 
-def test_decoding_draws_no_noise(generator):
-    made = tiny.bound(generator, sampler="DDPM", steps=3)
+@pytest.mark.parametrize("sampler", ["DDPM", "Euler ancestral"])
+def test_decoding_draws_no_noise(generator, sampler):
+    made = tiny.bound(generator, sampler=sampler, steps=3)
     requests = tiny.requests(made, 1)
     with torch.no_grad():
         latents = generator.latents(requests, made.settings)
