@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from segment_anything import SamAutomaticMaskGenerator
 from trilemma.models.errors import BadInput
 from trilemma.models.pictures.packed import area
 from trilemma.models.segmentation.everything import segment_everything
@@ -18,6 +17,8 @@ POINTS_PER_SIDE = 6
     [(1, -5, 0, 1, 108), (1, 0.2, 0, 1, 3), (5, -5, 0.3, 1, 36), (1, -5, 0, 0.7, 9), (5, 2.5, 0.3, 1, 19)],
 )
 def test_same_masks_as_the_generator(seed, iou, stability, nms, count, images, eight_bit, tmp_path):
+    from segment_anything import SamAutomaticMaskGenerator
+
     network = tiny.build(seed)
     generator = SamAutomaticMaskGenerator(
         network,

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from segment_anything import SamPredictor
 from trilemma.models.errors import BadCheckpoint
 from trilemma.models.files import catalog
 from trilemma.models.segmentation.loading import SEGMENTERS, load_segmenter
@@ -55,6 +54,8 @@ def test_only_the_encoder_takes_the_compute_dtype(family, images, tmp_path):
 
 
 def test_half_precision_file(network, images, tmp_path):
+    from segment_anything import SamPredictor
+
     halved = tiny.build()
     path = tiny.save(halved.half(), tmp_path)
     loaded = load_segmenter(path)

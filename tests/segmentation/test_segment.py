@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from segment_anything import SamPredictor
 from trilemma.models.errors import BadInput
 from trilemma.models.pictures.packed import area, unpack
 from trilemma.models.segmentation import decoding
@@ -35,6 +34,8 @@ def each(request, images, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def predictor(network, eight_bit):
+    from segment_anything import SamPredictor
+
     predictor = SamPredictor(network)
     predictor.set_image(eight_bit[1])
     return predictor

@@ -1,13 +1,18 @@
 """A SAM network small enough for every test, built by package segment_anything itself, with random weights."""
 
+from __future__ import annotations
+
 import json
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
-from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from torch import nn
+
+if TYPE_CHECKING:
+    from segment_anything.modeling import Sam
 
 IMAGE_SIZE = 64
 PATCH = 8
@@ -17,6 +22,8 @@ DECODER_HEADS = 2
 
 def build(seed: int = 0) -> Sam:
     """A network of five shapes that differ from each other wherever SAM's do."""
+    from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+
     grid = IMAGE_SIZE // PATCH
     with torch.random.fork_rng():
         torch.manual_seed(seed)
