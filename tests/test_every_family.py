@@ -21,6 +21,8 @@ from trilemma.models.files.paths import fingerprint
 from trilemma.tests.families import checks
 from trilemma.tests.families.kinds import KINDS, Kind
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 CASES = [(kind, family) for kind in KINDS for family in kind.registry.families]
 SLOW = ("Inception-v3 (FID)",)

@@ -267,6 +267,7 @@ def test_what_nodes_print_does_not_mix_with_the_result(command, monkeypatch):
     assert "chatter" in err
 
 
+@pytest.mark.slow
 def test_as_a_program_it_runs_from_any_folder_and_stops_on_ctrl_c(tmp_path):
     """The graph has more work than anybody would wait for; the signal arrives while it runs."""
     graph = {"0": node("EmptyImage", "First", width=8, height=8, batch_size=1, color=0)}

@@ -17,6 +17,8 @@ from trilemma.models.segmentation.prompts import read_prompts
 from trilemma.training import cards
 from trilemma.training.scenes import NAMES
 
+pytestmark = pytest.mark.slow
+
 STARTER = Path(__file__).resolve().parents[1] / "models" / "starter"
 DETECTOR, SEGMENTER = STARTER / "emoji_detector", STARTER / "emoji_segmenter"
 SHOWN = [

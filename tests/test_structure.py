@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ NODES = sorted(NODE_CLASS_MAPPINGS)
 MENUS = {node.CATEGORY for node in NODE_CLASS_MAPPINGS.values()}
 
 
+@cache
+def syntax(path: Path) -> list[ast.AST]:
+    """All nodes of a file's syntax; each file is parsed once."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def imported_modules(path: Path) -> set[str]:
     """Modules of the pack that a file imports from, by relative import or as `trilemma.<module>`, from the root on.
 
@@ -30,7 +37,7 @@ def imported_modules(path: Path) -> set[str]:
     """
     modules = set()
     depth = len(path.relative_to(ROOT).parts) - 1
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in syntax(path):
         if not isinstance(node, ast.ImportFrom):
             continue
         parts = (node.module or "").split(".") if node.module else []
@@ -57,14 +64,14 @@ def test_what_layers_share_stands_alone():
     for module in {module for modules in SHARED.values() for module in modules}:
         imports = (ast.Import, ast.ImportFrom)
         path = ROOT / f"{module.replace('.', '/')}.py"
-        assert not any(isinstance(node, imports) for node in ast.walk(ast.parse(path.read_text()))), path
+        assert not any(isinstance(node, imports) for node in syntax(path)), path
 
 
 def test_node_files_do_not_import_each_other():
     for path in (ROOT / "nodes").glob("*.py"):
         if path.stem == "__init__":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in syntax(path):
             beside = isinstance(node, ast.ImportFrom) and node.level == 1
             assert not beside or node.module.startswith("common"), path
 
@@ -85,7 +92,7 @@ def test_files_are_written_in_one_place():
     found = set()
     for room in ("models", "host", "nodes"):
         for path in (ROOT / room).rglob("*.py"):
-            calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+            calls = [node for node in syntax(path) if isinstance(node, ast.Call)]
             found |= {path.relative_to(ROOT).as_posix()} if any(map(writes, calls)) else set()
     assert found == expected
 
@@ -94,7 +101,7 @@ def test_kinds_of_links_and_menus_are_written_once():
     for path in (ROOT / "nodes").rglob("*.py"):
         if path.name in ("kinds.py", "menus.py"):
             continue
-        texts = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+        texts = [node.value for node in syntax(path) if isinstance(node, ast.Constant)]
         assert not [text for text in texts if str(text).startswith("TRILEMMA_") or text in MENUS], path
 
 
@@ -113,12 +120,13 @@ def test_only_the_seam_imports_the_host():
         parts = path.relative_to(ROOT).parts
         if path in seam or parts[0] in {".venv", "tests"}:
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in syntax(path):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
             assert not any(name.split(".")[0] in {"comfy", "folder_paths", "comfy_execution"} for name in names), path
 
 
+@pytest.mark.slow
 def test_import_is_light():
     script = (
         "import sys; before = set(sys.modules);"

@@ -12,6 +12,8 @@ from trilemma.models.files import catalog
 from trilemma.tests.closeness import assert_close
 from trilemma.tests.peak_memory import peak_bytes
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "a cat . a red car, dog"
 
 

@@ -16,6 +16,8 @@ from trilemma.tests import reference_kit
 from trilemma.tests.closeness import assert_close
 from trilemma.tests.detection import tiny
 
+pytestmark = pytest.mark.slow
+
 PIXELS = torch.linspace(-2, 2, 3 * 96 * 128).reshape(1, 3, 96, 128).sin()
 IDS = torch.tensor([[101, 4937, 1012, 6556, 2491, 1012, 102]])
 

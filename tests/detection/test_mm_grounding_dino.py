@@ -17,6 +17,8 @@ from trilemma.tests import reference_kit
 from trilemma.tests.closeness import assert_close
 from trilemma.tests.detection import berts
 
+pytestmark = pytest.mark.slow
+
 SHARED = {"decoder_bbox_embed_share": True, "decoder_cls_embed_share": True}
 OWN = {"decoder_bbox_embed_share": False, "decoder_cls_embed_share": False}
 HEADS = [SHARED, OWN, {**SHARED, "decoder_bbox_embed_share": False}, {**SHARED, "decoder_cls_embed_share": False}]

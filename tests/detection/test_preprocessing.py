@@ -6,6 +6,8 @@ import torch
 from trilemma.models.detection.preprocessing import MIN_SIDE, InputSize, input_size, pixels, sizes, to_picture
 from trilemma.tests import reference_kit
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = InputSize()
 
 

@@ -53,6 +53,7 @@ def test_caption_is_the_references(tokenizer):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["a cat . a red car .", "l'été, señor!", "T-Shirt 3.5mm\tjack", "猫 cat", "don't"])
 def test_tokenizer_is_berts(tokenizer, text):
     expected = berts.tokenizer()

@@ -13,6 +13,8 @@ from trilemma.tests import reference_kit
 from trilemma.tests.closeness import assert_close
 from trilemma.tests.detection import tiny
 
+pytestmark = pytest.mark.slow
+
 EXTRAS = {"label_enc.weight": (2001, 256), "bert.embeddings.position_ids": (1, 512)}
 """In the published files but not in the manifests, which list what the reference implementation loads."""
 

@@ -63,6 +63,7 @@ def post_process(logits: torch.Tensor, boxes: torch.Tensor, ids: torch.Tensor, b
     return [(r["boxes"], r["scores"], r["text_labels"] if "text_labels" in r else r["labels"]) for r in results]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box_threshold", [0.2, 0.35, 0.6])
 @pytest.mark.parametrize("text_threshold", [0.1, 0.25])
 def test_boxes_scores_and_labels_are_transformers(box_threshold, text_threshold):
@@ -96,6 +97,7 @@ def test_boxes_scores_and_labels_are_transformers(box_threshold, text_threshold)
     assert 0 < total < frames * queries
 
 
+@pytest.mark.slow
 def test_boxes_and_scores_are_transformers_for_any_probabilities_of_words():
     asked = encode("cat . big dog . tree", read_vocabulary(), 256)
     random = torch.Generator().manual_seed(5)

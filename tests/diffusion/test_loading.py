@@ -14,6 +14,8 @@ from trilemma.tests.closeness import assert_close
 from trilemma.tests.inpainting import tiny
 from trilemma.tests.inpainting.tiny import inpaint
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):

@@ -7,6 +7,8 @@ from trilemma.models.errors import BadInput, CannotDo
 from trilemma.models.generators.options import OPTIONS
 from trilemma.tests.closeness import assert_close
 
+pytestmark = pytest.mark.slow
+
 CONFIG = {"_class_name": "DDIMScheduler", "beta_schedule": "squaredcos_cap_v2", "clip_sample": False}
 TARGET = torch.linspace(-0.9, 0.9, 2 * 3 * 4 * 4).reshape(2, 3, 4, 4)
 

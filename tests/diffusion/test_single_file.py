@@ -20,6 +20,8 @@ from trilemma.tests.diffusion import published_layout as layout
 from trilemma.tests.inpainting.tiny import inpaint
 from trilemma.tests.peak_memory import peak_bytes
 
+pytestmark = pytest.mark.slow
+
 
 def marked(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     """One-element tensors that carry the position of their name, with as many dimensions as the real ones."""

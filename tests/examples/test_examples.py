@@ -26,6 +26,7 @@ def test_every_example_has_both_forms_and_a_thumbnail():
     assert sorted(path.stem for path in FOLDER.glob("*.jpg")) == EXAMPLES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_pages_form_converts_to_the_api_form(name):
     pytest.importorskip("comfy_cli", reason="no comfy-cli to convert the page's form")
@@ -49,6 +50,7 @@ def test_seeds_are_fixed(name):
     assert controls == ["fixed"] * len(seeded)
 
 
+@pytest.mark.slow
 def test_grounded_inpaint_repaints_the_object_and_nothing_else(tmp_path):
     """The mushroom of the shipped scene is found, cut out, and painted over; its surroundings stay as they are."""
     command = [sys.executable, str(ROOT / "headless.py"), str(FOLDER / "api" / "grounded_inpaint.json")]

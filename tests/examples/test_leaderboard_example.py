@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
 from PIL import Image
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "example_workflows" / "api" / "leaderboard.json"

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+
+pytestmark = pytest.mark.slow
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "example_workflows" / "api" / "score_edit.json"
 

@@ -12,6 +12,8 @@ from trilemma.tests.inpainting import tiny
 from trilemma.tests.inpainting.tiny import inpaint
 from trilemma.tests.peak_memory import peak_bytes
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 
 

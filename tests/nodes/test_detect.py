@@ -8,6 +8,8 @@ from trilemma.nodes.detect import DetectByText, DrawDetections, LoadDetector, Se
 from trilemma.tests.closeness import assert_close
 from trilemma.tests.detection import tiny
 
+pytestmark = pytest.mark.slow
+
 STARTER = "starter emoji detector"
 
 

@@ -10,6 +10,8 @@ from trilemma.models.pictures.packed import pack
 from trilemma.models.values import Objects, SegmentedObject
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 
+pytestmark = pytest.mark.slow
+
 Crop, Stitch, Load, Inpaint = (
     NODE_CLASS_MAPPINGS[f"Trilemma{name}"]
     for name in ("CropObjects", "StitchObjects", "LoadInpainter", "InpaintByText")

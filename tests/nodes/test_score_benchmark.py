@@ -13,6 +13,8 @@ from trilemma.tests.generators.toy import HEIGHT, WIDTH
 from trilemma.tests.generators.toy import Toy as ToyGenerator
 from trilemma.tests.scoring.toy import Toy, features
 
+pytestmark = pytest.mark.slow
+
 Benchmark = NODE_CLASS_MAPPINGS["TrilemmaBenchmarkGenerator"]
 REFERENCE = features(0, 50, "real", 40)
 

@@ -12,6 +12,8 @@ from trilemma.models.scoring.scores import Score, Scores
 from trilemma.nodes.detect import LoadDetector
 from trilemma.nodes.files import ExampleScene
 
+pytestmark = pytest.mark.slow
+
 Compare, Clip, Edit, Gate = (
     NODE_CLASS_MAPPINGS[f"Trilemma{name}"] for name in ("CompareImages", "CLIPScore", "ScoreEdit", "ScoreGate")
 )

@@ -16,6 +16,8 @@ from trilemma.tests.generators.toy import Toy as ToyGenerator
 from trilemma.tests.scoring.boards import STARTER, model, provenance
 from trilemma.tests.scoring.toy import Toy, pictures
 
+pytestmark = pytest.mark.slow
+
 Leaderboard, Diagnose = (NODE_CLASS_MAPPINGS[f"Trilemma{name}"] for name in ("Leaderboard", "DiagnoseGenerator"))
 
 

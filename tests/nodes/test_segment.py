@@ -9,6 +9,8 @@ from trilemma.models.segmentation import sam2
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.segmentation import tiny
 
+pytestmark = pytest.mark.slow
+
 STARTER = "starter emoji segmenter"
 Load, Encode, Segment, Everything = (
     NODE_CLASS_MAPPINGS[f"Trilemma{name}"] for name in ("LoadSegmenter", "EncodeImage", "Segment", "SegmentEverything")

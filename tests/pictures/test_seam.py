@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from trilemma.models.pictures.regions import Hole, crop, stitch
 from trilemma.models.pictures.seam import seam_score
 
+pytestmark = pytest.mark.slow
+
 SCENES = 200
 SIZE = 64
 

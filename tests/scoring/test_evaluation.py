@@ -20,6 +20,8 @@ from trilemma.models.scoring.reports.scores_text import describe
 from trilemma.models.scoring.scores import from_json, to_json
 from trilemma.tests.scoring.toy import Toy, features
 
+pytestmark = pytest.mark.slow
+
 STARTER = "starter emoji classifier"
 
 

@@ -29,6 +29,8 @@ from trilemma.tests.generators.toy import Toy as ToyGenerator
 from trilemma.tests.scoring.boards import model, provenance
 from trilemma.tests.scoring.toy import Toy, features
 
+pytestmark = pytest.mark.slow
+
 Inputs = dict[str, Any]
 OPTIONS = {"truncation_psi": 1.0, "truncation_cutoff": 0}
 

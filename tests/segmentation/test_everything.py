@@ -9,6 +9,8 @@ from trilemma.models.segmentation.loading import load_segmenter
 from trilemma.tests.segmentation import tiny
 from trilemma.tests.segmentation.test_segment import pixels
 
+pytestmark = pytest.mark.slow
+
 POINTS_PER_SIDE = 6
 
 

@@ -10,6 +10,8 @@ from trilemma.models.segmentation.sam.architecture import SamConfig
 from trilemma.tests.closeness import assert_close
 from trilemma.tests.segmentation import tiny
 
+pytestmark = pytest.mark.slow
+
 
 def test_shapes_tell_the_hyper_parameters(segmenter):
     assert segmenter.config == SamConfig(

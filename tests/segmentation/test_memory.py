@@ -14,6 +14,8 @@ from trilemma.models.segmentation.sam2.architecture import Parts
 from trilemma.models.segmentation.sam2.segmenter import Sam2Segmenter
 from trilemma.tests.peak_memory import peak_bytes
 
+pytestmark = pytest.mark.slow
+
 LOW, HIGH = 0.7, 1.5
 SMALL = SamConfig(
     image_size=128,

@@ -14,6 +14,8 @@ from trilemma.models.segmentation.sam2 import names
 from trilemma.models.segmentation.sam2.architecture import PUBLISHED, build, from_config
 from trilemma.tests.closeness import assert_close
 
+pytestmark = pytest.mark.slow
+
 BOXES = [{"x": 3, "y": 5, "width": 40, "height": 30}, {"x": 20, "y": 0, "width": 50, "height": 44}]
 POINTS = (Point(30, 20, 1), Point(66.5, 40, 0))
 

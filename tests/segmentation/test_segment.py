@@ -11,6 +11,8 @@ from trilemma.models.segmentation.prompts import Point, Prompt, read_prompts
 from trilemma.tests.closeness import assert_close, assert_same_masks
 from trilemma.tests.segmentation import tiny
 
+pytestmark = pytest.mark.slow
+
 BOXES = [
     {"x": 5, "y": 5, "width": 35, "height": 25, "label": "cat", "score": 0.75},
     {"x": 50.5, "y": 10, "width": 30, "height": 35},

@@ -11,6 +11,8 @@ from training import code_prior, pixelcnn_prior, transformer_prior, vqvae
 from training.loop import Schedule
 from training.pictures import NAMES, SIZE, Pictures
 
+pytestmark = pytest.mark.slow
+
 SCHEDULE = Schedule(steps=2, rate=1e-3, warmup=1)
 
 

@@ -17,6 +17,8 @@ from trilemma.training.average_precision import Candidate, average_precision
 from trilemma.training.loop import Schedule, train
 from trilemma.training.scenes import GROUNDS, NAMES, Sprites, compose, draw_ground, resize, tight_box
 
+pytestmark = pytest.mark.slow
+
 SHAPES = ("dog", "soccer ball", "apple", "donut")
 
 

@@ -11,6 +11,8 @@ from trilemma.models.scoring.features import feature_files
 from training import classifier, ddpm, pictures, reference
 from training.loop import Schedule
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sprites():

@@ -13,6 +13,8 @@ from trilemma.training.holes import Hole, draw_hole
 from trilemma.training.loop import Schedule
 from trilemma.training.scenes import Sprites
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 STARTER = ROOT / "models" / "starter" / "emoji_inpainter"
 MOST_BYTES = 11_000_000

@@ -1,9 +1,12 @@
+import pytest
 import torch
 from trilemma.models.generators.loading import load_generator
 from trilemma.tests.closeness import are_distinct, assert_close, is_close
 from trilemma.training import adversarial, stylegan2
 from trilemma.training.adversarial import GROUP, Discriminator, Rules
 from trilemma.training.pictures import NAMES, SIZE, Pictures
+
+pytestmark = pytest.mark.slow
 
 RULES = Rules(steps=3, batch=GROUP, cooldown=2, every=2)
 

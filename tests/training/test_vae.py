@@ -13,6 +13,8 @@ from training import vae
 from training.loop import Schedule
 from training.pictures import NAMES, Pictures
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def pictures():

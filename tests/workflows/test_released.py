@@ -39,6 +39,7 @@ def test_the_api_form_is_valid(path):
     assert nodes.keys() == graph.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", RELEASED, ids=name)
 def test_the_pages_form_gives_the_inputs_that_it_gave(path):
     pytest.importorskip("comfy_cli", reason="no comfy-cli to convert the page's form")

@@ -22,6 +22,8 @@ from trilemma.tests.generators.autoregressive.tiny_codes import (
     tiny_prior,
 )
 
+pytestmark = pytest.mark.slow
+
 PLACES = GRID[0] * GRID[1]
 
 

@@ -9,6 +9,8 @@ from trilemma.models.generators.binding import Bound
 from trilemma.models.generators.loading import load_generator
 from trilemma.tests import peak_memory
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["starter emoji vqvae pixelcnn", "starter emoji vqvae transformer"]
 COUNT = 8
 

@@ -18,6 +18,8 @@ from trilemma.tests import peak_memory
 if TYPE_CHECKING:
     from diffusers import VQModel
 
+pytestmark = pytest.mark.slow
+
 GROUPS = 4
 PLAIN = {"block_out_channels": (8, 12), "layers_per_block": 1, "latent_channels": 5, "num_vq_embeddings": 9}
 CONFIGS = [

@@ -14,6 +14,8 @@ from trilemma.tests.closeness import assert_close, is_close
 from trilemma.tests.generators.diffusion import tiny_diffusion as tiny
 from trilemma.tests.peak_memory import peak_bytes
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("cat", "dog")
 METADATA = {
     "sample_size": 16,

@@ -13,6 +13,8 @@ from trilemma.tests.closeness import assert_close
 from trilemma.tests.generators.diffusion import tiny_diffusion as tiny
 from trilemma.tests.inpainting import tiny as tiny_inpainter
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("DDPM", "DDIM", "LDM", "StableDiffusion", "StableDiffusionXL")
 
 

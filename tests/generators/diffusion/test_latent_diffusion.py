@@ -10,6 +10,8 @@ from trilemma.tests.generators.diffusion import tiny_diffusion as tiny
 from trilemma.tests.inpainting import tiny as tiny_inpainter
 from trilemma.tests.peak_memory import peak_bytes
 
+pytestmark = pytest.mark.slow
+
 LONG = "a red cat and a blue dog"
 
 

@@ -11,6 +11,8 @@ from trilemma.tests.closeness import is_close
 from trilemma.tests.diffusion import published_layout as layout
 from trilemma.tests.generators.diffusion import tiny_diffusion as tiny
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("channels", [4, 9])
 def test_a_file_draws(tmp_path, channels):

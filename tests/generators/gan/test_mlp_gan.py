@@ -47,6 +47,7 @@ def compare(generator, case):
     reference_kit.compare(case, {"img": images.flatten(1)})
 
 
+@pytest.mark.slow
 def test_memory_of_a_long_run_is_that_of_a_batch(tmp_path):
     generator = gans.load(autoencoders.random_weights(MLP([5, 9, 16])), tmp_path)
 

@@ -19,6 +19,8 @@ from trilemma.tests.generators.vae import autoencoders
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = (8, 16, 16)
 METADATA = {"trilemma": json.dumps({"norm_num_groups": 4})}
 TO_ORIGINAL = (

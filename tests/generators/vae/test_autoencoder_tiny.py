@@ -13,6 +13,8 @@ from trilemma.tests.generators.vae import autoencoders
 if TYPE_CHECKING:
     from diffusers import AutoencoderTiny
 
+pytestmark = pytest.mark.slow
+
 
 def build(**changes) -> AutoencoderTiny:
     from diffusers import AutoencoderTiny

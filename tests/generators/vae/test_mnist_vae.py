@@ -61,6 +61,7 @@ def test_grey_pictures_go_in_and_come_out(tiny):
     assert torch.equal(decoded[..., 0], decoded[..., 2])
 
 
+@pytest.mark.slow
 def test_a_tensor_too_many_is_another_file(tmp_path):
     weights = {**autoencoders.random_weights(MnistVAE(36, 10, 4)), "fc5.weight": torch.zeros(1, 1)}
     torch.save(weights, tmp_path / "odd.pt")

@@ -14,6 +14,8 @@ from trilemma.tests.generators.vae.test_autoencoder_kl import METADATA
 from trilemma.tests.generators.vae.test_autoencoder_kl import build as build_kl
 from trilemma.tests.generators.vae.test_sigma_vae import weights as sigma_weights
 
+pytestmark = pytest.mark.slow
+
 
 def of(module, network, metadata=None):
     return module.load(Checkpoint(autoencoders.random_weights(network), metadata or {}))

@@ -16,6 +16,8 @@ from trilemma.tests.closeness import assert_close
 from trilemma.tests.families import checks, kinds
 from trilemma.tests.generators.vae import autoencoders
 
+pytestmark = pytest.mark.slow
+
 SCENES = Path(__file__).parents[3] / "models" / "starter" / "scenes"
 REAL_ROW = {"golden_dev": "taesd/golden_real_taef2_dev.npz"}
 KINDS = [(True, False), (False, True), (False, False)]

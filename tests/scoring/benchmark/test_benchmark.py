@@ -108,6 +108,7 @@ def die_after(steps, folder):
     Benchmark(Bound(ToyGenerator()), Toy(), REFERENCE, PLAN, folder, on_step, save_seconds=0).run(4, CPU)
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on_from_what_is_on_disk(tmp_path):
     script = (
         "import pathlib;"

@@ -13,6 +13,8 @@ from trilemma.models.scoring.extractors.loading import EXTRACTORS
 from trilemma.tests import reference_kit
 from trilemma.tests.scoring.extractors.test_resizes import kit_images
 
+pytestmark = pytest.mark.slow
+
 KIT = reference_kit.case("inception_fid")
 TAPS = ("2048", "64", "192", "768")
 

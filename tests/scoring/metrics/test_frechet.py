@@ -57,6 +57,7 @@ def test_it_agrees_with_the_libraries_where_samples_abound():
     assert frechet_distance_of_rows(case.fake, case.real) == distance
 
 
+@pytest.mark.slow
 def test_it_agrees_with_torchmetrics():
     from torchmetrics.image.fid import _compute_fid
 

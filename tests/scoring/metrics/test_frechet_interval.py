@@ -47,6 +47,7 @@ def test_part_of_the_samples_is_enough():
     assert part.distance == whole.distance
 
 
+@pytest.mark.slow
 def test_the_standard_error_is_that_of_the_plain_jackknife():
     samples = drawn(1200, 2)
     error = frechet_interval(samples, gaussian(samples), REFERENCE).standard_error

@@ -6,6 +6,8 @@ from trilemma.models.errors import BadCheckpoint
 from trilemma.models.scoring.metrics import lpips
 from trilemma.tests.peak_memory import peak_bytes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def alexnet():

@@ -115,6 +115,7 @@ def test_near_copies_are_told_apart(monkeypatch):
     assert torch.equal(found.memberships, (distances(real, fake) < radii[:, None]).sum(dim=0))
 
 
+@pytest.mark.slow
 def test_memory_grows_with_the_samples_not_with_their_pairs(monkeypatch):
     monkeypatch.setattr(module, "_BLOCK", 128)
     few, many = features(500, 4), features(2000, 4)

@@ -9,6 +9,8 @@ from trilemma.models.scoring.reports.trilemma_plot import _edges, _triangles, dr
 from trilemma.models.scoring.scores import Score, Scores
 from trilemma.tests.scoring.boards import STARTER, model, provenance
 
+pytestmark = pytest.mark.slow
+
 LONG = "a model with a very long name, of which there are several, number"
 
 
