@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models.detection.loading import load_detector
+from ..models.detection.loading import DETECTORS
 from ..models.detection.selection import SORT_BY, SortBy, select
 from ..models.pictures import drawing
 from ..models.values import Detections, Objects
@@ -17,6 +17,7 @@ from .common.showing import show_text
 
 
 class LoadDetector(ModelLoader):
+    REGISTRY = DETECTORS
     KIND = "detector"
     SOURCES = (Source("grounding-dino", (".pth", ".safetensors"), folders=True),)
     DISPLAY_NAME = "Load Detector (Grounding DINO)"
@@ -36,11 +37,6 @@ class LoadDetector(ModelLoader):
     RETURN_TYPES = (kinds.DETECTOR,)
     RETURN_NAMES = ("detector",)
     OUTPUT_TOOLTIPS = ("For Detect by Text.",)
-
-    def run(self, model: str) -> tuple[host.Handle]:
-        with host.without_inference_mode():
-            detector = load_detector(self.path(model))
-        return (host.hold(detector, detector.modules),)
 
 
 class DetectByText:

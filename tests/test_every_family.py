@@ -5,6 +5,7 @@ How a model of each kind is run stands in `families/kinds.py`.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from trilemma.models.families import Family
 from trilemma.models.files.folders import read_model
 from trilemma.models.files.paths import fingerprint
 from trilemma.tests.families import checks
-from trilemma.tests.families.kinds import KINDS, Kind
+from trilemma.tests.families.kinds import GENERATOR, KINDS, Kind
 
 pytestmark = pytest.mark.slow
 
@@ -31,16 +32,17 @@ Tensors = dict[str, torch.Tensor]
 
 
 class Tiny(NamedTuple):
-    """The small model of a family as it was written, not to be changed: `copy` it."""
+    """The small model of a family as it was written into a folder, not to be changed: `copy` it."""
 
     kind: Kind
     family: Family[Any]
+    folder: Path
     path: Path
 
     def copy(self, folder: Path) -> Path:
-        """The path to load in a folder that is made for it."""
-        shutil.copytree(self.path.parent, folder)
-        return folder / self.path.name
+        """The path to load in a folder that is made for it; files are to be replaced, not written into."""
+        shutil.copytree(self.folder, folder, copy_function=os.link)
+        return folder / self.path.relative_to(self.folder)
 
     def load(self, path: Path | None = None) -> Any:
         return self.kind.registry.load(path or self.path)
@@ -61,10 +63,7 @@ def cases() -> list[Any]:
 def tiny(request, tmp_path_factory) -> Tiny:
     kind, family = request.param
     folder = tmp_path_factory.mktemp("family")
-    path = family.tiny(folder)
-    # The folder is copied into its neighbours.
-    assert path.parent == folder
-    return Tiny(kind, family, path)
+    return Tiny(kind, family, folder, family.tiny(folder))
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +105,12 @@ def spread(tensors: Tensors, count: int) -> list[str]:
     return [names[round(place * (len(names) - 1) / (count - 1))] for place in range(count)]
 
 
+def skip_where_proved(tiny: Tiny) -> None:
+    """What two kinds of model read alike, as `test_shared_files_are_read_alike` shows, is broken for one of them."""
+    if tiny.kind is GENERATOR and tiny.family.name in tiny.kind.shared:
+        pytest.skip(f"an inpainter reads {tiny.family.name} alike")
+
+
 def test_it_alone_claims_its_file(tiny):
     checkpoint = read_model(tiny.path)
     assert [family.name for family in tiny.kind.registry.families if family.detect(checkpoint)] == [tiny.family.name]
@@ -114,9 +119,18 @@ def test_it_alone_claims_its_file(tiny):
             assert not [family.name for family in other.registry.families if family.detect(checkpoint)]
 
 
+def test_shared_files_are_read_alike(tiny, model):
+    """Where another kind reads the same file, it has the same weights."""
+    for other in KINDS:
+        if other is not tiny.kind and tiny.family.name in tiny.kind.shared:
+            claims = [family for family in other.registry.families if family.detect(read_model(tiny.path))]
+            assert not claims or other.registry.load(tiny.path).identity == model.identity
+
+
 def test_every_format_is_the_same_model(tiny, model, tmp_path):
-    if tiny.path.is_dir():
-        pytest.skip("a folder has one format")
+    skip_where_proved(tiny)
+    if tiny.path.is_dir() or tiny.family.name in tiny.kind.with_metadata:
+        pytest.skip("it has one format")
     copied = tiny.copy(tmp_path / "copy")
     other = ".pth" if copied.suffix == ".safetensors" else ".safetensors"
     for file in weights_of(tiny.family, copied):
@@ -145,38 +159,42 @@ def misshapen(name: str) -> Callable[[Tensors], Any]:
 def test_loading_is_strict(tiny, tmp_path):
     """Without a tensor, with one more, or with one of another shape it is no such file, or the error names the layer:
     the tensor itself, or where its shape says what its neighbours' should be, one of those."""
-    for number, file in enumerate(weights_of(tiny.family, tiny.path)):
+    skip_where_proved(tiny)
+    files = weights_of(tiny.family, tiny.path)
+    cases = []
+    for file in files:
         tensors, _ = read(file)
-        changes = [(name, removed(name)) for name in spread(tensors, 3)]
-        changes += [(name, misshapen(name)) for name in spread(tensors, 3)]
-        first = next(iter(tensors))
-        changes += [(f"{first.rpartition('.')[0]}.more", added(f"{first.rpartition('.')[0]}.more"))]
-        for index, (name, how) in enumerate(changes):
-            copied = tiny.copy(tmp_path / f"{number}-{index}")
-            change(copied.parent / file.relative_to(tiny.path.parent), how)
-            with pytest.raises(BadCheckpoint) as raised:
-                tiny.load(copied)
-            said = str(raised.value)
-            named = any(part in said for part in (name, name.rpartition(".")[0]) if part)
-            assert named or "of another shape" in said or f"is no {tiny.kind.registry.kind}" in said, (name, said)
+        first, *middle, last = spread(tensors, 4 if len(files) == 1 else 2)
+        cases += [(file, name, removed(name)) for name in (last, *middle[:1])]
+        cases += [(file, name, misshapen(name)) for name in (first, *middle[1:])]
+    more = f"{first.rpartition('.')[0]}.more"
+    cases.append((file, more, added(more)))
+    for number, (file, name, how) in enumerate(cases):
+        copied = tiny.copy(tmp_path / str(number))
+        change(tmp_path / str(number) / file.relative_to(tiny.folder), how)
+        with pytest.raises(BadCheckpoint) as raised:
+            tiny.load(copied)
+        said = str(raised.value)
+        named = any(part in said for part in (name, name.rpartition(".")[0]) if part)
+        assert named or "of another shape" in said or f"is no {tiny.kind.registry.kind}" in said, (name, said)
 
 
 def test_identity_moves_with_any_weight(tiny, model, tmp_path):
-    """Each a last number of a tensor, the last tensor's too."""
+    """Each a last number of a tensor, each file's last tensor's too."""
+    skip_where_proved(tiny)
     identities = {model.identity}
-    changed = 0
-    for number, file in enumerate(weights_of(tiny.family, tiny.path)):
-        for name in spread(read(file)[0], 4):
+    files = weights_of(tiny.family, tiny.path)
+    cases = [(file, name) for file in files for name in spread(read(file)[0], 4)[0 if len(files) == 1 else -1 :]]
+    for number, (file, name) in enumerate(cases):
 
-            def flip(tensors: Tensors, name: str = name) -> None:
-                flat = tensors[name].view(-1)
-                flat[-1] = -flat[-1] if flat[-1] else 1
+        def flip(tensors: Tensors, name: str = name) -> None:
+            flat = tensors[name].view(-1)
+            flat[-1] = -flat[-1] if flat[-1] else 1
 
-            copied = tiny.copy(tmp_path / f"{number}-{name}")
-            change(copied.parent / file.relative_to(tiny.path.parent), flip)
-            identities.add(tiny.load(copied).identity)
-            changed += 1
-    assert len(identities) == 1 + changed
+        copied = tiny.copy(tmp_path / str(number))
+        change(tmp_path / str(number) / file.relative_to(tiny.folder), flip)
+        identities.add(tiny.load(copied).identity)
+    assert len(identities) == 1 + len(cases)
 
 
 def test_no_answer_depends_on_the_batch(tiny, model):
@@ -188,26 +206,7 @@ def test_memory_is_foreseen(tiny, model):
 
 
 def test_steps_are_told_and_stop_the_run(tiny, model):
-    told: list[int] = []
-
-    def on_step(done: int, preview: torch.Tensor | None = None) -> None:
-        told.append(done)
-        assert preview is None or (
-            preview.ndim == 3 and preview.shape[2] == 3 and 0 <= preview.min() <= preview.max() <= 1
-        )
-
-    tiny.kind.run(model, 3, 2, on_step)
-    assert told == sorted(told)
-    assert told[-1] == tiny.kind.steps(model, 3)
-    told.clear()
-
-    def stop(done: int, preview: torch.Tensor | None = None) -> None:
-        told.append(done)
-        raise InterruptedError
-
-    with pytest.raises(InterruptedError):
-        tiny.kind.run(model, 3, 1, stop)
-    assert len(told) == 1
+    checks.steps_are_told_and_stop_the_run(tiny.kind, model)
 
 
 def test_every_file_counts(tiny, model, tmp_path):

@@ -53,9 +53,15 @@ def build(network: type[PreTrainedModel], config: Mapping[str, Any], tensors: Te
         for name, tensor in tensors.items()
     }
     # Not weights.fill: only from_pretrained translates these names to those of transformers 5.
-    built, info = network.from_pretrained(
-        None, config=settings, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
-    )
+    try:
+        built, info = network.from_pretrained(
+            None, config=settings, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    except NotImplementedError as error:
+        # Of tensors that are one and the same, transformers compares two, of which the misfit has no values.
+        raise BadCheckpoint(
+            f"{what}: tensors that its layers share are of another shape; download it again, or choose another."
+        ) from error
     misshapen = sorted(map(_told, info["mismatched_keys"]))
     refuse_misfits(what, sorted(info["missing_keys"]), sorted(info["unexpected_keys"]), misshapen)
     return built.train(False).requires_grad_(False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -23,41 +24,65 @@ from trilemma.models.scoring.extractors.base import Answers, Extractor, eight_bi
 from trilemma.models.scoring.extractors.loading import EXTRACTORS
 from trilemma.models.scoring.features.extraction import Named, stream
 from trilemma.models.segmentation.base import Segmenter
+from trilemma.models.segmentation.decoding import segment
 from trilemma.models.segmentation.loading import SEGMENTERS
 from trilemma.models.segmentation.prompts import Point, Prompt
 from trilemma.models.steps import OnStep, quiet
 
-SEED = 2**64 - 3
-"""Seeds of a run go round after the third sample."""
+SEED = 2**64 - 2
+"""Seeds of a run go round after the second sample."""
 SIDE = 32
-FEWER = 4
-"""Pictures for further answers of a large network."""
+HEIGHT, WIDTH = 72, 96
+TWO_SIDES = (40, 33)
+SIDES = (16, SIDE, 64, 128, WIDTH, *TWO_SIDES)
+"""Of all pictures that are looked at or repainted."""
+THIN = 6
+"""Height of pictures for detectors, which enlarge them: thin ones take them less time."""
+PROMPT = "cat . dog"
 CELLS = 16
-
-
+"""Most latents along a side of what diffusion models draw here."""
 STABLE_DIFFUSION = frozenset({"Stable Diffusion 1.x", "StableDiffusionPipeline", "StableDiffusionInpaintPipeline"})
 """They draw, and repaint."""
+
+
+class Run(NamedTuple):
+    """One thing that a model does with inputs, a batch at a time.
+
+    answers: float [count, ...], for `count` inputs in batches of `batch_size`; calls `on_step` up to `steps(count)`.
+    memory: what the model foresees of one batch.
+    """
+
+    answers: Callable[[Any, int, int, OnStep], torch.Tensor]
+    memory: Callable[[Any, int], int]
+    steps: Callable[[Any, int], int]
 
 
 class Kind(NamedTuple):
     """A kind of model, and how its families are run.
 
-    run: what a model gives for `count` inputs in batches of `batch_size`, [count, ...]. more: further answers by name,
-    of parts beside that; those that no network takes part in begin with "exact". memory: what it foresees of a `run`
-    in one batch. steps: what `on_step` counts up to in a run. shared: families that another registry also claims.
+    more: further answers by name for `count` inputs in batches of `batch_size`; those that no network takes part in
+    begin with "exact". batches: sizes that are compared. shared: families that another registry also claims, and reads
+    alike.
+    with_metadata: families that are told by metadata, which safetensors files alone have.
     """
 
     registry: Registry[Any]
-    run: Callable[[Any, int, int, OnStep], torch.Tensor]
-    more: Callable[[Any, int, int], dict[str, torch.Tensor]]
-    memory: Callable[[Any, int], int]
-    steps: Callable[[Any, int], int]
+    runs: tuple[Run, ...]
+    more: Callable[[Any, int, int], dict[str, torch.Tensor]] = lambda model, count, batch_size: {}
+    batches: tuple[int, ...] = (1, 3)
     shared: frozenset[str] = frozenset()
+    with_metadata: frozenset[str] = frozenset()
 
 
 def pictures(count: int, side: int) -> torch.Tensor:
-    """Smooth random pictures, float32 [count, side, side, 3], 0..1."""
-    coarse = torch.rand(count, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    """Smooth random pictures, float32 [count, side, side, 3], 0..1, count up to 64."""
+    return all_pictures(side)[:count]
+
+
+@cache
+def all_pictures(side: int) -> torch.Tensor:
+    """Kept, so that they do not count where memory is measured; see `SIDES`."""
+    coarse = torch.rand(64, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     return torch.nn.functional.interpolate(coarse, (side, side), mode="bilinear").permute(0, 2, 3, 1).contiguous()
 
 
@@ -98,17 +123,21 @@ def latents(generator: Generator, count: int, batch_size: int) -> dict[str, torc
 
 GENERATOR = Kind(
     GENERATORS,
-    draw,
+    (
+        Run(
+            draw,
+            lambda generator, size: generator.memory_bytes(size),
+            lambda generator, count: binding.total_steps(bound(generator), count),
+        ),
+    ),
     latents,
-    lambda generator, size: generator.memory_bytes(size),
-    lambda generator, count: binding.total_steps(bound(generator), count),
     shared=STABLE_DIFFUSION,
 )
 
 
 def painted_side(inpainter: Inpainter) -> int:
     """Of pictures that leave its lowest level more than one cell, whose norm would blow up every rounding."""
-    return min(inpainter.native_resolution, 4 * SIDE)
+    return min(inpainter.native_resolution, 128)
 
 
 def repainting(inpainter: Inpainter, count: int) -> InpaintRequest:
@@ -120,36 +149,67 @@ def repainting(inpainter: Inpainter, count: int) -> InpaintRequest:
 
 
 def repaint(inpainter: Inpainter, count: int, batch_size: int, on_step: OnStep) -> torch.Tensor:
-    return inpainter.inpaint(repainting(inpainter, count), batch_size, on_step)
-
-
-def surroundings(inpainter: Inpainter, count: int, batch_size: int) -> dict[str, torch.Tensor]:
-    """What is outside of the holes, as it was given."""
+    """The pictures; what is outside of the holes is as it was given."""
     request = repainting(inpainter, count)
+    found = inpainter.inpaint(request, batch_size, on_step)
     outside = request.masks == 0
-    found = inpainter.inpaint(request, batch_size)[outside]
-    assert torch.equal(found, request.images[outside])
-    return {"exact surroundings": found}
+    assert torch.equal(found[outside], request.images[outside])
+    return found
 
 
 INPAINTER = Kind(
     INPAINTERS,
-    repaint,
-    surroundings,
-    lambda inpainter, size: inpainter.memory_bytes(size, painted_side(inpainter), painted_side(inpainter)),
-    lambda inpainter, count: count * inpainter.steps(repainting(inpainter, count)),
+    (
+        Run(
+            repaint,
+            lambda inpainter, size: inpainter.memory_bytes(size, painted_side(inpainter), painted_side(inpainter)),
+            lambda inpainter, count: count * inpainter.steps(repainting(inpainter, count)),
+        ),
+    ),
     shared=STABLE_DIFFUSION,
 )
 
 
+def named(count: int) -> list[Named]:
+    """Pictures of two sizes, none of them a network's own."""
+    both = [eight_bit(pictures(count, side)) for side in TWO_SIDES]
+    return [Named(f"picture {place}", place, both[place % 2][place]) for place in range(count)]
+
+
+def described(extractor: Extractor, count: int, batch_size: int, on_step: OnStep, taps: Sequence[str]) -> list[Answers]:
+    return [batch.answers for batch in stream(extractor, named(count), taps, batch_size, on_step)]
+
+
+def main_tap(extractor: Extractor, count: int, batch_size: int, on_step: OnStep) -> torch.Tensor:
+    parts = [answers.taps[0] for answers in described(extractor, count, batch_size, on_step, (extractor.main,))]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def other_taps(extractor: Extractor, count: int, batch_size: int) -> dict[str, torch.Tensor]:
+    names = tuple(name for name in extractor.taps if name != extractor.main)
+    answers = described(extractor, count, batch_size, quiet, names)
+    found = {name: torch.cat([answer.taps[place] for answer in answers]) for place, name in enumerate(names)}
+    classes = [answer.log_probabilities for answer in answers if answer.log_probabilities is not None]
+    return {**found, "classes": torch.cat(classes)} if classes else found
+
+
+EXTRACTOR = Kind(
+    EXTRACTORS,
+    (Run(main_tap, lambda extractor, size: extractor.memory_bytes(size), lambda extractor, count: count),),
+    other_taps,
+    with_metadata=frozenset({"classifier of the pack"}),
+)
+
+
 def embed(segmenter: Segmenter, count: int, batch_size: int, on_step: OnStep) -> torch.Tensor:
-    features = segmenter.encode(pictures(count, SIDE), batch_size, on_step).features
+    """All maps."""
+    features = segmenter.encode(pictures(count, WIDTH)[:, :HEIGHT], batch_size, on_step).features
     return torch.cat([maps.flatten(1) for maps in features], dim=1)
 
 
 def masks(segmenter: Segmenter, count: int, batch_size: int) -> dict[str, torch.Tensor]:
     """Answers to points of one picture, `batch_size` at a time: three masks, and one."""
-    embedding = segmenter.encode(pictures(1, SIDE))
+    embedding = segmenter.encode(pictures(1, WIDTH)[:, :HEIGHT])
     prompts = [Prompt(0, None, (Point(3.0 * index, 4.0 * index, 1),)) for index in range(count)]
     parts = [prompts[start : start + batch_size] for start in range(0, count, batch_size)]
     answers = {}
@@ -159,65 +219,43 @@ def masks(segmenter: Segmenter, count: int, batch_size: int) -> dict[str, torch.
     return answers
 
 
+def predicted_ious(segmenter: Segmenter, count: int, batch_size: int, on_step: OnStep) -> torch.Tensor:
+    """Of the objects at so many points of one image."""
+    seen = segmenter.encode(pictures(1, WIDTH)[:, :HEIGHT])
+    prompts = [Prompt(0, None, (Point(8 + 7 * index, 60 - 5 * index, 1),)) for index in range(count)]
+    found = segment(segmenter, seen, prompts, "best", on_step, batch_size)
+    return torch.tensor([[each.score] for each in found.objects])
+
+
 SEGMENTER = Kind(
     SEGMENTERS,
-    embed,
+    (
+        Run(embed, lambda segmenter, size: segmenter.encode_bytes(size), lambda segmenter, count: count),
+        Run(
+            predicted_ious,
+            lambda segmenter, size: max(segmenter.encode_bytes(1), segmenter.decode_bytes(size, HEIGHT, WIDTH)),
+            lambda segmenter, count: count,
+        ),
+    ),
     masks,
-    lambda segmenter, size: segmenter.encode_bytes(size),
-    lambda segmenter, count: count,
 )
 
 
-def named(count: int) -> list[Named]:
-    """Pictures of two sizes, none of them a network's own."""
-    sides = (40, 33)
-    return [
-        Named(f"picture {place}", place, eight_bit(pictures(count, sides[place % 2]))[place]) for place in range(count)
-    ]
-
-
-def described(extractor: Extractor, count: int, batch_size: int, on_step: OnStep, taps: Sequence[str]) -> list[Answers]:
-    return [batch.answers for batch in stream(extractor, named(count), taps, batch_size, on_step)]
-
-
-def main_tap(extractor: Extractor, count: int, batch_size: int, on_step: OnStep) -> torch.Tensor:
-    answers = described(extractor, count, batch_size, on_step, (extractor.main,))
-    return torch.cat([answer.taps[0] for answer in answers])
-
-
-def other_taps(extractor: Extractor, count: int, batch_size: int) -> dict[str, torch.Tensor]:
-    names = tuple(name for name in extractor.taps if name != extractor.main)
-    answers = described(extractor, min(count, FEWER), batch_size, quiet, names)
-    found = {name: torch.cat([answer.taps[place] for answer in answers]) for place, name in enumerate(names)}
-    classes = [answer.log_probabilities for answer in answers if answer.log_probabilities is not None]
-    return {**found, "classes": torch.cat(classes)} if classes else found
-
-
-EXTRACTOR = Kind(
-    EXTRACTORS,
-    main_tap,
-    other_taps,
-    lambda extractor, size: extractor.memory_bytes(size),
-    lambda extractor, count: count,
-)
-
-
-THIN = 2
-"""Rows of a detector's pictures of SIDE columns: published networks enlarge all pictures until a side is long."""
-
-
-def look(detector: Detector, count: int, batch_size: int, on_step: OnStep) -> torch.Tensor:
-    found = detector.detect(pictures(count, SIDE)[:, :THIN], "a cat . red car", batch_size, on_step)
-    return torch.cat([found.boxes.flatten(1), found.token_probs.flatten(1)], dim=1)
+def detections(detector: Detector, count: int, batch_size: int, on_step: OnStep) -> torch.Tensor:
+    """Boxes and probabilities of tokens."""
+    found = detector.detect(pictures(count, WIDTH)[:, :THIN], PROMPT, batch_size, on_step)
+    return torch.cat([found.boxes, found.token_probs], dim=2)
 
 
 DETECTOR = Kind(
     DETECTORS,
-    look,
-    lambda detector, count, batch_size: {},
-    lambda detector, size: detector.memory_bytes(size, THIN, SIDE),
-    lambda detector, count: count,
+    (
+        Run(
+            detections,
+            lambda detector, size: detector.memory_bytes(size, THIN, WIDTH),
+            lambda detector, count: count,
+        ),
+    ),
 )
 
-
-KINDS = (DETECTOR, GENERATOR, INPAINTER, SEGMENTER, EXTRACTOR)
+KINDS = (DETECTOR, SEGMENTER, INPAINTER, GENERATOR, EXTRACTOR)
