@@ -44,8 +44,7 @@ class ModelLoader:
 
     @classmethod
     def IS_CHANGED(cls, model: str, **settings: Any) -> str:
-        path = cls.path(model)
-        return fingerprint(*cls.REGISTRY.files(path)) if hasattr(cls, "REGISTRY") else fingerprint(path)
+        return fingerprint(*cls.REGISTRY.files(cls.path(model)))
 
     @classmethod
     def VALIDATE_INPUTS(cls, model: str) -> bool | str:
