@@ -1,1 +1,1 @@
-"""What all diffusion models share: networks, files, schedulers, the sampling loop, prompts, memory."""
+"""What all diffusion models share: networks, files, samplers, the sampling loop, prompts, memory."""

@@ -91,23 +91,23 @@ class Inpainter(ABC):
             BadInput: images, masks, or settings out of range.
         """
         images = check_images(request.images)
-        frames, height, width, _ = images.shape
-        masks = match_masks(request.masks, frames, height, width)
+        count, height, width, _ = images.shape
+        masks = match_masks(request.masks, count, height, width)
         steps = self.steps(request)
         result = images.clone()
-        wanted = [frame for frame in range(len(images)) if bool(masks[frame].any())]
+        wanted = [frame for frame in range(count) if bool(masks[frame].any())]
         if not wanted:
             return result
         paint = self.painter(request)
         for first in range(0, len(wanted), batch_size):
             frames = wanted[first : first + batch_size]
             generators = [torch.Generator().manual_seed((request.seed + frame) % SEEDS) for frame in frames]
-            finished = len(images) - len(wanted) + first
+            finished = count - len(wanted) + first
 
             def report(
-                done: int, preview: torch.Tensor | None = None, /, finished: int = finished, count: int = len(frames)
+                done: int, preview: torch.Tensor | None = None, /, finished: int = finished, size: int = len(frames)
             ) -> None:
-                on_step(finished * steps + count * done, preview)
+                on_step(finished * steps + size * done, preview)
 
             holes = (masks[frames] >= HOLE).float()
             painted = paint(images[frames][..., :3], holes, generators, report)
