@@ -101,6 +101,7 @@ def test_the_info_tells_what_the_model_is():
     assert len(generator.patchers) == 1
 
 
+@pytest.mark.slow
 def test_files_that_are_no_generator():
     with pytest.raises(BadCheckpoint, match=r"other.pt is no generator that the pack knows"):
         Load().run("other.pt")

@@ -112,6 +112,7 @@ def test_data_and_text_say_everything():
     assert "knee of precision and recall: truncation_psi = 0.6" in lines
 
 
+@pytest.mark.slow
 def test_pictures_have_a_size_and_their_theme():
     pictures = draw_curves(example(), "light")
     assert pictures.shape == (3, 2 * HEIGHT, 2 * 768, 3)

@@ -231,6 +231,7 @@ def test_models_without_a_variational_encoder_have_no_activity():
     assert verdicts(diagnosis, *sets)["posterior collapse"] == "no variational encoder"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pictures(theme):
     generated, reference = runs()

@@ -22,6 +22,7 @@ def test_it_agrees_with_torch_fidelity(name):
         assert found.std == pytest.approx(recorded["inception_score_std"], rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")  # of its memory, and of the deviation of one split
 def test_it_agrees_with_torchmetrics():
     from torchmetrics.image.inception import InceptionScore
