@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("detection", "diffusion", "families", "generators", "inpainting", "segmentation", "training", "nodes")
 PATHS = (
-    *(f"tests/{room}" for room in ROOMS),
+    *(f"tests/{room}" for room in ("detection", "diffusion", "generators", "inpainting", "segmentation", "training")),
+    *(f"tests/nodes/test_{node}.py" for node in ("detect", "inpaint", "segment", "generate_latents")),
     "tests/scoring/extractors",
-    "tests/scoring/metrics",
+    "tests/scoring/metrics/test_lpips.py",
     "tests/test_every_family.py",
     "tests/test_starter_detection.py",
 )

@@ -1,8 +1,6 @@
 """The shipped examples: both forms say the same, seeds are fixed, and each runs headless and paints."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,12 +49,9 @@ def test_seeds_are_fixed(name):
 
 
 @pytest.mark.slow
-def test_grounded_inpaint_repaints_the_object_and_nothing_else(tmp_path):
+def test_grounded_inpaint_repaints_the_object_and_nothing_else(run):
     """The mushroom of the shipped scene is found, cut out, and painted over; its surroundings stay as they are."""
-    command = [sys.executable, str(ROOT / "headless.py"), str(FOLDER / "api" / "grounded_inpaint.json")]
-    done = subprocess.run([*command, "--output", str(tmp_path)], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    outputs = json.loads(done.stdout)["outputs"]
+    outputs = run(FOLDER / "api" / "grounded_inpaint.json")
     assert "a mushroom" in outputs["4"]["text"][0]
 
     def picture(node_id):

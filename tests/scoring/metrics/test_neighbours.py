@@ -117,8 +117,8 @@ def test_near_copies_are_told_apart(monkeypatch):
 
 @pytest.mark.slow
 def test_memory_grows_with_the_samples_not_with_their_pairs(monkeypatch):
-    monkeypatch.setattr(module, "_BLOCK", 128)
-    few, many = features(500, 4), features(2000, 4)
+    monkeypatch.setattr(module, "_BLOCK", 64)
+    few, many = features(250, 4), features(1000, 4)
     peaks = [peak_bytes(lambda x=rows: neighbours(x, x + 1)) for rows in (few, many)]
     assert peaks[1] < 5 * peaks[0]
 
