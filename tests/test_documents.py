@@ -34,7 +34,9 @@ def test_every_room_is_on_the_map():
     packages = {
         f"{name.parent.as_posix()}/" for name in names if name.name == "__init__.py" and name.parts[0] == "models"
     }
+    loose = {name.as_posix() for name in names if name.parts[:-1] == ("models",) and name.suffix == ".py"}
     rooms = mapped()
+    assert not loose - {"models/__init__.py"} - set(rooms)
     assert not [folder for folder in folders if not any(room.startswith(folder) for room in rooms)]
     assert not packages - {"models/"} - set(rooms)
 
