@@ -14,7 +14,7 @@ MAP = (ROOT / "ARCHITECTURE.md").read_text()
 def mapped() -> list[str]:
     """The first word of each line of the map of the rooms."""
     rooms = MAP.split("## The rooms")[1].split("```")[1]
-    return [line.split()[0] for line in rooms.splitlines() if line.strip()]
+    return [line.split()[0] for line in rooms.splitlines() if line[:1].strip()]
 
 
 def tracked() -> list[str]:
