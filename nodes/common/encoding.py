@@ -8,9 +8,10 @@ from typing import Final, TypeVar
 import torch
 
 from ... import host
-from ...models.generators.base import Latents, OnStep, SampleRequest
+from ...models.generators.base import Latents, SampleRequest
 from ...models.generators.latents import RESIZES, decode, encode, scale_of_images, scale_of_latents
 from ...models.generators.sampling import fitting_batch
+from ...models.steps import OnStep
 from . import inputs
 
 T = TypeVar("T")

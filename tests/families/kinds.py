@@ -12,10 +12,8 @@ from trilemma.models.detection.base import Detector
 from trilemma.models.detection.loading import DETECTORS
 from trilemma.models.families import Registry
 from trilemma.models.generators import binding, noise
-from trilemma.models.generators.autoregressive.code_generator import CodeGenerator
 from trilemma.models.generators.base import Generator
 from trilemma.models.generators.binding import Bound
-from trilemma.models.generators.gan.stylegan2.generator import StyleGAN2Generator
 from trilemma.models.generators.loading import GENERATORS
 from trilemma.models.generators.vae.priors import STANDARD
 from trilemma.models.inpainting.base import Inpainter, InpaintRequest
@@ -109,12 +107,13 @@ def draw(generator: Generator, count: int, batch_size: int, on_step: OnStep) -> 
 
 @torch.no_grad()
 def latents(generator: Generator, count: int, batch_size: int) -> dict[str, torch.Tensor]:
-    """Those that samples start from, which of some families no network makes, and those of pictures."""
-    made, described, answers = bound(generator), generator.descriptor, {}
+    """Those that samples start from, which are drawn, not computed, where they are "z"; and those of pictures."""
+    made, described = bound(generator), generator.descriptor
     requests = noise.requests(count, SEED, made.conditions)
-    parts = [requests[start : start + batch_size] for start in range(0, count, batch_size)]
-    name = "latents" if isinstance(generator, StyleGAN2Generator | CodeGenerator) else "exact latents"
-    answers[name] = torch.cat([generator.latents(part, made.settings).values for part in parts])
+    starts = range(0, count, batch_size)
+    parts = [generator.latents(requests[start : start + batch_size], made.settings) for start in starts]
+    exact = "exact " if parts[0].space == "z" else ""
+    answers = {f"{exact}latents": torch.cat([part.values for part in parts])}
     if "encode" in described.abilities:
         images = pictures(count, generator.descriptor.height).split(batch_size)
         answers["encoded"] = torch.cat([generator.encode(part).values for part in images])

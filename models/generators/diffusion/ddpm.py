@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -160,9 +159,9 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> PixelD
 
 def read_settings(tensors: Tensors) -> dict[str, Any]:
     """Those of UNet2DModel's settings that shapes tell."""
-    levels = 1 + max(int(match[1]) for name in tensors if (match := re.match(r"down_blocks\.(\d+)\.", name)))
+    levels = weights.count_layers(tensors, "down_blocks.{}.resnets.0.conv1.weight")
     widths = tuple(tensors[f"down_blocks.{level}.resnets.0.conv1.weight"].shape[0] for level in range(levels))
-    layers = len({name.split(".")[3] for name in tensors if name.startswith("down_blocks.0.resnets.")})
+    layers = weights.count_layers(tensors, "down_blocks.0.resnets.{}.conv1.weight")
     attended = [any(name.startswith(f"down_blocks.{level}.attentions.") for name in tensors) for level in range(levels)]
     classes = tensors.get("class_embedding.weight")
     return {

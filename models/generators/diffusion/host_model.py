@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 import torch
 
+from ...steps import OnStep, quiet
 from .. import noise
-from ..base import Descriptor, Generator, Latents, OnStep, SampleRequest, quiet
+from ..base import Descriptor, Generator, Latents, SampleRequest
 from ..interpolation import spherical
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -104,10 +103,9 @@ def renamed(tensors: Tensors) -> dict[str, torch.Tensor]:
     """Under diffusers' names of today, without what only training needs."""
     bare = {name.removeprefix(FIRST_STAGE): value for name, value in tensors.items()}
     kept = {name: value for name, value in bare.items() if not name.startswith(LOSS)}
-    upward = [re.match(r"decoder\.up\.(\d+)\.", name) for name in kept]
-    if not any(upward):
+    levels = weights.count_layers(kept, "decoder.up.{}.block.0.conv1.weight")
+    if not levels:
         return todays_attention(kept)
-    levels = 1 + max(int(match[1]) for match in upward if match)
     return {vae_name(name, levels): flat_attention(name, value) for name, value in kept.items()}
 
 
