@@ -3,6 +3,9 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 SITE = $$($(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 
+# Tests keep their bytecode even where the shell asks for none: to rewrite their asserts anew costs 5 s a run.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo check style types quick hooks test test-cpus test-host test-device bench names clean
 
 $(VENV)/installed: pyproject.toml requirements.txt

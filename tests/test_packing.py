@@ -91,6 +91,7 @@ def test_the_zip_is_small(packed):
     assert size < MEGABYTES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FLAGGED)
 def test_nothing_looks_dangerous(kind):
     found = [
@@ -101,6 +102,7 @@ def test_nothing_looks_dangerous(kind):
     assert not found
 
 
+@pytest.mark.slow
 def test_environment_variables_are_read_in_one_place():
     assert [name for name, text in TEXTS.items() if ENVIRONMENT.search(text)] == ["host/environment.py"]
 

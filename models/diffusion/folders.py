@@ -11,7 +11,7 @@ import torch
 from ..errors import BadCheckpoint
 from ..files.checkpoints import Checkpoint
 from ..files.folders import CONFIG, read_json, read_weights
-from ..weights import fill
+from ..weights import empty_weights, fill
 from .networks import accepted, todays_attention
 
 WEIGHTS: Final = tuple(
@@ -96,7 +96,7 @@ class PipelineFolder(NamedTuple):
 
         config = self.config(part)
         made = getattr(diffusers, config["_class_name"])
-        with torch.device("meta"):
+        with empty_weights():
             network = made(**accepted(made, config))
         fill(network, todays_attention(self.tensors(part)), f"{self.name}, {part}")
         return network

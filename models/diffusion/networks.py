@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import nn
 
-from ..weights import DtypeFor, fill
+from ..weights import DtypeFor, empty_weights, fill
 
 TEXT_PREFIX: Final = "text_model."
 TEXT_PROJECTION: Final = "text_projection.weight"
@@ -36,7 +36,7 @@ def build(unet: Mapping[str, Any], vae: Mapping[str, Any], text_encoder: Mapping
     from transformers import CLIPTextConfig, CLIPTextModel
 
     vae_class = getattr(diffusers, vae.get("_class_name", "AutoencoderKL"))
-    with torch.device("meta"):
+    with empty_weights():
         return Networks(
             diffusers.UNet2DConditionModel(**accepted(diffusers.UNet2DConditionModel, unet)),
             vae_class(**accepted(vae_class, vae)),

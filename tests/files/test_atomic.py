@@ -94,6 +94,7 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if path.suffix != ".lock"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", WRITERS)
 def test_nothing_remains_of_a_file_that_was_not_finished(write, tmp_path):
     whole = tmp_path / "whole"
@@ -112,6 +113,7 @@ def test_nothing_remains_of_a_file_that_was_not_finished(write, tmp_path):
     assert contents(cut).keys() == finished.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [write for write in WRITERS if write not in GROWING])
 def test_the_old_file_outlives_a_new_one_that_was_not_finished(write, tmp_path):
     write(tmp_path, 1)
@@ -152,6 +154,7 @@ def test_a_new_file_may_be_read_by_whom_other_new_files_may(tmp_path):
     assert (tmp_path / "x").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+@pytest.mark.slow
 def test_writers_wait_for_the_lock(tmp_path):
     path = tmp_path / "x"
     order = []

@@ -151,6 +151,7 @@ class Net(nn.Module):
         self.register_buffer("scratch", torch.ones(2), persistent=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new_format", [True, False])
 @pytest.mark.filterwarnings("ignore")
 def test_a_module_saved_whole(new_format, tmp_path):

@@ -51,6 +51,7 @@ def test_the_copy_has_the_permissions_of_any_new_file(source):
     assert source.with_suffix(".safetensors").stat().st_mode == source.stat().st_mode
 
 
+@pytest.mark.slow
 def test_a_snapshot_keeps_its_settings(tmp_path):
     snapshot = reference_kit.KIT / "stylegan2_ada" / "snapshot_tiny_blank_source.pkl"
     done = convert(snapshot, tmp_path / "y.safetensors")

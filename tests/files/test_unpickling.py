@@ -91,6 +91,7 @@ def attacks(canary):
 NAMES = list(attacks(Path("x")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_attacks_are_real(name, tmp_path):
     """Read by Python's own unpickler, each leaves its mark: else the tests below would prove nothing."""
@@ -178,6 +179,7 @@ def nested_key(depth):
     return b"\x80\x02}" + text("a") + b"2\x86q\x00" + b"".join(b"0h\x00h\x00\x86q\x00" for _ in range(depth)) + b"Ns."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stream", "error"),
     [

@@ -12,6 +12,7 @@ from trilemma.models.files import checkpoints
 from trilemma.models.files.unpickling import Global
 
 
+@pytest.mark.slow
 def test_archives_are_not_unpacked(tmp_path):
     path = tmp_path / "x.pth"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -68,6 +69,7 @@ def test_archives_of_other_kinds(records, said, tmp_path):
         checkpoints.read(tmp_path / "x.pth")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
 def test_a_program_is_named_as_such_though_its_code_is_compressed(tmp_path):
     torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(tmp_path / "x.pt")

@@ -110,6 +110,7 @@ def test_files_that_are_no_generator():
     assert "generators" in message
 
 
+@pytest.mark.slow
 def test_another_file_is_noticed(models):
     """Whichever half of a model in two files: its decoder was once replaced, and the old picture served."""
     before = Load.IS_CHANGED("gan.safetensors")
@@ -128,6 +129,7 @@ def test_another_file_is_noticed(models):
     pair.unlink()
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 @pytest.mark.parametrize("name", ["gan.safetensors", "vae"])
 def test_classes_in_turn_whatever_the_batch_size(name):
@@ -166,6 +168,7 @@ def test_abilities_that_a_model_lacks(gan, vae):
         VAE().run(gan, temperature=0.5)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_a_prior_fitted_to_images(vae):
     """A Gaussian over the latents of samples of one class draws near them; the record says what it was fitted to."""

@@ -80,6 +80,7 @@ def test_a_copy_of_the_starter_is_the_same_network_by_another_name(metrics):
     assert found.identity == expected.identity
 
 
+@pytest.mark.slow
 def test_another_file_under_the_name(metrics):
     file = metrics / "other.pth"
     torch.save({"a.weight": torch.zeros(1)}, file)

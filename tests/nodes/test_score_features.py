@@ -128,6 +128,7 @@ def test_equal_images_of_other_seeds_are_samples_of_their_own():
         taken(batch, records=json.dumps([{"seed": 1, "index": index} for index in range(3)]))
 
 
+@pytest.mark.slow
 def test_the_splits_of_a_batch_are_even_and_many_small_batches_fill_all():
     assert taken(images(25)).classes.counts.sort().values.tolist() == [2] * 5 + [3] * 5
     parts = [taken(images(4, seed)) for seed in range(12)]
@@ -255,6 +256,7 @@ def test_sets_that_cannot_be_merged():
         Merge().run("", features_1=taken(images(3)), features_2=taken(images(3, 1), handle(resize="pad")))
 
 
+@pytest.mark.slow
 def test_a_file_grows_from_run_to_run(tmp_path):
     for first, last in ((0, 4), (4, 5), (5, 9)):
         shown = Save().run(taken(images(9)[first:last], name="runs"), "runs/a", "trilemma")

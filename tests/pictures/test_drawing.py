@@ -44,6 +44,7 @@ def test_frame_lies_on_the_boxs_edge():
         assert drawn[y, x].sum() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("background", [BLACK, (255, 255, 255), (128, 128, 128), *PALETTE])
 def test_frame_and_label_stand_out_from_any_background(background):
     image = plain(background)
@@ -95,6 +96,7 @@ def test_captions():
     assert caption({"x": 1, "y": 1, "width": 1, "height": 1, "score": 0.5}, True) == "0.50"
 
 
+@pytest.mark.slow
 def test_labels_keep_their_colour_through_the_batch():
     boxes = [[{**BOX, "label": "cat"}, {**BOX, "x": 90, "label": "dog"}], [{**BOX, "label": "dog"}]]
     drawn = draw(plain((255, 255, 255)).expand(2, -1, -1, -1), boxes)
@@ -103,6 +105,7 @@ def test_labels_keep_their_colour_through_the_batch():
     assert len(set(colours_of(map(str, range(7))).values())) == 7
 
 
+@pytest.mark.slow
 def test_lines_grow_with_the_image():
     def frame_pixels(size: int, line_width: int = 0) -> int:
         box = {"x": size // 4, "y": size // 4, "width": size // 2, "height": size // 2}

@@ -15,6 +15,7 @@ def random_masks(seed, levels):
     return torch.from_numpy(batch if levels == 0 else np.floor(batch * levels, dtype=np.float32) / max(1, levels - 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [0, 1, 2, 5])
 @pytest.mark.parametrize("tapered_corners", [False, True])
 @pytest.mark.parametrize("pixels", [-30, -7, -1, 0, 1, 2, 3, 8, 30])
@@ -27,6 +28,7 @@ def test_grow_is_the_hosts(pixels, tapered_corners, levels):
         assert torch.equal(batch, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("tapered_corners", [False, True])
 @pytest.mark.parametrize("pixels", [-66, 5])
@@ -83,6 +85,7 @@ def filled_at_every_level(mask):
     return filled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [0, 2, 3, 6])
 def test_fill_holes_is_the_filling_at_every_level(levels):
     for seed in range(40):
@@ -112,6 +115,7 @@ def test_water_stands_as_high_as_the_lowest_way_out():
     assert masks.fill_holes(ring)[0, 2:5, 2:5].eq(0.4).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("min_area", [1, 3, 5.5, 1000])
 def test_drop_islands(min_area):
     for seed in range(20):

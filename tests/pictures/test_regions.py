@@ -35,6 +35,7 @@ def cropped(images: torch.Tensor, masks: torch.Tensor, **options) -> Cropped:
     return crop(images, holes_of_masks(masks, images), **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [3, 4])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("soften", [0, 3])

@@ -15,7 +15,7 @@ from ...diffusion.networks import todays_attention
 from ...files.checkpoints import Checkpoint, described
 from ...random_weights import random_weights, write
 from ...steps import OnStep, quiet
-from ...weights import Tensors
+from ...weights import Tensors, empty_weights
 from .. import noise
 from ..base import Descriptor, Latents, SampleRequest
 from ..vae.autoencoder import Autoencoder
@@ -102,7 +102,7 @@ def load_code_generator(
     told = described(checkpoint.metadata)
     tensors = todays_attention(checkpoint.tensors)
     coder = vq_model.build(weights.under(tensors, CODER), told)
-    with torch.device("meta"):
+    with empty_weights():
         prior = build(tensors, told)
     both = nn.ModuleDict({CODER.rstrip("."): coder.network, PRIOR.rstrip("."): prior})
     weights.fill(both, tensors, f"{checkpoint.name}, {name}")

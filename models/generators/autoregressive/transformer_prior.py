@@ -14,7 +14,7 @@ from ... import weights
 from ...families import Family
 from ...files.checkpoints import Checkpoint
 from ...files.folders import weight_files
-from ...weights import DtypeFor, Tensors, full_precision
+from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from .code_generator import CODER, PRIOR, CodeGenerator, load_code_generator, typical, write_tiny
 from .code_prior import CodePrior
 
@@ -138,7 +138,7 @@ def build(tensors: Tensors, told: Mapping[str, Any]) -> CodeTransformer:
 
 
 def _typical() -> frozenset[str]:
-    with torch.device("meta"):
+    with empty_weights():
         return typical(frozenset(CodeTransformer(256, (8, 8), 32).state_dict()))
 
 

@@ -14,7 +14,7 @@ from ...families import Family
 from ...files.checkpoints import Checkpoint, described
 from ...files.folders import weight_files
 from ...random_weights import write_random
-from ...weights import DtypeFor, Tensors, full_precision
+from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from ..base import Descriptor
 from ..vae.autoencoder import OPTIONS, Autoencoder
 from .quantised import QuantisedCoder
@@ -97,7 +97,7 @@ def build(tensors: Tensors, told: Mapping[str, Any]) -> VQModelCoder:
     """A network that these tensors fit, on the meta device; `told` may hold "norm_num_groups"."""
     from diffusers import VQModel
 
-    with torch.device("meta"):
+    with empty_weights():
         network = VQModel(**configuration(tensors), norm_num_groups=told.get("norm_num_groups", NORM_GROUPS))
     return VQModelCoder(network)
 
@@ -139,7 +139,7 @@ def of_widths(widths: tuple[int, ...], layers: int, codes: int = 256) -> VQModel
 
 def typical() -> frozenset[str]:
     """Names in a file of usual size."""
-    with torch.device("meta"):
+    with empty_weights():
         return frozenset(of_widths((128, 256, 512), 2).state_dict())
 
 

@@ -13,7 +13,7 @@ from ...families import Family
 from ...files.checkpoints import Checkpoint, without_prefix
 from ...files.folders import weight_files
 from ...random_weights import write_random
-from ...weights import DtypeFor, full_precision
+from ...weights import DtypeFor, empty_weights, full_precision
 from ..base import Descriptor
 from ..vae.autoencoder import OPTIONS, Autoencoder
 from .quantised import QuantisedCoder
@@ -95,7 +95,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoen
     codes, size = tensors["vq_layer.embedding.weight"].shape
     fine, channels = tensors["encoder.0.0.weight"].shape[:2]
     coarse = len(tensors["encoder.3.resblock.0.weight"])
-    with torch.device("meta"):
+    with empty_weights():
         network = VQVAE(channels, codes, size, (fine, coarse))
     weights.fill(network, tensors, f"{checkpoint.name}, {NAME}")
     descriptor = Descriptor(
@@ -116,7 +116,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoen
 
 
 def _typical() -> frozenset[str]:
-    with torch.device("meta"):
+    with empty_weights():
         return frozenset(VQVAE().state_dict())
 
 

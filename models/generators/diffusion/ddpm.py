@@ -18,7 +18,7 @@ from ...families import Family
 from ...files.checkpoints import Checkpoint, described
 from ...files.folders import weight_files
 from ...random_weights import write_random
-from ...weights import DtypeFor, Tensors, full_precision
+from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from .. import noise
 from ..base import Descriptor, SampleRequest
 from .base import DiffusionGenerator
@@ -138,7 +138,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> PixelD
     settings = read_settings(checkpoint.tensors)
     if known["unconditional_label"] is not None and settings["num_class_embeds"] is None:
         raise BadCheckpoint(f"{checkpoint.name}, {NAME}: it tells of classes, but lacks class_embedding.weight.")
-    with torch.device("meta"):
+    with empty_weights():
         unet = UNet2DModel(
             **settings,
             sample_size=known["sample_size"],
@@ -201,7 +201,7 @@ def typical() -> frozenset[str]:
     """Names in a model of three levels with attention in the last, two layers each."""
     from diffusers import UNet2DModel
 
-    with torch.device("meta"):
+    with empty_weights():
         unet = UNet2DModel(
             block_out_channels=(32, 64, 64),
             down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),

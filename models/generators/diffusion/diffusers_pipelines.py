@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import torch
-
 from ...diffusion import loading, networks, samplers, tiny
 from ...diffusion.folders import Classes, PipelineFolder, holds, open_folder
 from ...diffusion.stable_diffusion import StableDiffusion
@@ -16,7 +14,7 @@ from ...errors import BadCheckpoint
 from ...families import Family
 from ...files.checkpoints import Checkpoint
 from ...files.folders import read_json
-from ...weights import DtypeFor
+from ...weights import DtypeFor, empty_weights
 from ..base import Generator
 from .ddpm import PixelDiffusion, check_channels
 from .latent_diffusion import GUIDANCE_SCALE, STEPS, TextToImage, UnconditionalLatentDiffusion
@@ -97,7 +95,7 @@ def _xl(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Generator:
 def _second_encoder(config: Mapping[str, Any]) -> Any:
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-    with torch.device("meta"):
+    with empty_weights():
         return CLIPTextModelWithProjection(CLIPTextConfig.from_dict(dict(config)))
 
 

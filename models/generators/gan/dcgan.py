@@ -21,7 +21,7 @@ from ...families import Family
 from ...files.checkpoints import Checkpoint
 from ...files.folders import weight_files
 from ...random_weights import write_random
-from ...weights import DtypeFor, Tensors, full_precision
+from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from .gaussian_gan import GaussianGAN
 
 NAME: Final = "DCGAN"
@@ -85,7 +85,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Gaussi
         BadCheckpoint: a tensor is missing, unexpected, or of another shape.
     """
     shapes = convolutions(checkpoint.tensors)
-    with torch.device("meta"):
+    with empty_weights():
         network = DCGAN(shapes)
     weights.fill(network, checkpoint.tensors, f"{checkpoint.name}, {NAME}")
     side, floats = _measure(network.main)
@@ -107,7 +107,7 @@ def _measure(layers: nn.Sequential) -> tuple[int, int]:
 
 
 def _typical() -> frozenset[str]:
-    with torch.device("meta"):
+    with empty_weights():
         return frozenset(_build(100, 8, 4, 2, 1, 3).state_dict())
 
 

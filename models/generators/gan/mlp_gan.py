@@ -20,7 +20,7 @@ from ...families import Family
 from ...files.checkpoints import Checkpoint
 from ...files.folders import weight_files
 from ...random_weights import write_random
-from ...weights import DtypeFor, Tensors, full_precision
+from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from .gaussian_gan import GaussianGAN
 
 NAME: Final = "MLP GAN"
@@ -77,7 +77,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Gaussi
         BadCheckpoint: a tensor is missing, unexpected, or of another shape.
     """
     widths = sizes(checkpoint.tensors)
-    with torch.device("meta"):
+    with empty_weights():
         network = MLP(widths)
     weights.fill(network, checkpoint.tensors, f"{checkpoint.name}, {NAME}")
     floats = max(one + next_one for one, next_one in pairwise(widths))
@@ -85,7 +85,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Gaussi
 
 
 def _typical() -> frozenset[str]:
-    with torch.device("meta"):
+    with empty_weights():
         return frozenset(MLP([64, 256, 256, 784]).state_dict())
 
 

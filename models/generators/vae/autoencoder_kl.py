@@ -16,7 +16,7 @@ from ...families import Family
 from ...files.checkpoints import Checkpoint, described
 from ...files.folders import weight_files
 from ...random_weights import write_random
-from ...weights import DtypeFor, Tensors, full_precision
+from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from ..base import Descriptor
 from .autoencoder import OPTIONS, Autoencoder
 
@@ -79,7 +79,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoen
             f"{checkpoint.name}, {NAME}: its widths {config['block_out_channels']} do not divide into "
             f"{groups} groups, and it does not tell how many its norms have; choose another file."
         )
-    with torch.device("meta"):
+    with empty_weights():
         network = AutoencoderKL(**config)
     weights.fill(network, tensors, f"{checkpoint.name}, {NAME}")
     widths, latent = config["block_out_channels"], config["latent_channels"]
@@ -145,7 +145,7 @@ def _build(widths: tuple[int, ...], layers: int) -> AutoencoderKL:
 
 
 def _typical() -> frozenset[str]:
-    with torch.device("meta"):
+    with empty_weights():
         return frozenset(_build((128, 256, 512, 512), 2).state_dict())
 
 

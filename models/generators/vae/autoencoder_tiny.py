@@ -16,7 +16,7 @@ from ...families import Family
 from ...files.checkpoints import Checkpoint
 from ...files.folders import weight_files
 from ...random_weights import write_random
-from ...weights import DtypeFor, Tensors, full_precision
+from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from ..base import Descriptor
 from .autoencoder import OPTIONS, Autoencoder
 
@@ -59,7 +59,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoen
 
     tensors, what = renamed(checkpoint.tensors), f"{checkpoint.name}, {NAME}"
     config = configuration(tensors, what)
-    with torch.device("meta"):
+    with empty_weights():
         network = AutoencoderTiny(**config)
     weights.fill(network, tensors, what)
     latent, levels = config["latent_channels"], len(config["num_encoder_blocks"])
@@ -124,7 +124,7 @@ def _blocks(half: str, tensors: Tensors) -> list[int]:
 def _typical() -> frozenset[str]:
     from diffusers import AutoencoderTiny
 
-    with torch.device("meta"):
+    with empty_weights():
         return frozenset(AutoencoderTiny().state_dict())
 
 

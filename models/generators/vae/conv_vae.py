@@ -18,7 +18,7 @@ from ...families import Family
 from ...files.checkpoints import Checkpoint, without_prefix
 from ...files.folders import weight_files
 from ...random_weights import write_random
-from ...weights import DtypeFor, full_precision
+from ...weights import DtypeFor, empty_weights, full_precision
 from ..base import Descriptor
 from .autoencoder import OPTIONS, Autoencoder
 from .priors import standard_normal
@@ -96,7 +96,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoen
     widths = [len(tensors[f"encoder.{level}.0.weight"]) for level in range(levels)]
     channels = tensors["encoder.0.0.weight"].shape[1]
     latent = len(tensors["fc_mu.weight"])
-    with torch.device("meta"):
+    with empty_weights():
         network = ConvVAE(channels, latent, widths)
     weights.fill(network, tensors, f"{checkpoint.name}, {NAME}")
     side = LOWEST * 2 ** len(widths)
@@ -118,7 +118,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoen
 
 
 def _typical() -> frozenset[str]:
-    with torch.device("meta"):
+    with empty_weights():
         return frozenset(ConvVAE().state_dict())
 
 

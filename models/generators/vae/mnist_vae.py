@@ -15,7 +15,7 @@ from ...families import Family
 from ...files.checkpoints import Checkpoint
 from ...files.folders import weight_files
 from ...random_weights import write_random
-from ...weights import DtypeFor, full_precision
+from ...weights import DtypeFor, empty_weights, full_precision
 from ..base import Descriptor
 from .autoencoder import OPTIONS, Autoencoder
 from .priors import standard_normal
@@ -67,7 +67,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoen
     tensors = checkpoint.tensors
     hidden, pixels = tensors["fc1.weight"].shape
     latent = len(tensors["fc21.weight"])
-    with torch.device("meta"):
+    with empty_weights():
         network = MnistVAE(pixels, hidden, latent)
     weights.fill(network, tensors, f"{checkpoint.name}, {NAME}")
     side = math.isqrt(pixels)

@@ -20,7 +20,7 @@ from ...families import Family
 from ...files.checkpoints import Checkpoint, described
 from ...files.folders import weight_files
 from ...random_weights import random_weights, write
-from ...weights import DtypeFor, full_precision
+from ...weights import DtypeFor, empty_weights, full_precision
 from ..base import Descriptor
 from .autoencoder import OPTIONS, Autoencoder
 from .priors import Prior, diagonal, standard_normal
@@ -115,7 +115,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoen
             f"{checkpoint.name}, {NAME}: its {MEANS} are not of {latent} numbers each; download it again, or choose "
             "another file."
         )
-    with torch.device("meta"):
+    with empty_weights():
         network = SigmaVAE(latent, widths)
     weights.fill(network, tensors, f"{checkpoint.name}, {NAME}")
     classes = 0 if means is None else len(means)
@@ -145,7 +145,7 @@ def _prior(means: torch.Tensor | None, latent: int, identity: str) -> Prior:
 
 
 def _typical() -> frozenset[str]:
-    with torch.device("meta"):
+    with empty_weights():
         return frozenset({*SigmaVAE(64, (32, 64, 128)).state_dict(), MEANS})
 
 

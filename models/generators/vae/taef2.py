@@ -20,7 +20,7 @@ from ...files import checkpoints
 from ...files.checkpoints import Checkpoint
 from ...files.folders import weight_files
 from ...random_weights import random_weights, write
-from ...weights import DtypeFor, Tensors, full_precision
+from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from ..base import Ability, Descriptor
 from .autoencoder import OPTIONS, Autoencoder
 
@@ -234,13 +234,13 @@ def _part(tensors: Tensors) -> _Part:
         if layout.half == "encoder"
         else (build_decoder, tensors[layout.first].shape[1], tensors[layout.last].shape[1])
     )
-    with torch.device("meta"):
+    with empty_weights():
         module = build(code, pixels, _pooled(tensors), layout.deep)
     return _Part(module, code, 32 if layout.deep else 8, pixels)
 
 
 def _typical() -> frozenset[str]:
-    with torch.device("meta"):
+    with empty_weights():
         return frozenset(build_decoder(32, 64, pooled=True, deep=False).state_dict())
 
 

@@ -12,6 +12,7 @@ from ... import weights
 from ...errors import BadCheckpoint
 from ...files.checkpoints import Checkpoint, described
 from ...files.folders import read_model
+from ...weights import empty_weights
 
 ARCHITECTURE: Final = "classifier"
 """What a file's metadata calls it."""
@@ -61,7 +62,7 @@ def load_classifier(path: Path) -> Classifier:
 
 def tensor_names() -> frozenset[str]:
     """Of any of them, whatever its classes."""
-    with torch.device("meta"):
+    with empty_weights():
         return frozenset(Classifier(("",)).state_dict())
 
 
@@ -80,7 +81,7 @@ def classifier_of(checkpoint: Checkpoint) -> Classifier:
     head = checkpoint.tensors.get("head.weight")
     # A file of another format than the pack's own does not name its classes.
     numbered = [f"class {number}" for number in range(0 if head is None else len(head))]
-    with torch.device("meta"):
+    with empty_weights():
         network = Classifier(tuple(described(checkpoint.metadata).get("class_names", numbered)))
     name = checkpoint.path.name if checkpoint.path else "the file"
     weights.fill(network, checkpoint.tensors, f"model: {name}, the classifier")

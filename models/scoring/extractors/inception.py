@@ -11,7 +11,7 @@ import torch
 from ... import weights
 from ...families import Family
 from ...files.checkpoints import Checkpoint
-from ...weights import DtypeFor
+from ...weights import DtypeFor, empty_weights
 from .base import Answers, Extractor, weight_files
 from .inception_network import CLASSES, Inception
 from .resizes import resize
@@ -70,7 +70,7 @@ def inception_of(checkpoint: Checkpoint) -> Inception:
     Raises:
         BadCheckpoint: the tensors are not exactly those of the 2015 graph (those of torchvision's are not).
     """
-    with torch.device("meta"):
+    with empty_weights():
         network = Inception()
     counters = {key: torch.tensor(0) for key in network.state_dict() if key.endswith(COUNTERS)}
     name = checkpoint.path.name if checkpoint.path else "the file"
@@ -91,7 +91,7 @@ def _load(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Extractor:
 
 
 def _typical() -> frozenset[str]:
-    with torch.device("meta"):
+    with empty_weights():
         return frozenset(_weights(Inception().state_dict()))
 
 
@@ -99,7 +99,7 @@ def _tiny(folder: Path) -> Path:
     """Of the one size that there is, in half precision: 48 MB."""
     from safetensors.torch import save_file
 
-    with torch.device("meta"):
+    with empty_weights():
         shapes = {key: value.shape for key, value in _weights(Inception().state_dict()).items()}
     tensors = {
         key: (torch.randn(shape) * shape[1:].numel() ** -0.5 if len(shape) > 1 else torch.rand(shape) + 0.5).half()

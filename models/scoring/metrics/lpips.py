@@ -13,6 +13,7 @@ from ... import weights
 from ...errors import MissingFile
 from ...files.catalog import PublishedFile
 from ...files.checkpoints import read
+from ...weights import empty_weights
 
 Net = Literal["alex", "vgg"]
 
@@ -107,7 +108,7 @@ def load_lpips(net: Net, path: Path) -> Lpips:
     from torchmetrics.functional.image import lpips
 
     builder = BACKBONES[net].builder
-    with torch.device("meta"):
+    with empty_weights():
         whole = getattr(torchvision.models, builder)(weights=None).state_dict()
         # Random backbone and heads: with any other setting the library would fetch weights.
         network = lpips._LPIPS(net=net, pnet_rand=True, pretrained=False)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ...files.checkpoints import described
-from ...weights import count_layers
+from ...weights import count_layers, empty_weights
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def build(config: SamConfig) -> nn.ModuleDict:
     """The network on the meta device, without storage: image_encoder, prompt_encoder, mask_decoder."""
     from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, TwoWayTransformer
 
-    with torch.device("meta"):
+    with empty_weights():
         return nn.ModuleDict(
             {
                 "image_encoder": ImageEncoderViT(

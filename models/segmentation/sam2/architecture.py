@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ...errors import BadCheckpoint
-from ...weights import count_layers
+from ...weights import count_layers, empty_weights
 from .hiera import Hiera
 from .image_encoder import ImageEncoder, Pyramid
 
@@ -185,7 +185,7 @@ def build(config: Sam2Config) -> nn.ModuleDict:
 
     from .mask_decoder import MaskDecoder
 
-    with torch.device("meta"):
+    with empty_weights():
         trunk = Hiera(
             config.widths,
             config.depths,

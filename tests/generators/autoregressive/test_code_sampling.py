@@ -14,6 +14,7 @@ def shares(count: int = 100_000, **options) -> torch.Tensor:
     return torch.bincount(drawn, minlength=len(LOGITS)).double() / count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_codes_are_drawn_as_often_as_the_softmax_says(temperature: float):
     expected = (LOGITS.double() / temperature).softmax(0)
@@ -24,6 +25,7 @@ def test_a_low_temperature_leaves_the_likeliest():
     assert pick(torch.tensor([[1.0, 1.5, 0.0]]).expand(9, -1), spread(9), temperature=0.01).tolist() == [1] * 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("top_k", "kept"), [(0, {0, 1, 2, 3, 4}), (1, {1}), (2, {1, 3}), (4, {0, 1, 3, 4}), (99, {0, 1, 2, 3, 4})]
 )

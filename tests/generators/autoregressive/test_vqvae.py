@@ -15,6 +15,8 @@ from trilemma.tests.closeness import assert_close
 
 CASE = reference_kit.case("pytorch_vae", "golden_VQVAE")
 
+pytestmark = pytest.mark.slow
+
 
 def tiny(seed: int = 0) -> vqvae.VQVAE:
     torch.manual_seed(seed)

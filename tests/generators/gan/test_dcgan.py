@@ -35,6 +35,7 @@ def tensors(convolutions: list[Convolution]) -> dict[str, torch.Tensor]:
     return autoencoders.random_weights(DCGAN(convolutions))
 
 
+@pytest.mark.slow
 def test_sizes_come_from_the_shapes(layout, tmp_path):
     convolutions, side, channels = layout
     generator = gans.load(tensors(convolutions), tmp_path)

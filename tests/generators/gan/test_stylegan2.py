@@ -46,6 +46,7 @@ def plain(tmp_path):
     return gans.load(network(PLAIN).state_dict(), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [PLAIN, CLASSES])
 def test_sizes_come_from_the_shapes(sizes, tmp_path):
     original = network(sizes)
@@ -64,6 +65,7 @@ def test_sizes_come_from_the_shapes(sizes, tmp_path):
     assert_close(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["uncond", "cond10"])
 def test_answers_of_the_reference(name, tmp_path):
     case = reference_kit.case("stylegan2_ada", f"golden_{name}")
@@ -90,6 +92,7 @@ def test_answers_of_the_reference(name, tmp_path):
     reference_kit.compare(case, outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["random", "const", "none"])
 def test_samples_do_not_depend_on_the_batch(classes, mode):
     gans.check_batches(classes, {"noise_mode": mode, "truncation_psi": 0.6, "truncation_cutoff": 2})
@@ -191,11 +194,13 @@ def test_styles_are_mixed_from_the_crossover_on(classes):
         classes.style_mix(coarse, fine, layers + 1)
 
 
+@pytest.mark.slow
 def test_grey_pictures_have_three_planes(plain):
     images = gans.check_batches(plain)
     assert torch.equal(images[..., 0], images[..., 2])
 
 
+@pytest.mark.slow
 def test_published_layouts_are_claimed():
     for file in ("uncond", "cond10"):
         entries = reference_kit.manifest("stylegan2_ada", f"manifest_small_{file}.json")
@@ -210,6 +215,7 @@ def test_published_layouts_are_claimed():
         }
 
 
+@pytest.mark.slow
 def test_starter(tmp_path):
     generator = loading.load_generator(STARTER)
     assert generator.descriptor.class_names == tuple(

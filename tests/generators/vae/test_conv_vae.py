@@ -14,6 +14,7 @@ def tiny(tmp_path):
     return autoencoders.load(autoencoders.random_weights(ConvVAE(3, 5, WIDTHS)), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["VanillaVAE", "BetaVAE_H", "BetaVAE_B"])
 def test_parity(name, tmp_path):
     row = reference_kit.case("pytorch_vae", f"golden_{name}")

@@ -47,6 +47,7 @@ def test_em_finds_the_clouds(full):
     assert torch.allclose(covariance, shear @ shear.T, atol=0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full", [False, True])
 def test_em_never_lowers_the_likelihood(full, monkeypatch):
     points, _ = two_clouds(full)
@@ -72,6 +73,7 @@ def test_densities_are_those_of_torch():
     assert torch.allclose(log_densities(points, means, deviations), theirs)
 
 
+@pytest.mark.slow
 def test_one_gaussian_has_the_moments_of_the_points(vae):
     images = autoencoders.pictures(40, 8)
     codes = vae.encode(images).values.double()
@@ -120,6 +122,7 @@ def test_a_full_covariance_has_a_limit(vae, monkeypatch):
     assert fit_prior(vae, autoencoders.pictures(20, 8), GAUSSIAN).factors.ndim == 2
 
 
+@pytest.mark.slow
 def test_components_are_chosen_by_their_weights():
     prior = diagonal(MIXTURE, (1,), torch.tensor([[-5.0], [5.0]]), torch.full((2, 1), 0.1), "x")
     prior = prior._replace(weights=torch.tensor([0.2, 0.8], dtype=torch.float64))

@@ -16,6 +16,7 @@ def starter():
     return loading.load_generator(STARTER)
 
 
+@pytest.mark.slow
 def test_samples_do_not_depend_on_the_batch(starter):
     bound = Bound(starter)
     whole = next(sample(bound, 8, 2**64 - 5, 8))
@@ -37,6 +38,7 @@ def test_it_knows_its_classes(starter):
     assert tree[1] > tree[0] + 0.02
 
 
+@pytest.mark.slow
 def test_it_gives_its_own_samples_back(starter):
     bound = Bound(starter)
     (batch,) = sample(bound, 32, 0, 32)

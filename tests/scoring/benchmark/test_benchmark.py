@@ -73,6 +73,7 @@ def assert_alike(found, expected):
         assert [each.distance for each in one] == pytest.approx([each.distance for each in other], abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 3, 8, 30])
 def test_one_pass_equals_drawing_and_extracting_by_hand(tmp_path, batch_size):
     found = run(tmp_path, batch_size=batch_size)
@@ -85,6 +86,7 @@ def test_conditions_and_options_reach_the_samples(tmp_path):
     assert_same(run(tmp_path, **changes).features, by_hand(**changes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [0, 8, 9, 25, 59])
 def test_a_stopped_run_goes_on_and_draws_only_the_rest(tmp_path, steps):
     generator = ToyGenerator()
@@ -122,6 +124,7 @@ def test_a_killed_process_goes_on_from_what_is_on_disk(tmp_path):
     assert_alike(found, run(tmp_path / "once"))
 
 
+@pytest.mark.slow
 def test_the_state_is_written_on_the_way(tmp_path):
     seen = []
     bound = Bound(ToyGenerator())
@@ -132,6 +135,7 @@ def test_the_state_is_written_on_the_way(tmp_path):
     assert_alike(run(tmp_path), run(tmp_path / "once"))
 
 
+@pytest.mark.slow
 def test_a_finished_run_draws_nothing_and_a_longer_one_begins_with_it(tmp_path):
     generator = ToyGenerator()
     first = run(tmp_path, generator=generator)
@@ -238,6 +242,7 @@ def test_shared_weights_count_once():
     assert weight_bytes([layer, torch.nn.Sequential(layer)]) == 4 * 16
 
 
+@pytest.mark.slow
 def test_peak_memory_sees_what_is_gone_at_the_end():
     import mmap
     import time
@@ -259,6 +264,7 @@ def carried_out(root, prefix="bench/toy", plan=PLAN, reference=REFERENCE, **chan
     return carry_out(task, Bound(ToyGenerator()), Toy(), reference, CPU, **changes)
 
 
+@pytest.mark.slow
 def test_the_report_lies_beside_the_state_and_is_complete(tmp_path):
     done = carried_out(tmp_path)
     report = tmp_path / done.file

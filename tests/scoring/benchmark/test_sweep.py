@@ -121,6 +121,7 @@ def test_pictures_have_a_size_and_their_theme():
     assert write_curve(example(), "FID and IS", "dark").image()[0, 0, 0].mean() < 0.1
 
 
+@pytest.mark.slow
 def test_pictures_name_the_extractor_and_mark_the_knee():
     texts = write_curve(example(), "FID and IS", "light").texts
     assert "FID (toy), lower is better" in texts
@@ -129,6 +130,7 @@ def test_pictures_name_the_extractor_and_mark_the_knee():
     assert {"0.4", "0.8", "1"} <= set(texts)
 
 
+@pytest.mark.slow
 def test_values_without_a_number_are_left_out():
     found = example()
     missing = sweep("truncation_psi", found.values[:2], [found.scores[0], scored(math.nan, 2, 0.5, 0.5)])
@@ -138,6 +140,7 @@ def test_values_without_a_number_are_left_out():
     assert draw_curves(nothing).shape[0] == len(CURVES)
 
 
+@pytest.mark.slow
 def test_a_sweep_is_its_benchmarks(tmp_path):
     reference, toy, cpu = features(0, 50, "real", 40), Toy(), torch.device("cpu")
     task = Task(Plan(16, 3), Settings(kid_subset_size=6, nearest_k=2), tmp_path, "sweep/toy", 0, 0)

@@ -109,6 +109,7 @@ def test_a_copy_of_a_picture_that_is_twice_in_the_reference_is_one():
     assert torch.equal(diagnosis.ratios, torch.zeros(6, dtype=torch.float64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [50, 200, 800])
 def test_expected_coverage_is_that_of_the_same_distribution(count):
     shares = [found(normals(count, seed)).coverage for seed in range(4)]
@@ -135,6 +136,7 @@ def posterior(count=400, dead=2, size=6):
     return Posterior(mean, log_variance, torch.zeros(count, size), torch.zeros(count, size))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 7, 400])
 def test_active_units(batch):
     whole = posterior()
@@ -192,6 +194,7 @@ def runs(repeated=0, **changes):
     return Run(Bound(Encoding(**changes)), 9, 3), Run(Bound(Images(from_batch(real))), len(real), 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 4, 16])
 def test_the_pass_sees_every_picture_once_whatever_the_batch(batch_size):
     generated, reference = runs(repeated=6)

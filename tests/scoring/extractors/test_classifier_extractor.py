@@ -42,6 +42,7 @@ def test_answers_are_the_networks_own(extractor):
     torch.testing.assert_close(answers.log_probabilities.exp(), network(rounded).softmax(dim=1), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resize", RESIZES)
 def test_an_image_does_not_depend_on_its_batch(resize):
     extractor = EXTRACTORS.load(FOLDER).with_resize(resize)

@@ -43,6 +43,7 @@ def test_other_resizes_are_clean_fids(size):
     reference_kit.compare(KIT, found, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (700, 2), (33, 900), (298, 300), (299, 5)])
 def test_tensorflows_resize_of_odd_sizes(size):
     images = torch.randint(256, (2, *size, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)

@@ -68,6 +68,7 @@ def test_no_images_no_batches(extractor):
     assert list(stream(extractor, [], TAPS, 3)) == []
 
 
+@pytest.mark.slow
 def test_images_of_several_sizes_share_a_batch(extractor):
     images = named(8, ((32, 32), (40, 20), (40, 20)))
     together = features_of(stream(extractor, images, TAPS, 8))
@@ -154,6 +155,7 @@ class _Small(_Wrapped):
         return super().extract(prepared, taps)
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_fit_is_taken_in_parts_and_so_are_the_next(extractor):
     small = _Small(extractor)
 
@@ -168,6 +170,7 @@ def test_a_batch_that_does_not_fit_is_taken_in_parts_and_so_are_the_next(extract
         list(stream(small, images, TAPS, 6))
 
 
+@pytest.mark.slow
 def test_accumulated_features_do_not_depend_on_the_batch_size(extractor):
     images = named(20)
     first, second = (accumulate(extractor, images, TAPS, "set", size, 8, seed=3) for size in (20, 3))

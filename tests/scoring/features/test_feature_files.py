@@ -34,6 +34,7 @@ def visible(folder):
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("taps", [("deep",), ("deep", "place", "early")])
 @pytest.mark.parametrize("capacity", [0, 7, 50])
 def test_a_round_trip_is_exact(tmp_path, taps, capacity):
@@ -108,6 +109,7 @@ def _begun(path, *ranges):
     return workers
 
 
+@pytest.mark.slow
 @needs_fork
 def test_a_kill_in_the_middle_leaves_a_whole_file(tmp_path):
     path = tmp_path / "a.npz"
@@ -141,6 +143,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
     assert sorted(os.listdir(tmp_path)) == [".a.npz.lock", "a.npz"]
 
 
+@pytest.mark.slow
 @needs_fork
 def test_two_at_once_lose_nothing(tmp_path):
     path = tmp_path / "a.npz"
@@ -238,6 +241,7 @@ def edited(path, **changes):
     np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

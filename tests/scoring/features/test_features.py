@@ -67,11 +67,13 @@ def test_classes_are_summed_by_split():
     torch.testing.assert_close(classes.negative_entropies[3], (log_p.exp() * log_p).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 8, 203])
 def test_batches_make_no_difference(batch):
     assert_same(take(range(COUNT), batch=batch), take(range(COUNT)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capacity", [0, 1, 50, 500])
 def test_merging_equals_one_pass(capacity):
     a, b, c = (take(part, capacity=capacity) for part in (range(60), range(60, 61), range(61, COUNT)))
@@ -81,6 +83,7 @@ def test_merging_equals_one_pass(capacity):
     assert_same(merge([c, merge([b, a])]), whole)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_samples():
     def run(batches):
         accumulator = Accumulator(SOURCE, {"deep": SIZE, "early": 2}, CLASSES, capacity=5)

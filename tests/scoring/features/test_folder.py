@@ -194,6 +194,7 @@ def test_features_that_are_not_numbers_are_refused(folder):
         Folder(folder).take(partial(extract, toy=Toy(broken=True)))
 
 
+@pytest.mark.slow
 def test_what_was_kept_is_found_until_a_picture_changes(folder, tmp_path):
     assert cache(tmp_path, Folder(folder)).find() is None
     taken = Folder(folder).take(extract)
@@ -241,6 +242,7 @@ def test_unreadable_files_are_remembered(folder, tmp_path):
         check_readable(found, skip_corrupt=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"rubbish", None])
 def test_a_broken_file_counts_as_none(folder, tmp_path, content):
     cache(tmp_path, Folder(folder)).keep(Folder(folder).take(extract))
@@ -251,6 +253,7 @@ def test_a_broken_file_counts_as_none(folder, tmp_path, content):
     assert cache(tmp_path, Folder(folder)).find().features.count == 9
 
 
+@pytest.mark.slow
 def test_the_cache_is_bounded_and_keeps_what_was_used_last(folder, tmp_path):
     taken = Folder(folder).take(extract)
     for seed in range(4):

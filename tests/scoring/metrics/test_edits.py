@@ -59,6 +59,7 @@ STILL = ("a mushroom", 0.7, 20, 10, 30, 40)
 ELSEWHERE = ("a mushroom", 0.9, 60, 10, 15, 20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("frame", "found", "gone"),
     [
@@ -196,6 +197,7 @@ def test_what_cannot_be_judged_is_missing_with_the_reason(given, hole, missing):
     assert edit_report.describe(verdicts, BOTH)
 
 
+@pytest.mark.slow
 def test_every_image_of_a_batch_has_its_verdict():
     verdicts = judged(BOTH, [FOUND], [], [FOUND, STILL])
     assert [verdict.seen.done for verdict in verdicts] == [True, False, False]

@@ -66,6 +66,7 @@ def test_it_agrees_with_torchmetrics():
     assert frechet_distance(a, b) == pytest.approx(float(expected), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_fewer_samples_than_dimensions_need_no_covariance():
     case = recipes.case("n500_d2048_rank_deficient")
     distance = frechet_distance_of_rows(case.fake, case.real)

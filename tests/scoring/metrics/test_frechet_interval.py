@@ -20,6 +20,7 @@ def drawn(count: int, seed: int) -> torch.Tensor:
 REFERENCE = Gaussian(10**6, torch.zeros(SIZE).double(), torch.diag(torch.linspace(1.2, 0.1, SIZE).double()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [12, 200])
 def test_the_standard_error_is_that_of_repetitions(count):
     repetitions = [gaussian(drawn(count, seed)) for seed in range(150)]
@@ -28,6 +29,7 @@ def test_the_standard_error_is_that_of_repetitions(count):
     assert 0.8 < torch.tensor(errors).mean() / spread < 1.4
 
 
+@pytest.mark.slow
 def test_the_interval_holds_most_repetitions():
     distances = torch.tensor([frechet_distance(gaussian(drawn(200, seed)), REFERENCE) for seed in range(150)])
     centre = distances.mean()
@@ -67,6 +69,7 @@ def test_an_unknown_number_of_samples_is_refused():
         frechet_interval(drawn(9, 0), REFERENCE._replace(count=0), REFERENCE)
 
 
+@pytest.mark.slow
 def test_the_limit_has_less_bias_than_the_distance():
     truth = frechet_distance(gaussian(drawn(100_000, 99)), REFERENCE)
     samples = [drawn(128, seed) for seed in range(12)]
@@ -86,6 +89,7 @@ def test_the_last_point_is_all_rows_and_the_line_goes_on_to_what_was_measured():
     assert longer.limit == pytest.approx(found.limit, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [9, 40])
 def test_the_limit_depends_on_the_seed_alone(count):
     rows = drawn(count, 4)

@@ -8,6 +8,7 @@ from trilemma.models.scoring.metrics.inception_score import inception_score, inc
 from trilemma.tests.scoring import recipes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["n500_d64", "n500_d2048_rank_deficient"])
 def test_it_agrees_with_torch_fidelity(name):
     case = recipes.case(name)

@@ -26,6 +26,7 @@ def pair_by_pair(x: torch.Tensor, y: torch.Tensor) -> float:
     return sum(within) - 2 * float(between.mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_on_the_same_subsets_it_agrees_with_torch_fidelity(name):
     case = recipes.case(name)
@@ -38,6 +39,7 @@ def test_on_the_same_subsets_it_agrees_with_torch_fidelity(name):
     assert float(found.std(correction=0)) == pytest.approx(recorded["kernel_inception_distance_std"], rel=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_all_samples_give_the_estimate_in_float64(name):
     case = recipes.case(name)
@@ -46,6 +48,7 @@ def test_all_samples_give_the_estimate_in_float64(name):
     assert kernel_distance(case.fake, case.real) == pytest.approx(recorded, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_it_agrees_with_torchmetrics():
     from torchmetrics.image.kid import poly_mmd
 
@@ -61,6 +64,7 @@ def test_blocks_add_up_to_all_pairs(monkeypatch):
     assert kernel_distance(x, y) == pytest.approx(whole, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subsets", [1, 40])
 def test_subsets_are_estimates_of_their_own_samples(subsets):
     """One subset is computed alone; many together."""

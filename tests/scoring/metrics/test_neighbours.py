@@ -19,6 +19,7 @@ def distances(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return (x[:, None].double() - y[None].double()).square().sum(dim=2).to(x.dtype).sqrt()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize(
     ("k", "dtype", "library"),
@@ -38,6 +39,7 @@ def test_it_is_identical_to_prdc(name, k, dtype, library):
     assert found.density == pytest.approx(recorded["density"], rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [3, 5])
 def test_it_agrees_with_torch_fidelity(k):
     case = recipes.case("n500_d64")
@@ -47,6 +49,7 @@ def test_it_agrees_with_torch_fidelity(k):
     assert found.recall == pytest.approx(recorded["recall"], abs=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [7, 1024])
 @pytest.mark.parametrize("offset", [0, 1000])
 def test_every_sample_is_as_all_distances_say(monkeypatch, block, offset):

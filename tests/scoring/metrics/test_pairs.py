@@ -10,6 +10,8 @@ from trilemma.models.scoring.metrics import pairs
 from trilemma.models.scoring.reports import pairs_report
 from trilemma.models.scoring.reports.difference import difference_map
 
+pytestmark = pytest.mark.slow
+
 
 def pictures(count=1, height=40, width=48, channels=3, seed=0):
     return torch.rand(count, height, width, channels, generator=torch.Generator().manual_seed(seed))
@@ -45,7 +47,6 @@ def test_structure_counts_where_noise_of_the_same_energy_does_not():
     assert brighter.mean("ssim") > noisy.mean("ssim") + 0.005
 
 
-@pytest.mark.slow
 def test_numbers_are_the_librarys_for_whole_batches():
     functional = pytest.importorskip("torchmetrics.functional.image")
     reference, image = pictures(3, 176, 190), pictures(3, 176, 190, seed=1)
@@ -100,7 +101,6 @@ def test_what_a_picture_is_too_small_for_is_left_out_with_the_reason(side, left_
         assert json.loads(pairs_report.to_json(comparison))["images"][0][metric] is None
 
 
-@pytest.mark.slow
 def test_the_library_itself_takes_no_smaller_pictures():
     functional = pytest.importorskip("torchmetrics.functional.image")
     taken = (

@@ -14,6 +14,7 @@ def test_fid_is_that_of_torch_fidelity_and_pytorch_fid():
     assert references.fid_by_matrix_root(*statistics) == pytest.approx(recorded["pytorch_fid"], rel=1e-10)
 
 
+@pytest.mark.slow
 def test_kid_is_that_of_torch_fidelity():
     case = recipes.case("n500_d64")
     found = references.kid(case.fake.numpy(), case.real.numpy(), case.subsets, case.subset_size, 2020)
@@ -30,6 +31,7 @@ def test_neighbours_are_those_of_prdc(k, library):
     )
 
 
+@pytest.mark.slow
 def test_the_comparisons_run_on_small_sets():
     real, fake, _ = recipes.normal_features(40, 64, 0)
     assert compare_fid_of_rows(fake, real).ratio > 0

@@ -11,14 +11,12 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Final
 
-import torch
-
 from .... import weights
 from ....families import Family
 from ....files.checkpoints import Checkpoint, described
 from ....files.folders import weight_files
 from ....random_weights import write_random
-from ....weights import DtypeFor, Tensors, full_precision
+from ....weights import DtypeFor, Tensors, empty_weights, full_precision
 from .generator import StyleGAN2Generator
 from .network import Sizes, StyleGAN2
 
@@ -51,7 +49,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> StyleG
     Raises:
         BadCheckpoint: a tensor is missing, unexpected, or of another shape.
     """
-    with torch.device("meta"):
+    with empty_weights():
         network = StyleGAN2(sizes(checkpoint.tensors))
     weights.fill(network, checkpoint.tensors, f"{checkpoint.name}, {NAME}")
     names = tuple(described(checkpoint.metadata).get("class_names", ()))
@@ -59,7 +57,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> StyleG
 
 
 def _typical() -> frozenset[str]:
-    with torch.device("meta"):
+    with empty_weights():
         return frozenset(StyleGAN2(Sizes(512, 0, 512, 8, (8,) * 7, 3)).state_dict())
 
 
