@@ -33,7 +33,8 @@ class _Uninitialised(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         # The functions of torch.nn.init come as themselves and are not looked into.
-        if getattr(func, "__module__", None) == "torch.nn.init" or func in (torch.Tensor.normal_, torch.Tensor.uniform_):
+        initialiser = getattr(func, "__module__", None) == "torch.nn.init"
+        if initialiser or func in (torch.Tensor.normal_, torch.Tensor.uniform_):
             return kwargs["tensor"] if "tensor" in kwargs else args[0]
         return func(*args, **kwargs)
 
