@@ -1,8 +1,10 @@
 """The example that scores a folder runs headless, twice with the same result, and says what its numbers are."""
 
+import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.slow
 
@@ -27,3 +29,18 @@ def test_a_folder_of_pictures_is_scored(run, tmp_path):
     (again,) = run(EXAMPLE, "--set", "Sample.num_images=96")["9"]["text"]
     assert len(list(tmp_path.rglob("*.png"))) == 96
     assert values(again) == pytest.approx(found, rel=1e-9)
+
+
+def test_other_words_in_the_graph_move_no_number(run, tmp_path):
+    """Every PNG carries the graph that drew it."""
+    texts, graphs = [], set()
+    for turn in range(3):
+        graph = json.loads(EXAMPLE.read_text(encoding="utf-8"))
+        graph["9"]["_meta"]["title"] = f"Scores, look {turn}"
+        graph["2"]["_meta"]["title"] = "Every class" + "!" * turn
+        (tmp_path / "graph.json").write_text(json.dumps(graph), encoding="utf-8")
+        texts += run(tmp_path / "graph.json", "--set", "Sample.num_images=96")["9"]["text"]
+        graphs.add(Image.open(next(tmp_path.rglob("sample_00001_.png"))).info["prompt"])
+    assert len(graphs) == 3
+    assert {"KID", "FID at infinity"} <= values(texts[0]).keys()
+    assert values(texts[0]) == values(texts[1]) == values(texts[2])

@@ -12,7 +12,7 @@ from ...files.paths import fingerprint
 from ...pictures.image_files import picture_files, read_eight_bit
 from .extraction import Named
 from .feature_set import Features
-from .keys import name_by_file
+from .keys import name_by_file, name_by_place
 
 
 class Taken(NamedTuple):
@@ -49,7 +49,7 @@ class Folder:
     ) -> Taken:
         """Features of the pictures, by `extract`, which reads them in order, perhaps in another thread.
 
-        A sample's name is its relative path with a hash of its bytes, its index the place among those that are read.
+        A sample's name is its relative path with a hash of its pixels, its index the place among those that are read.
 
         Args:
             skip_corrupt: leave out what cannot be read.
@@ -76,8 +76,16 @@ class Folder:
                 if not skip_corrupt:
                     return
                 continue
-            yield Named(name_by_file(name, file.read_bytes()), index, pixels)
+            yield Named(name_by_place(name, pixels), index, pixels)
             index += 1
+
+    def names_by_file(self) -> Iterator[tuple[str, str]]:
+        """Of every picture that can be read, the sample's name and the one that versions before 0.2 gave it."""
+        for name, file in zip(self.names, self._files, strict=True):
+            try:
+                yield name_by_place(name, read_eight_bit(file)), name_by_file(name, file.read_bytes())
+            except BadInput:
+                continue
 
     def _look_through(self, unreadable: dict[str, str], check_interrupted: Callable[[], None]) -> None:
         """Add to the first file that cannot be read all others."""

@@ -8,16 +8,22 @@ import os
 from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import torch
 
 from ...errors import TrilemmaError
 from ...files.atomic import locked
 from ..extractors.base import Source
 from .feature_files import load_stored, save
+from .feature_set import Features
 from .folder import Folder, Taken
+from .keys import hash_keys, ranks
 
-VERSION: Final = 1
+VERSION: Final = 2
 """To be raised when the same picture would give other features, or be another sample."""
+BY_FILE: Final = 1
+"""The version whose samples were told by their files' bytes."""
 LIMIT: Final = 2**30
 """Bytes that the files take together; the one that was used longest ago goes first."""
 
@@ -33,20 +39,32 @@ class FolderCache:
         self, root: Path, folder: Folder, source: Source, taps: Sequence[str], capacity: int, seed: int
     ) -> None:
         """source, taps: of the extraction. capacity, seed: of the rows."""
-        settings = [VERSION, str(folder.path), folder.subfolders, *astuple(source), list(taps), capacity, seed]
+        settings = [str(folder.path), folder.subfolders, *astuple(source), list(taps), capacity, seed]
         self._root = root
-        self._file = root / f"{hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]}.npz"
-        self._state = folder.state
+        self._file, self._older_file = (root / _name([version, *settings]) for version in (VERSION, BY_FILE))
+        self._folder = folder
 
     def find(self) -> Taken | None:
-        """What was kept; None where there is nothing, something else, or a broken file."""
+        """What was kept, by 0.1 too; None where there is nothing, something else, or a broken file."""
+        if (taken := self._read(self._file)) is not None:
+            os.utime(self._file)
+            return taken
+        older = self._read(self._older_file)
+        features = None if older is None else _by_pixels(older.features, self._folder)
+        if older is None or features is None:
+            return None
+        taken = older._replace(features=features)
+        if not self.keep(taken):
+            self._older_file.unlink(missing_ok=True)
+        return taken
+
+    def _read(self, file: Path) -> Taken | None:
         try:
-            stored = load_stored(self._file)
+            stored = load_stored(file)
         except TrilemmaError:
             return None
-        if stored.notes.get("state") != self._state:
+        if stored.notes.get("state") != self._folder.state:
             return None
-        os.utime(self._file)
         return Taken(stored.features, stored.notes["unreadable"])
 
     def keep(self, taken: Taken, limit: int = LIMIT) -> list[str]:
@@ -60,7 +78,7 @@ class FolderCache:
                 # Of a process that was killed: nobody else writes here now.
                 for part in self._root.glob(".*.part"):
                     part.unlink()
-                save(self._file, taken.features, {"state": self._state, "unreadable": taken.unreadable})
+                save(self._file, taken.features, {"state": self._folder.state, "unreadable": taken.unreadable})
                 self._make_room(limit)
         except OSError as error:
             return [f"not kept for later runs: {error}"]
@@ -73,3 +91,25 @@ class FolderCache:
             total += path.stat().st_size
             if total > limit:
                 path.unlink()
+
+
+def _name(settings: list[Any]) -> str:
+    return f"{hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]}.npz"
+
+
+def _by_pixels(features: Features, folder: Folder) -> Features | None:
+    """Features whose samples were told by their files' bytes, as if they had been taken anew.
+
+    None where that takes the network: which rows are kept of many is another choice.
+    """
+    rows = features.rows
+    if rows is None or len(rows.keys) < features.count:
+        return None
+    names = list(folder.names_by_file())
+    now, then = hash_keys(name for name, _ in names), hash_keys(name for _, name in names)
+    new = dict(zip(then.tolist(), now.tolist(), strict=True))
+    if set(new) != set(features.keys.tolist()):
+        return None
+    keys = torch.tensor([new[key] for key in rows.keys.tolist()], dtype=torch.int64)
+    order = ranks(keys, rows.seed).argsort()
+    return features._replace(rows=rows._replace(keys=keys[order], values=rows.values[order]), keys=keys.sort().values)

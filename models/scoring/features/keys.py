@@ -39,8 +39,19 @@ def name_by_record(record: Mapping[str, Any]) -> str:
     return "sample " + json.dumps({key: value for key, value in record.items() if key != "index"}, sort_keys=True)
 
 
+def name_by_place(name: str, pixels: torch.Tensor) -> str:
+    """Name of a picture in a folder: its relative path and a hash of its pixels, uint8 [H, W, C].
+
+    Not of the file's bytes: a PNG carries the graph that drew it, so that a set's samples would be others, and other
+    rows of it kept, with every word that is changed in the graph.
+    """
+    shape = "x".join(str(side) for side in pixels.shape)
+    digest = hashlib.blake2b(pixels.contiguous().numpy().tobytes(), digest_size=16).hexdigest()
+    return f"picture {name} {shape} {digest}"
+
+
 def name_by_file(name: str, content: bytes) -> str:
-    """Name of a picture in a folder: the file's relative path and a hash of its bytes."""
+    """The name that versions before 0.2 gave it, by which the files that they kept know it: a hash of the bytes."""
     return f"file {name} {hashlib.blake2b(content, digest_size=16).hexdigest()}"
 
 

@@ -1,18 +1,25 @@
 """Folders of pictures as samples: order, names, every kind of file, and what is kept of them on disk."""
 
+import hashlib
+import json
 import os
+from dataclasses import astuple
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from trilemma.models.errors import BadInput, MissingFile
-from trilemma.models.scoring.features.extraction import accumulate
+from trilemma.models.pictures.image_files import read_eight_bit
+from trilemma.models.scoring.features import feature_files
+from trilemma.models.scoring.features.digest import digest_of
+from trilemma.models.scoring.features.extraction import Named, accumulate
 from trilemma.models.scoring.features.feature_set import merge
 from trilemma.models.scoring.features.folder import Folder, check_readable, unreadable_lines
 from trilemma.models.scoring.features.folder_cache import FolderCache
-from trilemma.models.scoring.features.keys import hash_keys
+from trilemma.models.scoring.features.keys import hash_keys, name_by_file
 from trilemma.tests.scoring.toy import Toy, pictures
 
 HOW = {"taps": ("deep",), "capacity": 20, "seed": 0}
@@ -52,7 +59,7 @@ def test_pictures_come_in_order_with_names_of_their_own(folder):
     found = read(folder)
     assert [image.index for image in found] == list(range(9))
     assert all(torch.equal(image.pixels, pixels) for image, pixels in zip(found, pictures(9), strict=True))
-    assert [image.name.split()[:2] for image in found] == [["file", f"{number}.png"] for number in range(9)]
+    assert [image.name.split()[:2] for image in found] == [["picture", f"{number}.png"] for number in range(9)]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
@@ -75,6 +82,31 @@ def test_folders_with_equal_names_add_up_and_a_copy_is_a_repeat(folder, tmp_path
     assert merge([first, other]).count == 18
     with pytest.raises(BadInput, match="9 samples are in more than one of the sets"):
         merge([first, copy])
+
+
+def test_what_a_file_says_beside_its_pixels_moves_no_row(tmp_path):
+    """Texts, compression, profiles, and how the same pixels are stored."""
+    note = PngInfo()
+    note.add_text("prompt", "another graph")
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    taken = {}
+    for name, options in (
+        ("plain", {}),
+        ("told", {"pnginfo": note}),
+        ("packed", {"compress_level": 0}),
+        ("profiled", {"icc_profile": b"some profile"}),
+        ("turned", {"exif": exif}),
+    ):
+        for number, pixels in enumerate(pictures(30)):
+            stored = pixels.flip(0, 1) if name == "turned" else pixels
+            save(tmp_path / name / f"{number}.png", stored, **options)
+        taken[name] = Folder(tmp_path / name).take(extract).features
+    for name, found in taken.items():
+        assert len(found.rows.keys) == 20
+        assert torch.equal(found.rows.keys, taken["plain"].rows.keys), name
+        assert torch.equal(found.rows.values, taken["plain"].rows.values), name
+        assert digest_of(found) == digest_of(taken["plain"]), name
 
 
 def test_the_same_picture_under_two_names_is_two_samples(folder):
@@ -213,6 +245,37 @@ def test_what_was_kept_is_found_until_a_picture_changes(folder, tmp_path):
         cache(tmp_path, Folder(folder)).keep(Folder(folder).take(extract))
         assert cache(tmp_path, Folder(folder)).find() is not None
     assert len(list((tmp_path / "cache").glob("*.npz"))) == 1
+
+
+def kept_by_0_1(tmp_path, folder, capacity):
+    """A file in the cache as version 0.1 wrote it, whose samples were told by their files' bytes."""
+    files = sorted(folder.glob("*.png"))
+    named = [
+        Named(name_by_file(file.name, file.read_bytes()), index, read_eight_bit(file))
+        for index, file in enumerate(files)
+    ]
+    features = accumulate(Toy(), named, ("deep",), "set", 4, capacity, 0)
+    settings = [1, str(folder.resolve()), False, *astuple(Toy().source), ["deep"], capacity, 0]
+    path = tmp_path / "cache" / f"{hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]}.npz"
+    path.parent.mkdir()
+    feature_files.save(path, features, {"state": Folder(folder).state, "unreadable": {}})
+    return path
+
+
+def test_what_an_older_version_kept_is_found_under_the_new_keys(folder, tmp_path):
+    older = kept_by_0_1(tmp_path, folder, capacity=20)
+    found = cache(tmp_path, Folder(folder)).find().features
+    fresh = Folder(folder).take(extract).features
+    assert torch.equal(found.keys, fresh.keys)
+    assert torch.equal(found.rows.keys, fresh.rows.keys)
+    torch.testing.assert_close(found.rows.values, fresh.rows.values, rtol=1e-6, atol=1e-6)
+    assert not older.exists()
+    assert torch.equal(cache(tmp_path, Folder(folder)).find().features.rows.keys, fresh.rows.keys)
+
+
+def test_rows_that_an_older_version_chose_among_many_are_taken_anew(folder, tmp_path):
+    kept_by_0_1(tmp_path, folder, capacity=5)
+    assert cache(tmp_path, Folder(folder), capacity=5).find() is None
 
 
 def test_other_settings_do_not_find_it(folder, tmp_path):
