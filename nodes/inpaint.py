@@ -12,11 +12,12 @@ from ..models.diffusion import samplers
 from ..models.errors import BadInput
 from ..models.inpainting.base import InpaintRequest
 from ..models.inpainting.loading import INPAINTERS
-from ..models.pictures import regions
+from ..models.pictures import dust, regions
 from ..models.pictures.images import check_images
 from ..models.values import Crops, Objects
 from .common import inputs, kinds, menus
 from .common.loading import ModelLoader, Source
+from .common.showing import show_note
 
 
 class CropObjects:
@@ -67,6 +68,7 @@ class CropObjects:
                 ),
                 "grow": inputs.integer(4, 0, 512, "Pixels repainted around the object."),
                 "soften": inputs.integer(4, 0, 512, "Further pixels over which the repainted picture fades out."),
+                "mask_threshold": inputs.mask_threshold(),
             },
         }
 
@@ -83,19 +85,20 @@ class CropObjects:
         size_multiple: int = 8,
         grow: int = 4,
         soften: int = 4,
-    ) -> tuple[torch.Tensor, torch.Tensor, Crops]:
+        mask_threshold: float = dust.MASK_THRESHOLD,
+    ) -> dict[str, Any] | tuple[torch.Tensor, torch.Tensor, Crops]:
         image = check_images(image)
         if objects is not None and mask is None:
             holes = regions.holes_of_objects(objects, image, per, hole)
         elif mask is not None and objects is None:
-            holes = regions.holes_of_masks(mask, image)
+            holes = regions.holes_of_masks(mask, image, mask_threshold)
         else:
             found = "neither is" if objects is None else "both are"
             raise BadInput(f"objects, mask: {found} connected; connect one of them.")
         side = resolution if inpainter is None else inpainter.model.native_resolution
         side = math.ceil(side / size_multiple) * size_multiple
-        images, masks, crops = regions.crop(image, holes, side, context_factor, grow, soften)
-        return images, masks, crops
+        note = "" if mask is None else dust.report_dust(mask, mask_threshold)
+        return show_note(note, *regions.crop(image, holes, side, context_factor, grow, soften))
 
 
 class StitchObjects:
@@ -198,6 +201,7 @@ class InpaintByText:
                 "batch_size": inputs.batch_size(
                     1, 64, "Images repainted at once; halved by itself when memory runs out."
                 ),
+                "mask_threshold": inputs.mask_threshold(),
             },
         }
 
@@ -214,17 +218,27 @@ class InpaintByText:
         strength: float = 1.0,
         scheduler: str = samplers.OWN,
         batch_size: int = 1,
-    ) -> tuple[torch.Tensor]:
+        mask_threshold: float = dust.MASK_THRESHOLD,
+    ) -> dict[str, Any] | tuple[torch.Tensor]:
         model, image = inpainter.model, check_images(image)
         request = InpaintRequest(
-            image, mask, prompt, negative_prompt, steps, guidance_scale, strength, sampler=scheduler, seed=seed
+            image,
+            mask,
+            prompt,
+            negative_prompt,
+            steps,
+            guidance_scale,
+            strength,
+            sampler=scheduler,
+            seed=seed,
+            mask_threshold=mask_threshold,
         )
         total = len(image) * model.steps(request)
         batch_size = min(batch_size, len(image))
         memory = model.memory_bytes(batch_size, *image.shape[1:3])
         with host.placed(inpainter, memory=memory), host.progress(total) as on_step:
             painted = host.halving(lambda size: model.inpaint(request, size, on_step), batch_size)
-        return (host.intermediate(painted),)
+        return show_note(dust.report_dust(mask, mask_threshold), host.intermediate(painted))
 
 
 NODES = {

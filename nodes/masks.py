@@ -5,12 +5,11 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models.pictures import masks
-from ..models.pictures.images import check_masks
+from ..models.pictures import dust, masks
 from ..models.pictures.objects import boxes, read_indices, read_labels, report_selection, select, separate, union
 from ..models.values import Objects
 from .common import inputs, kinds, menus
-from .common.showing import show_text
+from .common.showing import show_note, show_text
 
 
 class SelectObjects:
@@ -148,6 +147,7 @@ class GrowSoftenMasks:
                 ),
                 "fill_holes": inputs.boolean(False, "First fill what the mask encloses."),
                 "drop_islands": inputs.area("Then drop islands of fewer pixels than this; 0 keeps all."),
+                "mask_threshold": inputs.mask_threshold(),
             },
         }
 
@@ -159,14 +159,15 @@ class GrowSoftenMasks:
         tapered_corners: bool = True,
         fill_holes: bool = False,
         drop_islands: int = 0,
-    ) -> tuple[torch.Tensor]:
-        result = check_masks(mask)
+        mask_threshold: float = dust.MASK_THRESHOLD,
+    ) -> dict[str, Any] | tuple[torch.Tensor]:
+        result = dust.without_dust(mask, mask_threshold)
         if fill_holes:
             result = masks.fill_holes(result)
         if drop_islands:
             result = masks.drop_islands(result, drop_islands)
         result = masks.soften(masks.grow(result, grow, tapered_corners), soften)
-        return (host.intermediate(result),)
+        return show_note(dust.report_dust(mask, mask_threshold), host.intermediate(result))
 
 
 NODES = {

@@ -9,6 +9,7 @@ import torch
 
 from .. import host
 from ..models.errors import BadInput
+from ..models.pictures.dust import MASK_THRESHOLD, report_dust
 from ..models.scoring import gate, taken_by
 from ..models.scoring.metrics import edits, pairs
 from ..models.scoring.reports import edit_report
@@ -69,7 +70,7 @@ class ScoreEdit:
                 "edited": inputs.link("IMAGE", "The images after it, of the same size; alpha is ignored."),
                 "mask": inputs.link(
                     "MASK",
-                    "Where the edit was allowed, such as Stitch Objects gives it: above 0 pixels may "
+                    "Where the edit was allowed, such as Stitch Objects gives it: from mask_threshold on pixels may "
                     "change, from 0.5 they are the hole. One mask per image, or one for all.",
                 ),
             },
@@ -84,6 +85,7 @@ class ScoreEdit:
                     edits.DEFAULT_IOU, "Overlap of the new object's box with the hole's, intersection over union."
                 ),
                 "name": name_of_images("edit"),
+                "mask_threshold": inputs.mask_threshold(),
             },
         }
 
@@ -98,6 +100,7 @@ class ScoreEdit:
         box_threshold: float = edits.DEFAULT_THRESHOLD,
         min_iou: float = edits.DEFAULT_IOU,
         name: str = "edit",
+        mask_threshold: float = MASK_THRESHOLD,
     ) -> dict[str, Any]:
         matched = pairs.match_pairs(original, edited, ("original", "edited"))
         question = detections = None
@@ -107,16 +110,17 @@ class ScoreEdit:
             memory = detector.model.memory_bytes(1, height, width)
             with host.placed(detector, memory=memory), host.progress(frames) as on_step:
                 detections = detector.model.detect(matched.image, question.prompt, 1, on_step)
-        verdicts = edits.judge(matched, mask, question, detections, box_threshold, min_iou)
+        verdicts = edits.judge(matched, mask, question, detections, box_threshold, min_iou, mask_threshold)
         network = detector.model if detector else None
         provenance = {
             "images": len(verdicts),
             "new_object": new_object,
             "old_object": old_object,
-            taken_by.KEY: taken_by.of_edits(matched, mask, question, network, box_threshold, min_iou),
+            taken_by.KEY: taken_by.of_edits(matched, mask, question, network, box_threshold, min_iou, mask_threshold),
         }
         scores = Scores(name, edit_report.as_scores(verdicts, question), provenance=provenance)
-        text = edit_report.describe(verdicts, question)
+        told = edit_report.describe(verdicts, question), report_dust(mask, mask_threshold)
+        text = "\n".join(filter(None, told))
         result = (
             scores.value("edit_done") == 1,
             edit_report.new_object_score(verdicts),

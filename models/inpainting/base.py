@@ -11,13 +11,12 @@ import torch
 from torch import nn
 
 from ..diffusion.samplers import OWN
+from ..pictures.dust import MASK_THRESHOLD, without_dust
 from ..pictures.images import check_images, match_masks
 from ..steps import OnStep, quiet
 from ..weights import identity_of
 
 SEEDS: Final = 2**64
-HOLE: Final = 0.5
-"""Mask values from here on are repainted by the model; smaller ones only let something of its picture through."""
 
 
 class InpaintRequest(NamedTuple):
@@ -27,7 +26,8 @@ class InpaintRequest(NamedTuple):
     shall be seen under the mask; negative_prompt: what shall not. guidance_scale: 1 or less asks the model once
     instead of twice per step, without the negative prompt. strength: share of the steps to run; below 1 they start
     from the noised original instead of from noise. sampler: one of `samplers.NAMES`. seed: image i has its own CPU
-    generator, seeded with (seed + i) modulo 2^64, which draws all of its noise.
+    generator, seeded with (seed + i) modulo 2^64, which draws all of its noise. mask_threshold: mask values from here
+    on are repainted by the model, smaller ones are dust, see `pictures/dust.py`.
     """
 
     images: torch.Tensor
@@ -39,6 +39,7 @@ class InpaintRequest(NamedTuple):
     strength: float = 1.0
     sampler: str = OWN
     seed: int = 0
+    mask_threshold: float = MASK_THRESHOLD
 
 
 class Paint(Protocol):
@@ -92,7 +93,7 @@ class Inpainter(ABC):
         """
         images = check_images(request.images)
         count, height, width, _ = images.shape
-        masks = match_masks(request.masks, count, height, width)
+        masks = match_masks(without_dust(request.masks, request.mask_threshold), count, height, width)
         steps = self.steps(request)
         result = images.clone()
         wanted = [frame for frame in range(count) if bool(masks[frame].any())]
@@ -109,7 +110,7 @@ class Inpainter(ABC):
             ) -> None:
                 on_step(finished * steps + size * done, preview)
 
-            holes = (masks[frames] >= HOLE).float()
+            holes = (masks[frames] > 0).float()
             painted = paint(images[frames][..., :3], holes, generators, report)
             result[frames] = _blended(images[frames], masks[frames], painted.to(images.device))
         return result

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from ..errors import BadInput
 from ..values import CropRegion, Crops, Objects, SegmentedObject
 from . import packed
+from .dust import MASK_THRESHOLD, without_dust
 from .images import check_images, match_masks, rgb
 from .seam import WINDOW, seam_score
 
@@ -75,10 +76,13 @@ def holes_of_objects(
     return holes
 
 
-def holes_of_masks(masks: torch.Tensor, images: torch.Tensor) -> list[Hole]:
-    """One hole for each image [B, H, W, C] whose mask is not empty; masks follow `images.match_masks`."""
+def holes_of_masks(masks: torch.Tensor, images: torch.Tensor, threshold: float = MASK_THRESHOLD) -> list[Hole]:
+    """One hole for each image [B, H, W, C] whose mask is not empty; masks follow `images.match_masks`.
+
+    threshold: below it, mask values are dust, see dust.py.
+    """
     frames, height, width = images.shape[:3]
-    matched = match_masks(masks, frames, height, width)
+    matched = match_masks(without_dust(masks, threshold), frames, height, width)
     return [_hole_in(mask, frame) for frame, mask in enumerate(matched) if bool(mask.any())]
 
 

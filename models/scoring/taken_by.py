@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from ..pictures.dust import MASK_THRESHOLD
 from ..pictures.images import match_masks
 from .features.digest import digest_of
 from .metrics import edits, pairs
@@ -85,6 +86,7 @@ def of_edits(
     detector: Detector | None,
     box_threshold: float,
     min_iou: float,
+    mask_threshold: float = MASK_THRESHOLD,
 ) -> TakenBy:
     """Of scores of edits; the arguments are those of `edits.judge`, and who answered the question."""
     looked: TakenBy = {}
@@ -104,6 +106,7 @@ def of_edits(
         "of": "edits",
         "original_identity": identity_of(judged.reference),
         "mask_identity": identity_of(match_masks(mask, count, height, width)),
+        "mask_threshold": mask_threshold,
         **_size(judged.image),
         **looked,
     }

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from ...models.generators.noise import SEEDS
+from ...models.pictures.dust import MASK_THRESHOLD
 from ...models.pictures.grids import THEMES
 
 T = TypeVar("T")
@@ -101,6 +102,15 @@ def number(
 def share(default: float, tooltip: str, step: float = 0.01) -> Input:
     """A number from 0 to 1: a part of a whole, a probability, a threshold of either."""
     return number(default, 0.0, 1.0, step, tooltip)
+
+
+def mask_threshold() -> Input:
+    """From which value on a mask counts; the same for every node that takes one."""
+    return share(
+        MASK_THRESHOLD,
+        "Mask values below it are dust, as lossy files leave it, and count as 0; from it on they stay as soft as they "
+        "are. 0 takes whatever is above 0.",
+    )
 
 
 def fixed_seed(tooltip: str) -> Input:

@@ -76,11 +76,26 @@ def test_seeds_wrap_at_64_bits():
         assert torch.equal(image, own_numbers(seed))
 
 
-def test_the_model_repaints_from_the_middle_of_a_soft_mask_on():
-    masks = torch.tensor([0.0, 0.49, 0.5, 1.0, 0.1]).expand(4, HEIGHT, WIDTH)
-    model = Noise()
-    model.inpaint(request()._replace(masks=masks), batch_size=4)
-    assert torch.equal(model.holes[0], torch.tensor([0.0, 0.0, 1.0, 1.0, 0.0]).expand(4, HEIGHT, WIDTH))
+@pytest.mark.parametrize(
+    ("threshold", "hole"), [(0.1, [0, 0, 1, 1, 1]), (0.5, [0, 0, 0, 1, 1]), (0.0, [0, 1, 1, 1, 1])]
+)
+def test_the_model_repaints_from_the_threshold_on(threshold, hole):
+    values = torch.tensor([0.0, 0.04, 0.1, 0.5, 0.9961])
+    model, asked = Noise(), request()._replace(masks=values.expand(4, HEIGHT, WIDTH), mask_threshold=threshold)
+    found = model.inpaint(asked, batch_size=4)
+    assert torch.equal(model.holes[0], torch.tensor(hole).float().expand(4, HEIGHT, WIDTH))
+    # Dust stays bit for bit, white is all the model's.
+    dust = torch.tensor(hole) == 0
+    assert torch.equal(found[:, :, dust], asked.images[:, :, dust])
+    for index, image in enumerate(found):
+        assert torch.equal(image[:, -1, :3], own_numbers(index)[:, -1])
+
+
+@pytest.mark.parametrize("dust", [4.6e-5, 1 / 255, 0.09])
+def test_a_mask_of_dust_runs_nothing(dust):
+    model, asked = Noise(), request()._replace(masks=torch.full((4, HEIGHT, WIDTH), dust))
+    assert torch.equal(model.inpaint(asked), asked.images)
+    assert not model.prompts
 
 
 @pytest.mark.parametrize("masks", [torch.zeros(1, 64, 64), torch.zeros(4, HEIGHT, WIDTH)])

@@ -121,6 +121,26 @@ def test_nothing_to_repaint_gives_the_images_back(inpainter):
         assert "pass through" in report
 
 
+@pytest.mark.parametrize("dust", [4.6e-5, 1 / 255])
+def test_dust_is_no_hole(inpainter, dust):
+    """A lossy mask's background, and what ComfyUI reads of an opaque GIF."""
+    image, mask = scene(1), torch.full((1, 60, 80), dust)
+    mask[:, 20:30, 40:60] = 255 / 256
+    shown = Crop().run(image, mask=mask, grow=0, soften=0)
+    (region,) = shown["result"][2].regions
+    assert (region.mask_x, region.mask_y, *region.mask.shape) == (40, 20, 10, 20)
+    assert region.mask.eq(1).all()
+    assert "mask: 4,600 of 4,800 values lie below mask_threshold 0.1" in shown["ui"]["text"][0]
+    assert Crop().run(image, mask=mask, grow=0, soften=0, mask_threshold=0.0)[2].regions[0].mask.shape == (60, 80)
+    painted = Inpaint().run(inpainter, image, mask, "cat", steps=2)
+    kept = mask[0] < 0.1
+    assert torch.equal(painted["result"][0][0, kept], image[0, kept])
+    assert not torch.equal(painted["result"][0][0, ~kept], image[0, ~kept])
+    assert "4,600 of 4,800" in painted["ui"]["text"][0]
+    nothing = Crop().run(image, mask=torch.full((1, 60, 80), dust))
+    assert not nothing["result"][2].regions
+
+
 def test_resolution_is_rounded_up_and_gives_way_to_a_model(inpainter):
     image, mask = scene(1)[..., :3], torch.ones(1, 60, 80)
     assert Crop().run(image, mask=mask, resolution=100, size_multiple=64)[0].shape == (1, 128, 128, 3)

@@ -81,10 +81,19 @@ def test_nothing_to_do_changes_nothing():
 
 def test_a_batch_stays_a_batch():
     batch = torch.rand(3, 7, 5).half()
-    (found,) = GrowSoften().run(batch, -1, 0.5, fill_holes=True, drop_islands=2)
+    shown = GrowSoften().run(batch, -1, 0.5, fill_holes=True, drop_islands=2)
+    (found,) = shown["result"]
+    assert "mask_threshold 0.1" in shown["ui"]["text"][0]
     assert found.shape == (3, 7, 5)
     assert found.dtype == torch.float32
     assert GrowSoften().run(torch.ones(1, 1), 3, 2.0)[0].eq(1).all()
+
+
+def test_dust_neither_grows_nor_hides_a_hole():
+    dusty = torch.where(ring() > 0, 0.9961, 1 / 255)
+    shown = GrowSoften().run(dusty, 2, 0.0, fill_holes=True)
+    assert torch.equal(shown["result"][0], GrowSoften().run(ring(), 2, 0.0, fill_holes=True)[0])
+    assert "mask: 815 of 900 values lie below mask_threshold 0.1" in shown["ui"]["text"][0]
 
 
 @pytest.mark.parametrize(

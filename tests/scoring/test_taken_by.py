@@ -183,6 +183,7 @@ DECIDES: Mapping[str, Mapping[str, Callable[[], Inputs]]] = {
         "old_object": lambda: {"old_object": "a lantern"},
         "box_threshold": lambda: {"box_threshold": 0.3},
         "min_iou": lambda: {"min_iou": 0.4},
+        "mask_threshold": lambda: {"mask_threshold": 0.2},
     },
 }
 """Of each, the inputs that decide how scores are taken -> what else they can be."""

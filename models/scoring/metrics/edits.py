@@ -13,6 +13,7 @@ from ...detection.prompt import split
 from ...detection.selection import select
 from ...errors import BadInput
 from ...pictures.boxes import Box, corners, pairwise_iou
+from ...pictures.dust import MASK_THRESHOLD, without_dust
 from ...pictures.images import match_masks
 from ...pictures.seam import seam_score
 from ...values import Detections
@@ -24,6 +25,9 @@ DEFAULT_THRESHOLD = 0.35
 DEFAULT_IOU = 0.5
 HALF = 0.5
 """Mask value from which a pixel belongs to the hole, and share of its box by which an object lies in the hole."""
+LEVELS = 255
+ROUNDING = 1e-3
+"""Of a level, as float32 has them."""
 
 
 class Question(NamedTuple):
@@ -96,11 +100,14 @@ def judge(
     detections: Detections | None = None,
     box_threshold: float = DEFAULT_THRESHOLD,
     min_iou: float = DEFAULT_IOU,
+    mask_threshold: float = MASK_THRESHOLD,
 ) -> list[Verdict]:
     """One verdict for each pair of an original (`reference`) and an edited image.
 
-    mask: [B, H, W] as `images.match_masks` takes it. Where it is above 0 an image may have changed; where it is at
-        least 0.5 is the hole, whose box is that of all its pixels together.
+    mask: [B, H, W] as `images.match_masks` takes it. From `mask_threshold` on an image may have changed; where it is at
+        least 0.5 is the hole, whose box is that of all its pixels together. Below, a value may have moved as far as a
+        paste of the mask's weight can move it, up to the next of 255 levels: a soft edge fades out through there, and
+        dust hides nothing.
     question, detections: of the edited images, with the question's prompt; None leaves out what the detector sees.
     box_threshold: lowest score of a box that counts. min_iou: of a new object's box with the hole's box.
 
@@ -109,7 +116,8 @@ def judge(
     """
     count, height, width = pairs.image.shape[:3]
     masks = match_masks(mask, count, height, width).to(pairs.image.device)
-    holes = [_hole(one) for one in masks]
+    clean = match_masks(without_dust(mask, mask_threshold), count, height, width).to(pairs.image.device)
+    holes = [_hole(one) for one in clean]
     seen: list[Seen | None] = [None] * count
     if question is not None and detections is not None:
         boxes = select(detections, box_threshold=box_threshold, text_threshold=0.0, nms_threshold=NMS).boxes
@@ -118,8 +126,8 @@ def judge(
             for found, hole in zip(boxes, holes, strict=True)
         ]
     return [
-        Verdict(hole, sight, *_untouched(original, edited, one), _seam(original, edited, one))
-        for original, edited, one, hole, sight in zip(*pairs, masks, holes, seen, strict=True)
+        Verdict(hole, sight, *_untouched(original, edited, soft, one), _seam(original, edited, soft, one))
+        for original, edited, soft, one, hole, sight in zip(*pairs, masks, clean, holes, seen, strict=True)
     ]
 
 
@@ -157,15 +165,20 @@ def _share_inside(box: Box, hole: tuple[int, int, int, int]) -> float:
     return max(wide, 0) * max(high, 0) / (box["width"] * box["height"])
 
 
-def _untouched(original: torch.Tensor, edited: torch.Tensor, mask: torch.Tensor) -> tuple[float, float]:
-    """PSNR in dB and greatest absolute difference of all pixels outside the mask."""
-    difference = (original - edited)[mask == 0].double()
+def _untouched(
+    original: torch.Tensor, edited: torch.Tensor, soft: torch.Tensor, mask: torch.Tensor
+) -> tuple[float, float]:
+    """PSNR in dB and greatest absolute difference of all pixels outside the mask, less what its soft edge allows."""
+    outside = mask == 0
+    weight = soft[outside].double()
+    allowed = torch.where(weight > 0, (weight * LEVELS - ROUNDING).ceil() + ROUNDING, 0.0) / LEVELS
+    difference = ((original - edited)[outside].double().abs() - allowed[:, None]).clamp_min(0)
     if difference.numel() == 0:
         return math.nan, math.nan
     error = float(difference.square().mean())
-    return (-10 * math.log10(error) if error else math.inf), float(difference.abs().max())
+    return (-10 * math.log10(error) if error else math.inf), float(difference.max())
 
 
-def _seam(original: torch.Tensor, edited: torch.Tensor, mask: torch.Tensor) -> float:
+def _seam(original: torch.Tensor, edited: torch.Tensor, soft: torch.Tensor, mask: torch.Tensor) -> float:
     constant = bool((mask == mask[0, 0]).all())
-    return math.nan if constant else seam_score(original, edited, mask)
+    return math.nan if constant else seam_score(original, edited, soft)

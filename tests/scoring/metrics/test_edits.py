@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from trilemma.models.errors import BadInput
+from trilemma.models.pictures import regions
 from trilemma.models.scoring.metrics import edits
 from trilemma.models.scoring.metrics.pairs import match_pairs
 from trilemma.models.scoring.reports import edit_report
@@ -165,6 +166,29 @@ def test_a_soft_edge_may_change_but_is_no_hole():
     (verdict,) = edits.judge(match_pairs(original(), edited), soft)
     assert verdict.hole == HOLE
     assert verdict.untouched_difference == 0
+
+
+@pytest.mark.parametrize("dust", [4.6e-5, 1 / 255, 0.05])
+def test_dust_in_the_mask_hides_no_change(dust):
+    dusty = torch.where(mask() > 0, 0.9961, dust)
+    before = original()
+    (same,) = edits.judge(match_pairs(before, repainted(before)), dusty)
+    assert (same.hole, same.untouched_psnr, same.untouched_difference) == (HOLE, math.inf, 0)
+    changed = repainted(before)
+    changed[0, 0, 0] = 1 - changed[0, 0, 0].round()
+    (found,) = edits.judge(match_pairs(before, changed), dusty)
+    assert found.untouched_difference > 0.4
+
+
+@pytest.mark.parametrize("soften", [4, 16, 19])
+def test_the_end_of_a_soft_edge_may_change_as_far_as_it_was_pasted(soften):
+    """Below the threshold too, and after both were rounded to eight bits."""
+    before = (original() * 255).round() / 255
+    _, _, crops = regions.crop(before, regions.holes_of_masks(mask(), before), 80, 1.5, 0, soften)
+    after = (regions.stitch(crops, 1 - image).images * 255).round() / 255
+    pasted = regions.pasted(crops)
+    (verdict,) = edits.judge(match_pairs(before, after), pasted)
+    assert verdict.untouched_psnr == math.inf
 
 
 def test_a_hard_paste_shows_and_the_original_does_not():
