@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import torch
 
 from ..errors import BadCheckpoint
-from .unpickling import Global, Inert
+from .unpickling import Global, Inert, NumpyDtype, as_tensor, stands_for_tensor
 
 AVERAGED: Final = (
     *("g_ema", "G_ema", "netG_ema", "generator_ema", "params_ema", "model_ema", "ema_model", "state_dict_ema"),
@@ -27,6 +28,10 @@ CRITICS: Final = ("discriminator", "netD", "D", "d", "disc", "critic")
 PREFIXES: Final = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put before every name."""
 
+NAMED: Final = 5
+"""How many entries a note names."""
+MAX_ELEMENTS: Final = 256
+"""Elements of an array that counts as a setting."""
 MAX_DEPTH: Final = 64
 MAX_VALUES: Final = 50_000
 
@@ -60,18 +65,29 @@ def unwrap(content: Any) -> Network:
             notes.append(f"took the EMA weights ({chosen}) of {_count(networks)} in the file")
         elif len(networks) > 1:
             notes.append(f"took {chosen} of {_count(networks)} in the file")
+        notes += _left_out({key: value for key, value in inside.items() if _is_weight(key, value)}, values)
         content = inside[chosen]
     if _is_module(content):
         values |= _attributes(content)
         tensors = _module_tensors(content)
     else:
-        tensors = {key: value for key, value in (inside or {}).items() if _is_weight(key, value)}
+        tensors = {key: as_tensor(value) for key, value in (inside or {}).items() if _is_weight(key, value)}
+        others = {key: value for key, value in (inside or {}).items() if not _is_weight(key, value)}
+        values = {**plain_entries(others), **values}
+        notes += _left_out({key: value for key, value in others.items() if _is_unread_tensor(value)}, {})
     if not tensors:
         raise BadCheckpoint(f"it holds no weights (found {_what(outer)}); choose another file.")
     for prefix in PREFIXES * 2:
         tensors = without_prefix(tensors, prefix)
     tensors, note = _one_network(tensors)
     return Network(tensors, values, (*notes, *note))
+
+
+def _left_out(entries: Mapping[Any, Any], kept: Mapping[str, Any]) -> list[str]:
+    """A sentence that names the tensors that are not among the weights taken, nor among the values kept."""
+    names = [str(key) for key in entries if str(key) not in kept]
+    told = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return [f"left out what the file also holds: {told}"] if names else []
 
 
 def without_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
@@ -127,7 +143,13 @@ def _entries(value: Any) -> Mapping[Any, Any] | None:
 
 
 def _is_weight(key: Any, value: Any) -> bool:
-    return isinstance(key, str) and torch.is_tensor(value)
+    return isinstance(key, str) and stands_for_tensor(value)
+
+
+def _is_unread_tensor(value: Any) -> bool:
+    """Whether it is a tensor or an array of a kind that is not rebuilt, such as a nested tensor, or one of text."""
+    inert = isinstance(value, Inert) and value.cls.module.partition(".")[0] in ("torch", "numpy")
+    return isinstance(value, np.ndarray) or (inert and not _is_module(value))
 
 
 def _is_module(value: Any) -> bool:
@@ -161,7 +183,7 @@ def _module_tensors(module: Inert) -> dict[str, torch.Tensor]:
         own = {**state["_parameters"], **{name: value for name, value in buffers.items() if name not in passing}}
         for name, value in own.items():
             if _is_weight(name, value):
-                tensors[prefix + name] = value
+                tensors[prefix + name] = as_tensor(value)
         children = [
             (f"{prefix}{name}.", child, depth + 1) for name, child in state["_modules"].items() if child is not None
         ]
@@ -202,7 +224,9 @@ class _NotPlainError(Exception):
 
 def _plain(value: Any, depth: int, left: list[int]) -> Any:
     left[0] -= 1
-    if depth > MAX_DEPTH or left[0] < 0 or torch.is_tensor(value):
+    if isinstance(value, np.ndarray) and value.size <= MAX_ELEMENTS and value.dtype.kind != "V":
+        value = value.tolist()
+    if depth > MAX_DEPTH or left[0] < 0 or stands_for_tensor(value) or isinstance(value, np.ndarray):
         raise _NotPlainError
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -212,7 +236,7 @@ def _plain(value: Any, depth: int, left: list[int]) -> Any:
         return {_key(key): _plain(part, depth + 1, left) for key, part in value.items()}
     if isinstance(value, Inert):
         return _plain_object(value, depth, left)
-    return str(value) if isinstance(value, Global) else type(value).__name__
+    return str(value) if isinstance(value, (Global, NumpyDtype)) else type(value).__name__
 
 
 def _key(key: Any) -> str:

@@ -171,7 +171,10 @@ OTHER = {"c": torch.zeros(1)}
         ({"model": OTHER, "ema": TENSORS}, ("took the EMA weights (ema) of 2 networks (model, ema) in the file",)),
         (
             {"g": OTHER, "d": OTHER, "g_ema": TENSORS, "latent_avg": torch.ones(3)},
-            ("took the EMA weights (g_ema) of 3 networks (g, d, g_ema) in the file",),
+            (
+                "took the EMA weights (g_ema) of 3 networks (g, d, g_ema) in the file",
+                "left out what the file also holds: latent_avg",
+            ),
         ),
         ({"params_ema": TENSORS}, ("took the EMA weights (params_ema) of 1 network (params_ema) in the file",)),
         ({"params": OTHER, "params_ema": TENSORS}, None),

@@ -1,15 +1,22 @@
 """Hostile pickles: refused or inert, and nothing of them is ever run."""
 
 import argparse
+import array
 import collections
 import contextlib
 import datetime
 import functools
+import itertools
+import math
+import operator
 import os
 import pickle
+import random
+import re
 import struct
 import sys
 import types
+import typing
 import zipfile
 from pathlib import Path
 
@@ -18,7 +25,7 @@ import pytest
 import torch
 from trilemma.models.errors import BadCheckpoint, CannotDo
 from trilemma.models.files import checkpoints
-from trilemma.models.files.unpickling import Inert, contents, files, machine
+from trilemma.models.files.unpickling import Inert, arrays, contents, files, machine, names, rebuilding
 
 OLD_HEAD = (pickle.dumps(0x1950A86A20F9469CFC6C, 2), pickle.dumps(1001, 2), pickle.dumps({"little_endian": True}, 2))
 
@@ -304,9 +311,60 @@ def test_objects_beside_the_weights_become_plain(tmp_path, monkeypatch):
         assert "optimizer_states" not in values
 
 
+SETTINGS = {
+    "range": (range(0, 6, 2), [0, 6, 2]),
+    "slice": (slice(1, 2), [1, 2, None]),
+    "pattern": (re.compile("a.*", re.IGNORECASE), ["a.*", re.compile("a.*", re.IGNORECASE).flags]),
+    "flags": (re.IGNORECASE | re.MULTILINE, 10),
+    "function": (max, "max"),
+    "none": (type(None), None),
+    "ellipsis": (..., "Ellipsis"),
+    "annotation": (list[int], None),
+    "union": (int | None, None),
+    "optional": (typing.Optional[int], None),  # noqa: UP045 (another object, which pickles otherwise)
+    "error": (FileNotFoundError("gone"), "gone"),
+    "math": (math.sqrt, "math.sqrt"),
+    "operator": (operator.itemgetter(1), 1),
+    "counter": (itertools.count(3), 3),
+    "user dict": (collections.UserDict(a=1), {"data": {"a": 1}}),
+    "array": (array.array("f", [1, 2]), None),
+    "random": (random.Random(1), None),
+    "numbers": (np.arange(3, dtype=">i4"), [0, 1, 2]),
+    "texts": (np.array(["a", "bb"]), ["a", "bb"]),
+    "objects": (np.array([1, "x"], object), [1, "x"]),
+    "kind": (np.dtype("float32"), "f4"),
+    "generator": (np.random.default_rng(1), None),
+}
+"""Settings as training scripts save them, and what is kept of them; None where only the weights beside them count."""
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_beside_the_weights_are_no_danger(name, tmp_path):
+    """Protocols 0 to 2 spell range as xrange, str as unicode and FileNotFoundError as OSError."""
+    setting, expected = SETTINGS[name]
+    for protocol in range(6):
+        stream = pickle.dumps({"state_dict": {"w": torch.ones(2)}, "setting": setting}, protocol)
+        (tmp_path / "x.pkl").write_bytes(stream)
+        checkpoint = checkpoints.read(tmp_path / "x.pkl")
+        assert torch.equal(checkpoint.tensors["w"], torch.ones(2))
+        found = checkpoint.values.get("setting")
+        if isinstance(expected, str) and expected.isidentifier() and name in ("function", "ellipsis"):
+            assert found in (f"builtins.{expected}", f"__builtin__.{expected}")
+        elif expected is not None:
+            assert found == expected, protocol
+
+
+@pytest.mark.parametrize("name", ["getattr", "compile", "open", "input", "globals", "vars", "SystemError.x"])
+@pytest.mark.parametrize("module", ["builtins", "__builtin__"])
+def test_builtins_that_reach_further_are_refused(module, name, tmp_path):
+    (tmp_path / "x.pkl").write_bytes(f"c{module}\n{name}\n.".encode().join((b"\x80\x02", b"")))
+    with pytest.raises(BadCheckpoint, match=rf"it names {module}\.{name}, which no checkpoint has a use for"):
+        checkpoints.read(tmp_path / "x.pkl")
+
+
 def test_nothing_of_python_that_unpickles_is_used():
     """The interpreter is complete in itself: no import, call or attribute is looked up by a name in a file."""
-    for module in (machine, files):
+    for module in (arrays, files, machine, names, rebuilding):
         text = Path(module.__file__).read_text()
         assert "Unpickler" not in text
         assert "torch.load" not in text

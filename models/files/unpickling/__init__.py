@@ -16,7 +16,8 @@ must not be compressed, and every size that a file declares is compared with the
 plain pickles.
 """
 
+from .arrays import NumpyDtype, as_tensor, stands_for_tensor
 from .files import contents
 from .machine import Global, Inert
 
-__all__ = ["Global", "Inert", "contents"]
+__all__ = ["Global", "Inert", "NumpyDtype", "as_tensor", "contents", "stands_for_tensor"]

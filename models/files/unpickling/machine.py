@@ -26,6 +26,9 @@ MAX_INTEGER: Final = 255
 UNREADABLE: Final = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError, struct.error)
 """What instructions that make no sense end in."""
 
+MAX_SPARSE: Final = 2**28
+"""Bytes that the sparse tensors of one file may take when they are made whole; a few bytes can stand for many."""
+
 SHORT: Final = 4096
 """Byte strings above this length stay where they are, as a memoryview of the file."""
 
@@ -65,12 +68,22 @@ class Budget:
     def __init__(self, size: int) -> None:
         self.steps = MAX_STEPS
         self.bytes = 2 * size + 2**20
+        self.sparse = MAX_SPARSE
 
     def copy(self, count: int) -> None:
         """Account for bytes that are about to be copied."""
         self.bytes -= count
         if self.bytes < 0:
             raise BadCheckpoint("it unfolds into far more than its own size, as a pickle bomb does; do not use it.")
+
+    def unfold(self, count: int, shape: tuple[int, ...]) -> None:
+        """Account for the bytes of a sparse tensor that is about to be made whole."""
+        self.sparse -= count
+        if self.sparse < 0:
+            raise BadCheckpoint(
+                f"it holds a sparse tensor of shape {shape}; made whole, its sparse tensors take more than "
+                f"{MAX_SPARSE / 1e6:,.0f} MB, which are not read."
+            )
 
 
 class Builder(Protocol):
@@ -139,11 +152,14 @@ class Machine:
     def number(self, count: int, signed: bool = False) -> int:
         return int.from_bytes(self.take(count), "little", signed=signed)
 
-    def line(self) -> str:
-        window = bytes(self.data[self.position : self.position + MAX_LINE])
-        length = window.find(b"\n")
-        if length < 0:
-            raise ValueError("a line without an end")
+    def line(self, limit: int = MAX_LINE) -> str:
+        size = min(limit, MAX_LINE)
+        window = bytes(self.data[self.position : self.position + size])
+        while (length := window.find(b"\n")) < 0:
+            size *= 2
+            if size > limit or len(window) < size // 2:
+                raise ValueError("a line without an end")
+            window = bytes(self.data[self.position : self.position + size])
         self.position += length + 1
         return window[:length].decode("latin-1")
 
@@ -258,7 +274,7 @@ class Machine:
         self.push(self.number(count, signed=True))
 
     def quoted_line(self) -> None:
-        text = self.line()
+        text = self.line(2 * len(self.data))
         if len(text) < 2 or text[0] != text[-1] or text[0] not in "'\"":
             raise ValueError("a string without quotes")
         self.push(codecs.escape_decode(text[1:-1].encode("latin-1"))[0].decode("latin-1"))
@@ -293,7 +309,7 @@ INSTRUCTIONS: Final[dict[int, Callable[[Machine], None]]] = {
         pickle.STRING: Machine.quoted_line,
         pickle.BINSTRING: lambda m: m.push_old_text(m.number(4)),
         pickle.SHORT_BINSTRING: lambda m: m.push_old_text(m.number(1)),
-        pickle.UNICODE: lambda m: m.push(m.line().encode("latin-1").decode("raw-unicode-escape")),
+        pickle.UNICODE: lambda m: m.push(m.line(2 * len(m.data)).encode("latin-1").decode("raw-unicode-escape")),
         pickle.BINUNICODE: lambda m: m.push_text(m.number(4)),
         pickle.SHORT_BINUNICODE: lambda m: m.push_text(m.number(1)),
         pickle.BINUNICODE8: lambda m: m.push_text(m.number(8)),

@@ -2,63 +2,24 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import torch
 
 from ...errors import BadCheckpoint
+from . import arrays
+from .arrays import NumpyDtype, Pending
 from .machine import Budget, Global, Inert, check_key
+from .names import PYTHON_LIBRARY, is_plain
 
 DTYPES: Final = {
     str(value).removeprefix("torch."): value for value in vars(torch).values() if isinstance(value, torch.dtype)
 }
 
-PYTHON_LIBRARY: Final = sys.stdlib_module_names | {
-    *("__builtin__", "copy_reg", "exceptions", "commands", "cPickle", "popen2", "urllib2", "xmlrpclib"),
-    *("asyncore", "asynchat", "distutils", "imp", "smtpd", "crypt", "nis", "pipes", "telnetlib", "cgi", "lib2to3"),
-}
-"""Top-level modules of Python's library, also of versions other than the running one."""
-
 MAX_NAME: Final = 1000
 MAX_DIMENSIONS: Final = 64
-
-PLAIN_NAMES: Final = {
-    "__builtin__": ("object", "type", "int", "float", "str", "bool", "slice", "range", "long", "unicode"),
-    "argparse": ("Namespace",),
-    "builtins": ("object", "type", "int", "float", "str", "bool", "bytes", "slice", "range"),
-    "collections": ("deque",),
-    "datetime": ("date", "datetime", "time", "timedelta", "timezone"),
-    "decimal": ("Decimal",),
-    "fractions": ("Fraction",),
-    "functools": ("partial",),
-    "operator": ("getitem",),
-    "pathlib": ("Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"),
-    "pathlib._local": ("Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"),
-    "types": ("SimpleNamespace",),
-    "typing": ("Any", "Dict", "List", "Optional", "Tuple", "Union"),
-    "uuid": ("UUID",),
-}
-"""Names of Python's library that settings beside the weights are made of. They stay inert, as do NumPy's arrays."""
-
-
-ByteOrder = Literal["<", ">", "="]
-
-ORDERS: Final[dict[str, ByteOrder]] = {"<": "<", ">": ">"}
-
-
-class NumpyDtype:
-    """An array's element type, while its state may still be set."""
-
-    def __init__(self, code: str) -> None:
-        self.code = code
-        self.order: ByteOrder = "="
-
-    def made(self) -> np.dtype:
-        return np.dtype(self.code).newbyteorder(self.order)
 
 
 class Rebuilder:
@@ -77,7 +38,7 @@ class Rebuilder:
         if len(module) + len(name) > MAX_NAME or not (module + name).isprintable():
             raise BadCheckpoint("it names a class by something that is no name; it is damaged, or no checkpoint.")
         named = Global(module, name)
-        plain = str(named) in FUNCTIONS or name in PLAIN_NAMES.get(module, ())
+        plain = str(named) in FUNCTIONS or is_plain(module, name)
         if module.partition(".")[0] in PYTHON_LIBRARY and not plain:
             raise BadCheckpoint(
                 f"it names {named}, which no checkpoint has a use for. Opened by other programs it may run code; "
@@ -112,14 +73,18 @@ class Rebuilder:
         if isinstance(value, Inert):
             value.state = state
         elif isinstance(value, NumpyDtype):
-            value.order = ORDERS.get(state[1], "=")
-        elif not isinstance(value, (dict, list, set, torch.Tensor)):
+            value.order = arrays.ORDERS.get(state[1], "=")
+        elif isinstance(value, np.ndarray):
+            arrays.fill(value, state, self.budget)
+        elif not isinstance(value, (dict, list, set, torch.Tensor, Pending)):
             # Those may carry attributes of their own, such as a state dict's _metadata, that nothing here reads.
             named = value if isinstance(value, Global) else f"a {type(value).__name__}"
             raise BadCheckpoint(f"it sets the state of {named}, as no checkpoint does; do not use it.")
 
     def raw(self, value: Any) -> bytes:
         """Bytes, which Python 2 may have written as text."""
+        if isinstance(value, bytes):
+            return value
         self.budget.copy(len(value))
         return value.encode("latin-1") if isinstance(value, str) else bytes(memoryview(value))
 
@@ -165,20 +130,31 @@ class Rebuilder:
         found.state = meta["state"]
         return found
 
-    def tensor(self, storage: torch.Tensor, offset: int, size: Any, stride: Any, *rest: Any) -> torch.Tensor:
-        """A view of a storage; as_strided sees to it that it stays within. `rest`: requires_grad, hooks."""
+    def tensor(self, storage: torch.Tensor, offset: int, size: Any, stride: Any, *rest: Any) -> torch.Tensor | Pending:
+        """A view of a storage; as_strided sees to it that it stays within. `rest`: requires_grad, hooks, metadata."""
         if max(len(size), len(stride)) > MAX_DIMENSIONS:
             raise ValueError(f"a tensor of {len(size)} dimensions")
-        return storage.as_strided(tuple(size), tuple(stride), storage.storage_offset() + offset)
+        view = storage.as_strided(tuple(size), tuple(stride), storage.storage_offset() + offset)
+        return arrays.resolved(view, rest[2], self.budget) if len(rest) > 2 else view
 
-    def tensor_of_bytes(self, storage: torch.Tensor, *rest: Any) -> torch.Tensor:
+    def tensor_of_bytes(self, storage: torch.Tensor, *rest: Any) -> torch.Tensor | Pending:
         """A view of an untyped storage. `rest`: offset, size, stride, requires_grad, hooks, dtype, metadata."""
         kind = DTYPES[rest[5].name]
         usable = storage.numel() // kind.itemsize * kind.itemsize
-        return self.tensor(storage[:usable].view(kind), *rest[:3])
+        return self.tensor(storage[:usable].view(kind), *rest[:5], *rest[6:])
 
-    def parameter(self, value: torch.Tensor, *rest: Any) -> torch.Tensor:
+    def parameter(self, value: Any, *rest: Any) -> Any:
         return value
+
+    def sparse_tensor(self, layout: Any, parts: Any) -> Pending:
+        return arrays.dense(layout, parts, self.budget)
+
+    def layout(self, name: Any) -> Any:
+        return name
+
+    def tensor_of_device(self, values: Any, kind: Global, *rest: Any) -> Pending:
+        """`rest`: device, requires_grad."""
+        return arrays.of_device(values, DTYPES[kind.name], self.budget)
 
     def tensor_subclass(self, function: Global, cls: Any, args: tuple, *rest: Any) -> Any:
         return self.call(function, args, {})
@@ -187,14 +163,20 @@ class Rebuilder:
         return self.load_storage(memoryview(raw))
 
     def numpy_dtype(self, code: Any, *rest: Any) -> Any:
-        """A number's type; others (objects, text, records) stay inert, and so does what is made of them."""
-        simple = isinstance(code, str) and re.fullmatch(r"[biufc]\d{1,2}", code)
-        return NumpyDtype(code) if simple else Inert(Global("numpy", "dtype"), (code,))
+        return arrays.dtype(code)
 
     def numpy_scalar(self, dtype: Any, raw: Any = None) -> Any:
-        if not isinstance(dtype, NumpyDtype):
+        if not (isinstance(dtype, NumpyDtype) and dtype.is_number):
             return Inert(Global("numpy", "scalar"), (dtype, raw))
         return np.frombuffer(self.raw(raw), dtype.made(), count=1)[0].item()
+
+    def numpy_array(self, cls: Global, *rest: Any) -> Any:
+        """An empty array, whose state comes later; those of other classes (masked ones, say) stay inert."""
+        plain = isinstance(cls, Global) and str(cls) == "numpy.ndarray"
+        return np.empty(0, np.uint8) if plain else Inert(Global("numpy", "ndarray"), (cls, *rest))
+
+    def numpy_array_of_buffer(self, raw: Any, dtype: Any, shape: Any, order: Any, axes: Any = None) -> Any:
+        return arrays.of_buffer(memoryview(raw), dtype, shape, order, axes)
 
     def size(self, sizes: Any) -> tuple[Any, ...]:
         return self.collection(tuple, sizes)
@@ -217,19 +199,27 @@ def _table() -> dict[str, Callable[..., Any]]:
         "torch._tensor._rebuild_from_type_v2": Rebuilder.tensor_subclass,
         "torch._utils._rebuild_parameter": Rebuilder.parameter,
         "torch._utils._rebuild_parameter_with_state": Rebuilder.parameter,
+        "torch._utils._rebuild_device_tensor_from_cpu_tensor": Rebuilder.tensor_of_device,
+        "torch._utils._rebuild_device_tensor_from_numpy": Rebuilder.tensor_of_device,
+        "torch._utils._rebuild_sparse_csr_tensor": Rebuilder.sparse_tensor,
+        "torch._utils._rebuild_sparse_tensor": Rebuilder.sparse_tensor,
         "torch._utils._rebuild_tensor": Rebuilder.tensor,
         "torch._utils._rebuild_tensor_v2": Rebuilder.tensor,
         "torch._utils._rebuild_tensor_v3": Rebuilder.tensor_of_bytes,
         "torch.Size": Rebuilder.size,
         "torch.device": Rebuilder.device,
+        "torch.serialization._get_layout": Rebuilder.layout,
         "torch.storage._load_from_bytes": Rebuilder.storage,
         "torch.tensor._rebuild_from_type": Rebuilder.tensor_subclass,
         "torch_utils.persistence._reconstruct_persistent_obj": Rebuilder.persistent_object,
     }
     for module in ("numpy.core", "numpy._core"):
+        table[f"{module}.multiarray._reconstruct"] = Rebuilder.numpy_array
         table[f"{module}.multiarray.scalar"] = Rebuilder.numpy_scalar
+        table[f"{module}.numeric._frombuffer"] = Rebuilder.numpy_array_of_buffer
     for module in ("builtins", "__builtin__"):
         table[f"{module}.bytearray"] = Rebuilder.bytearray
+        table[f"{module}.bytes"] = Rebuilder.bytearray
         table[f"{module}.complex"] = lambda rebuilder, real, imaginary: complex(real, imaginary)
         table[f"{module}.dict"] = Rebuilder.dictionary
         for kind in (set, frozenset, list, tuple):
