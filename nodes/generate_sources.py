@@ -13,6 +13,7 @@ from ..models.generators.base import Descriptor, Generator
 from ..models.generators.binding import Bound
 from ..models.generators.diffusion.host_model import HostModel
 from .common import folders, inputs, kinds, menus
+from .common.showing import show_note
 
 
 class ImagesAsGenerator:
@@ -74,7 +75,7 @@ class ImagesAsGenerator:
         images: torch.Tensor | None = None,
         subfolders: bool = False,
         shuffle_seed: int = 0,
-    ) -> tuple[host.Handle, int]:
+    ) -> dict[str, Any] | tuple[host.Handle, int]:
         if (images is None) != bool(folder):
             found = "neither is there" if images is None else f"{folder!r} and {len(images)} images are there"
             raise BadInput(f"folder: give the name of a folder or connect images, one of them; {found}.")
@@ -83,7 +84,7 @@ class ImagesAsGenerator:
         else:
             pictures = image_source.from_batch(images)
         generator = image_source.Images(pictures, resize, height, width, order, shuffle_seed)
-        return (_held(generator), len(pictures.names))
+        return show_note("\n".join(pictures.left_out), _held(generator), len(pictures.names))
 
 
 class GeneratorFromCheckpoint:

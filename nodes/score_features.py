@@ -158,7 +158,7 @@ class FolderFeatures:
             notes = cache.keep(taken)
         check_readable(taken, skip_corrupt)
         features = taken.features._replace(name=name or taken.features.name)
-        report = "\n".join([summary(features), *notes, *unreadable_lines(taken)])
+        report = "\n".join([summary(features), *notes, *unreadable_lines(taken), *pictures.left_out])
         return show_text(report, features, features.count, report)
 
 

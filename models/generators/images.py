@@ -11,8 +11,9 @@ import torch
 
 from ..errors import BadInput
 from ..files.paths import fingerprint
-from ..pictures.image_files import picture_files, read_picture
+from ..pictures.image_files import read_picture
 from ..pictures.images import rgb
+from ..pictures.picture_folders import left_out_lines, list_pictures
 from ..pictures.resizing import FITS, Fit, fit
 from ..steps import OnStep
 from .base import Descriptor, Generator, SampleRequest
@@ -27,13 +28,14 @@ class Pictures(NamedTuple):
     """Where pictures come from.
 
     title: as tables show it. names: of each, for messages. read: number -> float32 [H, W, 3], 0..1, of any size.
-    identity: changes when a picture does.
+    identity: changes when a picture does. left_out: lines about what looked like a picture and was not taken.
     """
 
     title: str
     names: tuple[str, ...]
     read: Callable[[int], torch.Tensor]
     identity: str
+    left_out: tuple[str, ...] = ()
 
 
 def from_folder(folder: Path, subfolders: bool = False) -> Pictures:
@@ -42,10 +44,12 @@ def from_folder(folder: Path, subfolders: bool = False) -> Pictures:
     Raises:
         MissingFile: the folder holds no picture.
     """
-    files = picture_files(folder, subfolders)
+    listing = list_pictures(folder, subfolders)
+    files = listing.files
     names = tuple(file.relative_to(folder).as_posix() for file in files)
     identity = "\n".join(f"{name} {fingerprint(file)}" for name, file in zip(names, files, strict=True))
-    return Pictures(folder.resolve().name, names, lambda number: read_picture(files[number]), identity)
+    left_out = tuple(left_out_lines(folder, subfolders, listing))
+    return Pictures(folder.resolve().name, names, lambda number: read_picture(files[number]), identity, left_out)
 
 
 def from_batch(images: torch.Tensor) -> Pictures:

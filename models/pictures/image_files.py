@@ -1,45 +1,14 @@
-"""Folders of pictures: which files they hold, in which order, and what is in one."""
+"""Files of pictures, read by Pillow: what is in one."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from ..errors import BadInput, MissingFile
-from ..files.paths import path_inside
-
-EXTENSIONS: Final = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-
-
-def folder_inside(root: Path, name: str) -> Path:
-    """The folder that a relative path, with slashes of either kind, means below `root`.
-
-    Raises:
-        BadInput: an absolute path, or one that leads out of `root`.
-        MissingFile: there is no such folder.
-    """
-    folder = path_inside(root, name, "folder")
-    if not folder.is_dir():
-        raise MissingFile(f"folder: there is no folder {name!r} in {root}; put the pictures there.")
-    return folder
-
-
-def picture_files(folder: Path, subfolders: bool = False) -> list[Path]:
-    """The pictures of a folder, told by their ending, sorted by their relative path; hidden files are none.
-
-    Raises:
-        MissingFile: it holds none.
-    """
-    found = folder.rglob("*") if subfolders else folder.iterdir()
-    relative = [path.relative_to(folder) for path in found if path.suffix.lower() in EXTENSIONS and path.is_file()]
-    visible = [path for path in relative if not any(part.startswith(".") for part in path.parts)]
-    if not visible:
-        raise MissingFile(f"folder: {folder} holds no picture ({', '.join(EXTENSIONS)}); put some there.")
-    return [folder / path for path in sorted(visible, key=Path.as_posix)]
+from ..errors import BadInput
 
 
 def read_picture(path: Path) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import Final
 from ... import host
 from ...models.errors import BadInput
 from ...models.files.paths import fingerprint
-from ...models.pictures.image_files import folder_inside
+from ...models.pictures.picture_folders import folder_inside, folder_state
 from . import inputs
 
 LOCATIONS: Final = ("input", "output")
@@ -41,13 +41,13 @@ def picture_folder(location: str, name: str) -> Path:
 
 
 def picture_state(location: str, name: str) -> str:
-    """`state_of` a folder of pictures; empty where none is named."""
-    return state_of(lambda: picture_folder(location, name)) if name else ""
+    """`state_of` a folder of pictures and of all below it; empty where none is named."""
+    return state_of(lambda: picture_folder(location, name), folder_state) if name else ""
 
 
-def state_of(find: Callable[[], Path]) -> str:
+def state_of(find: Callable[[], Path], state: Callable[[Path], str] = fingerprint) -> str:
     """For IS_CHANGED: what changes with the file or folder found; empty where there is none, which `run` refuses."""
     try:
-        return fingerprint(find())
-    except (BadInput, FileNotFoundError):
+        return state(find())
+    except (BadInput, OSError):
         return ""

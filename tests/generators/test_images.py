@@ -12,7 +12,8 @@ from trilemma.models.errors import BadInput, MissingFile
 from trilemma.models.generators import binding
 from trilemma.models.generators.base import Condition
 from trilemma.models.generators.images import Images, from_batch, from_folder
-from trilemma.models.pictures.image_files import folder_inside, picture_files, read_picture
+from trilemma.models.pictures.image_files import read_picture
+from trilemma.models.pictures.picture_folders import folder_inside, list_pictures
 from trilemma.models.pictures.resizing import FITS, fit
 from trilemma.models.steps import quiet
 from trilemma.nodes.generate_sources import ImagesAsGenerator
@@ -85,9 +86,9 @@ def test_files_are_sorted_and_only_pictures_count(tmp_path):
     for name in ("b.PNG", "a.jpg", "deep/c.webp", ".hidden.png", ".thumbs/d.png"):
         save(tmp_path, name)
     (tmp_path / "notes.txt").write_text("no picture")
-    names = [path.relative_to(tmp_path).as_posix() for path in picture_files(tmp_path)]
+    names = [path.relative_to(tmp_path).as_posix() for path in list_pictures(tmp_path).files]
     assert names == ["a.jpg", "b.PNG"]
-    names = [path.relative_to(tmp_path).as_posix() for path in picture_files(tmp_path, subfolders=True)]
+    names = [path.relative_to(tmp_path).as_posix() for path in list_pictures(tmp_path, subfolders=True).files]
     assert names == ["a.jpg", "b.PNG", "deep/c.webp"]
 
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from ...errors import BadInput
 from ...files.paths import fingerprint
-from ...pictures.image_files import picture_files, read_eight_bit
+from ...pictures.image_files import read_eight_bit
+from ...pictures.picture_folders import left_out_lines, list_pictures
 from .extraction import Named
 from .feature_set import Features
 from .keys import name_by_file, name_by_place
@@ -26,7 +27,8 @@ class Folder:
     """The pictures of a folder in the order of their relative paths.
 
     path: absolute. subfolders: whether their pictures belong to it. names: relative paths, with slashes.
-    state: changes when a picture comes, goes, or is another one, told by size and time.
+    left_out: lines about what looked like a picture and was not taken. state: changes when a picture comes, goes, or is
+    another one, told by size and time.
     """
 
     def __init__(self, path: Path, subfolders: bool = False) -> None:
@@ -36,7 +38,9 @@ class Folder:
         """
         self.path = path.resolve()
         self.subfolders = subfolders
-        self._files = picture_files(self.path, subfolders)
+        listing = list_pictures(self.path, subfolders)
+        self.left_out = left_out_lines(self.path, subfolders, listing)
+        self._files = listing.files
         self.names = tuple(file.relative_to(self.path).as_posix() for file in self._files)
         stamps = "\n".join(f"{name} {fingerprint(file)}" for name, file in zip(self.names, self._files, strict=True))
         self.state = hashlib.sha256(stamps.encode()).hexdigest()
