@@ -7,6 +7,14 @@ The one module of `models/` that `host/` imports too: it imports nothing itself.
 class TrilemmaError(Exception):
     """Base of every error that the pack raises by itself."""
 
+    # ComfyUI shows an error's module before its class, and names our modules by the folder that they lie in: the user
+    # would read a path before the sentence. Only of Python's own classes does it leave the module out.
+    __module__ = "builtins"
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.__module__ = TrilemmaError.__module__
+
 
 class BadInput(TrilemmaError, ValueError):
     """A value that the user can correct: an image, a box, a prompt, a number."""

@@ -86,3 +86,17 @@ def test_an_invalid_graph_is_refused(live):
 
     (error,) = caught.value.answer["node_errors"]["1"]["errors"]
     assert error["type"] == "value_smaller_than_min"
+
+
+def test_an_error_of_the_pack_begins_with_no_path(live):
+    """What the page shows above the sentence: the class alone."""
+    graph = {
+        "1": node("TrilemmaLoadFeatureExtractor", model="starter emoji classifier", resize="clean"),
+        "2": node("TrilemmaFolderFeatures", extractor=["1", 0], location="input", folder=""),
+        "3": node("PreviewAny", source=["2", 0]),
+    }
+
+    (failure,) = live.run(graph).data("execution_error")
+
+    assert failure["exception_type"] == "BadInput"
+    assert failure["exception_message"].startswith("folder: it is empty")
