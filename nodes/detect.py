@@ -93,6 +93,7 @@ class SelectDetections:
         "What was found in each image, or why nothing was.",
     )
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class LoadGenerator(ModelLoader):
         "For Sample Images, the option nodes and every other node of this menu.",
         "What the model is, which conditions and classes it knows, its options and their values.",
     )
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def handled(cls, loaded: Generator) -> Bound:

@@ -182,6 +182,7 @@ class Reconstruct:
         "PSNR of each reconstruction against its original; higher is closer.",
     )
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

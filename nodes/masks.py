@@ -27,6 +27,7 @@ class SelectObjects:
         "One line for each object that is left: image, index, label, score, area, place.",
     )
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class Score:
         "All scores in words.",
     )
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -95,6 +96,7 @@ class ExampleReference:
     RETURN_NAMES = ("features", "info")
     OUTPUT_TOOLTIPS = ("The reference, for Score and Benchmark Generator.", "What the set is and how it was taken.")
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class DiagnoseGenerator:
         "Share of the samples that are nearly equal to a reference picture, 0 to 1.",
     )
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

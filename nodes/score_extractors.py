@@ -48,6 +48,7 @@ class LoadFeatureExtractor(ModelLoader):
         "For Image Features, Folder Features and Benchmark Generator.",
         "Which network it is, and what it gives.",
     )
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -81,6 +82,7 @@ class ExtractorFromCLIPVision:
     RETURN_NAMES = ("extractor", "info")
     OUTPUT_TOOLTIPS = LoadFeatureExtractor.OUTPUT_TOOLTIPS
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

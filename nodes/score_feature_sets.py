@@ -29,6 +29,7 @@ class MergeFeatures:
     RETURN_NAMES = ("features", "info")
     OUTPUT_TOOLTIPS = ("The features of all samples.", INFO_TOOLTIP)
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -102,6 +103,7 @@ class LoadFeatures:
     RETURN_NAMES = ("features", "info")
     OUTPUT_TOOLTIPS = ("For Score and Merge Features.", INFO_TOOLTIP)
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class ImageFeatures:
     RETURN_NAMES = ("features", "info")
     OUTPUT_TOOLTIPS = ("For Score, Merge Features and Save Features.", INFO_TOOLTIP)
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -108,6 +109,7 @@ class FolderFeatures:
         "What was taken, and which files could not be read.",
     )
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class CompareImages:
         "The values of every pair, and why one is missing.",
     )
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -123,6 +124,7 @@ class CLIPScore:
         "The score of every image.",
     )
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

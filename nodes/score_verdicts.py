@@ -61,6 +61,7 @@ class ScoreEdit:
         "The verdict on every image in words.",
     )
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

@@ -2,21 +2,70 @@
 import { app } from "../../scripts/app.js";
 
 const PREFIX = "Trilemma";
+// In pixels: two lines, and the fifteen after which a report scrolls.
+const LOWEST = 36;
+const HIGHEST = 220;
+const LINE = 14;
+
+// Colours are the page's own for texts, so that they follow its theme.
+const STYLE = `box-sizing: border-box; width: 100%; height: 100%; resize: none; overflow: auto; padding: 4px 6px;
+  border: none; border-radius: 4px; font: 11px/${LINE}px monospace;
+  color: var(--input-text, #ddd); background: var(--comfy-input-bg, #222);`;
+
+// The height that shows the whole text, within the limits.
+function heightOf(element) {
+  let needed = LINE * element.value.split("\n").length + 8;
+  if (element.clientWidth) {
+    const { height, minHeight } = element.style;
+    element.style.height = element.style.minHeight = "0";
+    needed = element.scrollHeight;
+    element.style.height = height;
+    element.style.minHeight = minHeight;
+  }
+  return Math.min(HIGHEST, Math.max(LOWEST, needed));
+}
 
 function reportWidget(node) {
   const found = node.widgets?.find((widget) => widget.name === "report_text");
   if (found) return found;
   const element = document.createElement("textarea");
   element.readOnly = true;
-  element.style.cssText = "width:100%;height:100%;resize:none;font:11px monospace;opacity:0.85";
+  element.style.cssText = STYLE;
+  let width = 0;
+  const fit = () => {
+    width = element.clientWidth;
+    element.style.minHeight = `${heightOf(element)}px`; // what the page's newer nodes heed, the older ask getMinHeight
+    const needed = node.computeSize()[1];
+    if (needed > node.size[1]) node.setSize([node.size[0], needed]);
+  };
   const widget = node.addDOMWidget("report_text", "trilemma_report", element, {
     serialize: false,
     getValue: () => element.value,
-    setValue: (text) => { element.value = text ?? ""; },
-    getMinHeight: () => 90,
+    setValue: (text) => {
+      element.value = text ?? "";
+      fit();
+    },
+    getMinHeight: () => heightOf(element),
   });
   widget.serialize = false; // the option above keeps it out of the prompt only, this one out of saved workflows
+  // Lines break anew in a node of another width; before it is shown the first time it has none.
+  new ResizeObserver(() => {
+    if (element.clientWidth !== width) fit();
+  }).observe(element);
   return widget;
+}
+
+function show(node, output) {
+  if (node.type?.startsWith(PREFIX) && output?.text) reportWidget(node).value = output.text.join("\n");
+}
+
+// Nodes are made anew whenever a graph is loaded: by another tab, from the history, by undo. The page keeps what each
+// has shown, by its id, which inside of a subgraph follows the subgraph's.
+function showAgain(outputs) {
+  const root = app.rootGraph ?? app.graph;
+  for (const graph of [root, ...(root?.subgraphs?.values() ?? [])]) {
+    for (const node of graph?._nodes ?? []) show(node, outputs?.[graph === root ? node.id : `${graph.id}:${node.id}`]);
+  }
 }
 
 app.registerExtension({
@@ -29,7 +78,13 @@ app.registerExtension({
     const onExecuted = nodeType.prototype.onExecuted;
     nodeType.prototype.onExecuted = function (output) {
       onExecuted?.apply(this, arguments);
-      if (output?.text) reportWidget(this).value = output.text.join("\n");
+      show(this, output);
     };
+  },
+  afterConfigureGraph() {
+    showAgain(app.nodeOutputs);
+  },
+  onNodeOutputsUpdated(outputs) {
+    showAgain(outputs);
   },
 });

@@ -6,7 +6,11 @@ from typing import Any
 
 
 def show_text(text: str, *outputs: Any) -> dict[str, Any]:
-    """The node's outputs, and a text that the page shows on it."""
+    """The node's outputs, and a text that the page shows on it.
+
+    Unless it is an output node, its class says HAS_INTERMEDIATE_OUTPUT: of nodes that ComfyUI answers from its cache
+    it shows the page only these two kinds.
+    """
     return {"ui": {"text": [text]}, "result": outputs}
 
 

@@ -24,6 +24,28 @@ def page(live, request):
         yield opened
 
 
+REPORTS = """() => Object.fromEntries(app.graph._nodes.flatMap((node) =>
+    (node.widgets ?? []).filter((widget) => widget.name === 'report_text').map((widget) => [node.title, widget.value])))"""
+BOX = """(title) => {
+    const node = app.graph._nodes.find((node) => node.title === title);
+    const box = node.widgets.find((widget) => widget.name === 'report_text').element;
+    const luminance = (colour) => {
+        const parts = colour.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255);
+        const [r, g, b] = parts.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const style = getComputedStyle(box);
+    const shades = [luminance(style.color), luminance(style.backgroundColor)].sort((a, b) => b - a);
+    return {
+        contrast: (shades[0] + 0.05) / (shades[1] + 0.05),
+        opacity: style.opacity,
+        height: box.clientHeight,
+        needed: box.scrollHeight,
+    };
+}"""
+"""Of the report box: WCAG's contrast ratio, and how much of the text it shows, in pixels."""
+
+
 def set_widget(page, title, name, value):
     page.evaluate(f"([title, name, value]) => {{ ({WIDGET})([title, name]).value = value; }}", [title, name, value])
 
@@ -45,8 +67,59 @@ def test_the_example_runs_and_shows_pictures_previews_and_reports(page):
     assert values[0] == values[1]  # the report is shown, not saved
 
 
+def test_a_report_is_shown_whole_and_can_be_read(page):
+    box = page.evaluate(BOX, "Select Detections")
+
+    assert box["contrast"] >= 4.5 and box["opacity"] == "1"
+    assert box["needed"] <= box["height"] <= 400
+
+
+def test_a_report_is_as_high_as_its_text_up_to_a_limit(page):
+    text = page.evaluate(REPORTS)["Select Detections"]
+    heights = {}
+    for lines in (1, 8, 200):
+        set_widget(page, "Select Detections", "report_text", "\n".join(["word"] * lines))
+        page.wait_for_timeout(300)
+        minimum = f"(path) => parseInt(({WIDGET})(path).element.style.minHeight)"
+        heights[lines] = page.evaluate(minimum, ["Select Detections", "report_text"])
+    set_widget(page, "Select Detections", "report_text", text)
+
+    assert heights[1] < heights[8] < heights[200]
+    assert heights[8] >= 8 * 14 and heights[200] <= 240
+
+
+def test_reports_come_back_with_the_tab(page):
+    before = page.evaluate(REPORTS)
+    page.evaluate("() => app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
+    page.wait_for_function("() => !app.graph._nodes.some((node) => node.type.startsWith('Trilemma'))")
+    for _ in range(4):
+        page.evaluate("() => app.extensionManager.command.execute('Workspace.NextOpenedWorkflow')")
+        page.wait_for_timeout(1000)
+        if page.evaluate("() => app.extensionManager.workflow.activeWorkflow.path").endswith(f"{EXAMPLE}.json"):
+            break
+
+    assert "a mushroom" in before["Select Detections"]
+    assert page.evaluate(REPORTS) == before
+
+
+def test_reports_come_back_from_the_cache(page, live):
+    told = live.get("/object_info/TrilemmaSelectDetections")["TrilemmaSelectDetections"]
+    if "has_intermediate_output" not in told:
+        pytest.skip("this ComfyUI is silent about what it answers from its cache")
+    before = page.evaluate(REPORTS)
+    for title in before:
+        set_widget(page, title, "report_text", "")
+    set_widget(page, "4 The result", "filename_prefix", "again")
+    pages.queue(page)
+    seen = pages.wait_until_ended(page)
+
+    assert seen["ended"][0] == "execution_success", seen["ended"]
+    assert page.evaluate(REPORTS) == before
+
+
 def test_what_the_page_queues_is_the_api_form(page):
     api = json.loads((PACK / "example_workflows" / "api" / f"{EXAMPLE}.json").read_text())
+    set_widget(page, "4 The result", "filename_prefix", api["18"]["inputs"]["filename_prefix"])
     queued = page.evaluate("async () => (await app.graphToPrompt()).output")
 
     assert {name: node["inputs"] for name, node in queued.items()} == {

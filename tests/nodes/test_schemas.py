@@ -117,3 +117,18 @@ def test_side_methods_take_the_inputs(name):
         named, more = parameters(node.VALIDATE_INPUTS)
         assert named.keys() <= inputs
         assert not more
+
+
+def shows(node: type) -> bool:
+    """Whether the page gets something of the node's outputs to show."""
+    if issubclass(node, ModelLoader):
+        return "info" in vars(node)
+    source = inspect.getsource(node)
+    return any(call in source for call in ("show_text(", "show_features(", '"ui":'))
+
+
+def test_what_a_node_shows_is_shown_again_when_comfyui_answers_from_its_cache():
+    again = {name for name in NODES if getattr(NODE_CLASS_MAPPINGS[name], "HAS_INTERMEDIATE_OUTPUT", False)}
+    output = {name for name in NODES if getattr(NODE_CLASS_MAPPINGS[name], "OUTPUT_NODE", False)}
+    assert {"TrilemmaScore", "TrilemmaLoadGenerator", "TrilemmaImageFeatures"} <= again
+    assert again == {name for name in NODES if shows(NODE_CLASS_MAPPINGS[name])} - output
