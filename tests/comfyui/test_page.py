@@ -25,7 +25,8 @@ def page(live, request):
 
 
 REPORTS = """() => Object.fromEntries(app.graph._nodes.flatMap((node) =>
-    (node.widgets ?? []).filter((widget) => widget.name === 'report_text').map((widget) => [node.title, widget.value])))"""
+    (node.widgets ?? []).filter((widget) => widget.name === 'report_text')
+        .map((widget) => [node.title, widget.value])))"""
 BOX = """(title) => {
     const node = app.graph._nodes.find((node) => node.title === title);
     const box = node.widgets.find((widget) => widget.name === 'report_text').element;
