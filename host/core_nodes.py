@@ -177,6 +177,8 @@ def write_images(
     target = (folder / prefix).resolve()
     if not target.is_relative_to(folder.resolve()):
         raise BadInput(f"filename_prefix: {prefix!r} leads out of {folder}; write, for example, run/picture.")
+    if target == folder.resolve():
+        raise BadInput(f"filename_prefix: {prefix!r} is no name of a file; write, for example, run/picture.")
     target.parent.mkdir(parents=True, exist_ok=True)
     numbered = re.compile(re.escape(target.name) + r"_(\d+)_")
     taken = [int(match[1]) for file in target.parent.iterdir() if (match := numbered.match(file.name))]

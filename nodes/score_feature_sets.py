@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import host
 from ..models.errors import BadInput
-from ..models.files.paths import path_inside
+from ..models.files.paths import file_inside, path_inside
 from ..models.scoring.features import feature_files, published
 from ..models.scoring.features.feature_set import Features, merge, summary
 from .common import folders, inputs, kinds, menus
@@ -131,10 +131,10 @@ class LoadFeatures:
 
 
 def _npz_path(root: Path, name: str) -> Path:
-    path = path_inside(root, name, "file")
-    if path == root:
-        raise BadInput(f"file: {name!r} is no name of a file; write, for example, features/set.npz.")
-    return path if path.suffix.lower() == ".npz" else path.with_name(f"{path.name}.npz")
+    path = file_inside(root, name, "file", "features/set.npz")
+    if path.suffix.lower() == ".npz":
+        return path
+    return path_inside(root, f"{path.relative_to(root).as_posix()}.npz", "file")
 
 
 NODES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
 from ..errors import BadCheckpoint, MissingFile
@@ -12,7 +12,6 @@ from . import checkpoints
 from .atomic import replacing
 from .checkpoints import Checkpoint
 from .hashes import model_files
-from .paths import path_inside
 
 INDEX: Final = "model_index.json"
 """Names the parts of a diffusers folder, each with a folder of its own."""
@@ -70,9 +69,10 @@ def _read_shards(index: Path) -> Checkpoint:
         raise BadCheckpoint(f"model: {index.parent.name}: {index.name} has no weight_map; download it again.")
     tensors = {}
     for name in sorted(set(named.values())):
-        if PurePosixPath(name).name != name:
+        # Links are followed: caches of downloads keep all contents elsewhere.
+        if PurePosixPath(name).name != name or PureWindowsPath(name).name != name:
             raise BadCheckpoint(f"model: {index.parent.name}: {index.name} leads out of the folder, to {name!r}.")
-        tensors |= checkpoints.read(path_inside(index.parent, name, "model")).tensors
+        tensors |= checkpoints.read(index.parent / name).tensors
     missing = [tensor for tensor in named if tensor not in tensors]
     if missing:
         raise BadCheckpoint(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 from ..errors import BadInput
 
@@ -20,15 +20,37 @@ def fingerprint(*paths: Path) -> str:
 def path_inside(root: Path, name: str, what: str) -> Path:
     """The path that a relative one, with slashes of either kind, means below `root`, whether or not it is there.
 
+    Links are followed: it counts where a path ends up. The result has neither links nor '..' below `root`.
     what: the input that it came from, for the message.
 
     Raises:
-        BadInput: an absolute path, or one that leads out of `root`.
+        BadInput: an absolute path, or one that leads out of `root`, by '..' or by a link.
     """
-    posix = name.replace("\\", "/")
-    if PureWindowsPath(name).anchor or ".." in PurePosixPath(posix).parts:
-        raise BadInput(f"{what}: {name!r} leads out of {root}; give a path relative to that folder, without '..'.")
-    return root / posix
+    base = root.resolve()
+    try:
+        target = (base / name.replace("\\", "/")).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a link to itself; a NUL
+        raise BadInput(f"{what}: {name!r} is no path ({error}); write another.") from error
+    if PureWindowsPath(name).anchor or not target.is_relative_to(base):
+        raise BadInput(
+            f"{what}: {name!r} leads out of {root}, by itself or by a link; give a path that stays in that folder, "
+            "relative to it."
+        )
+    return root / target.relative_to(base)
+
+
+def file_inside(root: Path, name: str, what: str, example: str) -> Path:
+    """The same, of a file: not `root` itself.
+
+    example: of such a name, for the message.
+
+    Raises:
+        BadInput: see `path_inside`; or it names the folder itself.
+    """
+    path = path_inside(root, name, what)
+    if path == root:
+        raise BadInput(f"{what}: {name!r} is no name of a file; write, for example, {example}.")
+    return path
 
 
 def prefix_inside(root: Path, prefix: str, example: str) -> Path:
@@ -39,7 +61,7 @@ def prefix_inside(root: Path, prefix: str, example: str) -> Path:
     Raises:
         BadInput: see `path_inside`; or it names a folder instead of the beginning of a file's name.
     """
-    path = path_inside(root, prefix, "filename_prefix")
-    if path == root or prefix.endswith(("/", "\\")):
+    path = file_inside(root, prefix, "filename_prefix", example)
+    if prefix.endswith(("/", "\\")):
         raise BadInput(f"filename_prefix: {prefix!r} is no name of a file; write, for example, {example}.")
     return path

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..errors import BadInput
 from ..files.numbering import first_number
+from ..files.paths import file_inside
 from ..pictures.png import write_png
 from ..steps import OnStep, quiet
 from .records import Record
@@ -41,14 +41,11 @@ def save(
     overwrite: begin at 1, and take away the files of higher numbers that earlier runs wrote.
 
     Raises:
-        BadInput: the prefix leads out of the folder.
+        BadInput: the prefix leads out of the folder, or names the folder itself.
     """
-    root = folder.resolve()
-    target = (root / prefix).resolve()
-    if not target.is_relative_to(root) or target == root:
-        raise BadInput(f"filename_prefix: {prefix!r} is no name inside of {root}; write, for example, run/sample.")
+    target = file_inside(folder, prefix, "filename_prefix", "run/sample")
     target.parent.mkdir(parents=True, exist_ok=True)
-    subfolder = target.parent.relative_to(root).as_posix()
+    subfolder = target.parent.relative_to(folder).as_posix()
     first = 1 if overwrite else first_number(target)
     written = []
     for number, (image, record) in enumerate(zip(images, records, strict=True), first):

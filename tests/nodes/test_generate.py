@@ -280,8 +280,8 @@ def test_a_host_that_keeps_no_metadata_gets_the_record_only(tmp_path, monkeypatc
         ("[]", "toy", "records: 0 records for 2 images"),
         ("no", "toy", "records: no JSON"),
         ('{"a": 1}', "toy", "records: expected a JSON list"),
-        ("[{}, {}]", "../toy", "filename_prefix: '../toy' is no name inside of"),
-        ("[{}, {}]", "", "filename_prefix: '' is no name inside of"),
+        ("[{}, {}]", "../toy", "filename_prefix: '../toy' leads out of"),
+        ("[{}, {}]", "", "filename_prefix: '' is no name of a file"),
     ],
 )
 def test_what_cannot_be_saved(tmp_path, text, prefix, message):

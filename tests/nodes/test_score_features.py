@@ -309,6 +309,27 @@ def test_files_that_cannot_be_loaded(tmp_path, name, error, message):
         Load().run("output", name)
 
 
+@pytest.mark.parametrize("name", ["out/set", "out/set.npz", "linked", "linked.npz"])
+def test_features_are_written_and_read_inside_the_folder_only(tmp_path, name):
+    """Through links of folders, and of the file that the name stands for once it has its ending."""
+    features = OfImages().run(images(3), handle())["result"][0]
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "output").mkdir(exist_ok=True)
+    try:
+        (tmp_path / "output" / "out").symlink_to(tmp_path / "outside", target_is_directory=True)
+    except OSError:
+        pytest.skip("the system makes no links")
+    (tmp_path / "output" / "linked.npz").symlink_to(tmp_path / "outside" / "linked.npz")
+    for layout in ("trilemma", "mu sigma"):
+        with pytest.raises(BadInput, match="leads out of"):
+            Save().run(features, name, layout)
+    Save().run(features, "set", "trilemma")
+    for file in ("set.npz", "linked.npz"):
+        (tmp_path / "outside" / file).write_bytes((tmp_path / "output" / "set.npz").read_bytes())
+    with pytest.raises(BadInput, match="leads out of"):
+        Load().run("output", name)
+
+
 def test_the_info_tells_what_is_kept():
     info = OfImages().run(images(3), handle(), name="three", kept_rows=2)["result"][1]
     assert info.splitlines() == [

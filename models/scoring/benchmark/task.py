@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import torch
 
 from ...files.atomic import replacing
-from ...files.paths import prefix_inside
+from ...files.paths import path_inside, prefix_inside
 from ...generators import sampling
 from ...generators.binding import Bound, total_steps
 from ...steps import Halving, OnStep, as_given, quiet
@@ -139,4 +139,5 @@ def carry_out_all(
 
 def _folder(task: Task, key: str) -> Path:
     path = prefix_inside(task.root, task.prefix, "benchmarks/generator")
-    return path.with_name(f"{path.name}_{key}")
+    below = path.relative_to(task.root).as_posix()
+    return path_inside(task.root, f"{below}_{key}", "filename_prefix")

@@ -300,6 +300,24 @@ def test_names_that_are_none(tmp_path, prefix):
         carried_out(tmp_path, prefix)
 
 
+@pytest.mark.slow
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
+    done = carried_out(tmp_path, "kept/toy")
+    folder = (tmp_path / done.file).parent
+    (tmp_path / "outside").mkdir()
+    root = tmp_path / "root"
+    root.mkdir()
+    try:
+        (root / "out").symlink_to(tmp_path / "outside", target_is_directory=True)
+    except OSError:
+        pytest.skip("the system makes no links")
+    (root / folder.name).symlink_to(tmp_path / "outside", target_is_directory=True)
+    for prefix in ("out/toy", "toy"):
+        with pytest.raises(BadInput, match="filename_prefix: .* leads out of"):
+            carried_out(root, prefix)
+    assert not list((tmp_path / "outside").iterdir())
+
+
 def test_too_few_samples_and_other_extractors(tmp_path):
     with pytest.raises(BadInput, match="num_images: 1 is too few"):
         run(tmp_path, Plan(1))
