@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from PIL import Image, ImageOps, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
-from ..models.errors import BadInput, MissingFile
+from ..models.errors import BadInput, CannotDo, MissingFile
 from . import standalone
 
 # Nodes of ComfyUI that common graphs use and that only ComfyUI can run.
@@ -180,6 +181,7 @@ def write_images(
     if target == folder.resolve():
         raise BadInput(f"filename_prefix: {prefix!r} is no name of a file; write, for example, run/picture.")
     target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target.parent)
     numbered = re.compile(re.escape(target.name) + r"_(\d+)_")
     taken = [int(match[1]) for file in target.parent.iterdir() if (match := numbered.match(file.name))]
     metadata = PngInfo()
@@ -190,15 +192,26 @@ def write_images(
         pixels = image.float().mul(255).clamp(0, 255).to("cpu", torch.uint8).numpy()
         picture = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
         name = f"{target.name}_{number:05}_.png"
-        part = target.parent / f".{name}.part"
+        part = target.parent / f".{name}.{os.getpid()}.part"
         try:
             picture.save(part, "PNG", pnginfo=metadata, compress_level=4)
             os.replace(part, target.parent / name)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise CannotDo(f"{name} cannot be written into {target.parent} ({reason}); make room there.") from error
         finally:
             part.unlink(missing_ok=True)
         subfolder = target.parent.relative_to(folder.resolve()).as_posix()
         written.append({"filename": name, "subfolder": "" if subfolder == "." else subfolder})
     return written
+
+
+def _sweep(folder: Path) -> None:
+    """Takes away the unfinished pictures of processes that were killed."""
+    for part in folder.glob(".*_.png*.part"):
+        writer = re.search(r"_\.png\.(\d+)\.part\Z", part.name)
+        if part.is_file() and not (writer and psutil.pid_exists(int(writer[1]))):
+            part.unlink(missing_ok=True)
 
 
 class PreviewAny:

@@ -1,33 +1,48 @@
-"""Files that appear whole or not at all, and writers that wait for each other."""
+"""Files that appear whole or not at all, writers that wait for each other, and what killed ones left taken away."""
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
+
+from ..errors import CannotDo, TrilemmaError
+
+PART: Final = re.compile(r"\..+\.part")
+"""Names of what is being written: folders of `unfinished`, and the files of earlier versions."""
+LIBRARY: Final = re.compile(r"\.tmp[0-9A-Za-z]{6}")
+"""Names under which safetensors writes, beside the file that it is asked for."""
+LOCK: Final = "lock"
+NAME_SHOWN: Final = 40
+SETTLED: Final = 60.0
+"""Seconds after which a folder without a lock is one that was left: its writer makes the lock at once."""
 
 if sys.platform == "win32":
     import errno
     import msvcrt
 
-    def _lock(file: BinaryIO) -> None:
+    def _lock(file: BinaryIO, wait: bool = True) -> None:
         while True:
             try:
-                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
                 return
             except OSError as error:
                 # The system stops waiting after ten seconds.
-                if error.errno != errno.EDEADLOCK:
+                if not wait or error.errno != errno.EDEADLOCK:
                     raise
 
 else:
     import fcntl
 
-    def _lock(file: BinaryIO) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    def _lock(file: BinaryIO, wait: bool = True) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @contextmanager
@@ -35,29 +50,41 @@ def locked(path: Path) -> Iterator[None]:
     """Until the block ends, or the process dies, nobody else who asks for this lock has it; they wait.
 
     The system's lock on a hidden file beside `path`, which stays there: two could pass at once while it is removed.
+
+    Raises:
+        CannotDo: the file cannot be made.
     """
-    with open(path.with_name(f".{path.name}.lock"), "wb") as file:
-        _lock(file)
+    with ExitStack() as held:
+        with _told(path):
+            file = held.enter_context(open(path.with_name(f".{path.name}.lock"), "ab"))
+            _lock(file)
         yield
 
 
 @contextmanager
-def unfinished(path: Path, mark: str = "") -> Iterator[Path]:
-    """A hidden file beside `path` to write on; it takes its place at the end of the block, or vanishes if that fails.
+def unfinished(path: Path) -> Iterator[Path]:
+    """A file to write on; it takes the place of `path` at the end of the block, or vanishes if that fails.
 
-    Of a process that is killed the hidden file remains, and the next one writes it anew; `path` is as it was. Writers
-    of one file that may meet take the lock first, or each has a `mark` of its own for the hidden file's name.
+    It lies in a hidden folder beside `path`, alone with a lock that its writer holds, so that whatever a library puts
+    beside it vanishes too. Of a process that is killed the folder remains, until the next writer calls `sweep_parts`.
+    Writers of one file that may meet take the lock of `locked` first, else the last one wins.
+
+    Raises:
+        CannotDo: it cannot be written: no room, no permission; says what was being written, and where.
     """
-    part = path.with_name(f".{path.name}{mark}.part")
-    try:
-        # Some libraries let nobody but the owner read what they write; this is what other new files allow.
-        part.touch()
-        allowed = part.stat().st_mode
-        yield part
-        part.chmod(allowed)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with _told(path):
+        folder, lock = _work_folder(path)
+        try:
+            part = folder / path.name
+            # Some libraries let nobody but the owner read what they write; this is what other new files allow.
+            part.touch()
+            allowed = part.stat().st_mode
+            yield part
+            part.chmod(allowed)
+            os.replace(part, path)
+        finally:
+            lock.close()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -67,3 +94,94 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         yield file
         file.flush()
         os.fsync(file.fileno())
+
+
+def sweep_parts(folder: Path) -> None:
+    """Take away what writers that were killed left in a folder; what a living process writes stays.
+
+    Writers call it once for each run. Neither what cannot be removed nor a folder that is not there is an error.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            left = [entry for entry in entries if PART.fullmatch(entry.name) or LIBRARY.fullmatch(entry.name)]
+    except OSError:
+        return
+    for entry in left:
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            if PART.fullmatch(entry.name) and not _is_held(path):
+                shutil.rmtree(path, ignore_errors=True)
+        elif entry.is_file(follow_symlinks=False) and not _is_open(path):
+            _remove(path)
+
+
+def _work_folder(path: Path) -> tuple[Path, BinaryIO]:
+    """A new folder beside `path`, and the lock in it that is held as long as it is open."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:NAME_SHOWN]}.", suffix=".part", dir=path.parent))
+        try:
+            lock = open(folder / LOCK, "wb")  # noqa: SIM115 (the caller closes it)
+        except FileNotFoundError:
+            continue
+        try:
+            _lock(lock)
+        except OSError:
+            # No locks on this file system: then nobody takes the folder for left.
+            return folder, lock
+        if (folder / LOCK).exists():
+            return folder, lock
+        # Another writer's sweep came between the two steps.
+        lock.close()
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether the writer of a folder is alive."""
+    try:
+        with open(folder / LOCK, "rb+") as lock:
+            _lock(lock, wait=False)
+        return False
+    except FileNotFoundError:
+        return time.time() - folder.stat().st_mtime < SETTLED
+    except OSError:
+        return True
+
+
+def _is_open(path: Path) -> bool:
+    """Whether a process has a file open: one of ours, for those of others may not be asked."""
+    import psutil
+
+    try:
+        if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():
+            return True
+        place = str(path.resolve())
+    except OSError:
+        return True
+    for process in psutil.process_iter():
+        try:
+            if any(file.path == place for file in process.open_files()):
+                return True
+        except (psutil.Error, OSError):
+            continue
+    return False
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError:
+        return
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Errors of the system say what was being written, and where."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, TrilemmaError):
+            raise
+        reason = error.strerror or str(error)
+        raise CannotDo(
+            f"output: {path.name} cannot be written into {path.parent} ({reason}); make room there, or choose another "
+            "folder."
+        ) from error

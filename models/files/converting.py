@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 
 from ..errors import BadInput, CannotDo
 from . import checkpoints
-from .atomic import unfinished
+from .atomic import sweep_parts, unfinished
 
 
 class Conversion(NamedTuple):
@@ -38,6 +37,7 @@ def convert(source: Path, target: Path | None = None, overwrite: bool = False) -
     """
     target = source.with_suffix(".safetensors") if target is None else target
     _check_target(source, target, overwrite)
+    sweep_parts(target.parent)
     checkpoint = checkpoints.read(source)
     tensors = _apart(checkpoint.tensors)
     needed = sum(tensor.numel() * tensor.itemsize for tensor in tensors.values())
@@ -85,10 +85,29 @@ def _write(tensors: dict[str, torch.Tensor], metadata: dict[str, str], target: P
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    _check_dtypes(tensors)
     try:
-        with unfinished(target, f".{os.getpid()}") as part:
+        with unfinished(target) as part:
             save_file(tensors, part, metadata)
-    except KeyError as error:
-        raise CannotDo(f"file: safetensors cannot hold it ({error}); its tensors are of an unusual dtype.") from error
-    except (SafetensorError, OSError) as error:
-        raise CannotDo(f"output: {target.name} cannot be written ({error}); look at its disk.") from error
+    except SafetensorError as error:
+        # No OSError, though the system's is in its text.
+        raise CannotDo(
+            f"output: {target.name} cannot be written into {target.parent} ({error}); make room there, or choose "
+            "another folder."
+        ) from error
+
+
+def _check_dtypes(tensors: Mapping[str, torch.Tensor]) -> None:
+    """Before anything is written: what fails then is the disk's fault.
+
+    Raises:
+        CannotDo: safetensors has no name for the dtype of a tensor.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save
+
+    for dtype, name in {tensor.dtype: name for name, tensor in tensors.items()}.items():
+        try:
+            save({name: torch.empty(1, dtype=dtype)})
+        except (KeyError, TypeError, ValueError, SafetensorError) as error:
+            raise CannotDo(f"file: safetensors cannot hold {name}, of dtype {dtype}; cast it first.") from error

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ..files.atomic import sweep_parts
 from ..files.numbering import first_number
 from ..files.paths import file_inside
 from ..pictures.png import write_png
@@ -45,6 +46,7 @@ def save(
     """
     target = file_inside(folder, prefix, "filename_prefix", "run/sample")
     target.parent.mkdir(parents=True, exist_ok=True)
+    sweep_parts(target.parent)
     subfolder = target.parent.relative_to(folder).as_posix()
     first = 1 if overwrite else first_number(target)
     written = []

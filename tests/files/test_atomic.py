@@ -3,6 +3,9 @@
 import contextlib
 import json
 import os
+import re
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -11,7 +14,7 @@ import torch
 from PIL import Image
 from trilemma.host.core_nodes import write_images
 from trilemma.models.errors import CannotDo
-from trilemma.models.files.atomic import locked, replacing, unfinished
+from trilemma.models.files.atomic import locked, replacing, sweep_parts, unfinished
 from trilemma.models.files.converting import convert
 from trilemma.models.generators import saving
 from trilemma.models.pictures.png import eight_bit, write_png
@@ -126,11 +129,93 @@ def test_the_old_file_outlives_a_new_one_that_was_not_finished(write, tmp_path):
     assert write is write_converted or contents(tmp_path) != before
 
 
-def test_the_full_disk_is_told(tmp_path):
-    source = tmp_path / "x.pth"
-    torch.save({"a": picture(0)}, source)
-    with room_for(400), pytest.raises(CannotDo, match=r"output: x\.safetensors cannot be written"):
-        convert(source)
+@pytest.mark.slow
+@pytest.mark.parametrize("write", WRITERS)
+def test_the_full_disk_is_told(write, tmp_path):
+    """What was being written, and where; the system's own words name neither."""
+    if write is write_converted:
+        torch.save({"a": picture(0)}, tmp_path / ".source.pth")
+    with room_for(400), pytest.raises(CannotDo) as told:
+        write(tmp_path, 1)
+    said = str(told.value)
+    assert re.search(r"\.(png|npz|md|safetensors) cannot be written into ", said)
+    assert str(tmp_path) in said
+    assert "File too large" in said
+    assert "make room" in said
+    assert "dtype" not in said
+
+
+def test_a_dtype_that_cannot_be_written_is_told_as_such(tmp_path):
+    torch.save({"fine": picture(0), "odd": torch.zeros(2, dtype=torch.complex128)}, tmp_path / "x.pth")
+    with room_for(400), pytest.raises(CannotDo, match=r"cannot hold odd, of dtype torch\.complex128"):
+        convert(tmp_path / "x.pth")
+
+
+KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+from trilemma.models.files.atomic import unfinished
+with unfinished(Path(sys.argv[1])) as part:
+    part.write_bytes(b"half")
+    (part.parent / ".tmpAbC123").write_bytes(b"a library's")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """A process that is writing x.safetensors."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path / "x.safetensors")], stdout=subprocess.PIPE, cwd=tmp_path.parent
+    )
+    assert process.stdout.readline() == b"writing\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("write", [write for write in WRITERS if write is not write_picture])
+def test_what_a_killed_writer_left_is_swept_by_the_next_one(write, writer, tmp_path):
+    """But not while it lives. Earlier versions left files, and libraries theirs beside them."""
+    folder = tmp_path / "run" if write in (write_sample, write_two_samples, write_host_image) else tmp_path
+    folder.mkdir(exist_ok=True)
+    finished = tmp_path / "x.safetensors"
+    write(tmp_path, 1)
+    assert parts(tmp_path)
+    writer.kill()
+    writer.wait()
+    if write is write_host_image:
+        (folder / f".x_00009_.png.{writer.pid}.part").write_bytes(b"half")
+        (folder / ".x_00008_.png.part").write_bytes(b"half")
+    else:
+        for left in parts(tmp_path):
+            left.rename(folder / left.name)
+        (folder / ".y.png.part").write_bytes(b"half")
+        (folder / f".x.safetensors.{writer.pid}.part").write_bytes(b"half")
+        (folder / ".tmpxYz789").write_bytes(b"half")
+    (folder / "mine.part").touch()
+    (folder / ".tmp").touch()
+    write(tmp_path, 2)
+    assert not parts(folder)
+    assert {"mine.part", ".tmp"} <= {path.name for path in folder.iterdir()}
+    assert write is not write_converted or finished.exists()
+
+
+def parts(folder):
+    return [path for path in folder.iterdir() if re.fullmatch(r"\..*(\.part|tmp\w{6})", path.name)]
+
+
+@pytest.mark.slow
+def test_an_open_file_of_an_earlier_version_is_left(tmp_path):
+    with open(tmp_path / ".x.npz.part", "wb"), open(tmp_path / ".tmpAbC123", "wb"):
+        sweep_parts(tmp_path)
+        assert len(parts(tmp_path)) == 2
+    sweep_parts(tmp_path)
+    assert not parts(tmp_path)
+    sweep_parts(tmp_path / "none")
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])

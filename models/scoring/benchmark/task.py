@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import torch
 
-from ...files.atomic import replacing
+from ...files.atomic import replacing, sweep_parts
 from ...files.paths import path_inside, prefix_inside
 from ...generators import sampling
 from ...generators.binding import Bound, total_steps
@@ -102,6 +102,7 @@ def carry_out(
     name = name or bound.generator.descriptor.architecture
     scores = score(outcome.features, reference, task.settings, name, outcome.cost, provenance)
     file = folder / f"{task.plan.num_images}.json"
+    sweep_parts(folder)
     with replacing(file) as stream:
         stream.write(to_json(scores).encode())
     best, worst = (run.draw_again(found, batch_size) for found in (nearest, farthest))

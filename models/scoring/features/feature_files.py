@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import torch
 
 from ...errors import BadCheckpoint, BadInput
-from ...files.atomic import locked
+from ...files.atomic import locked, sweep_parts
 from ..extractors.base import Extractor, Source
 from ..metrics.frechet import Gaussian
 from . import npz, published
@@ -45,6 +45,7 @@ def append(path: Path, features: Features, overwrite: bool = False) -> Features:
         BadCheckpoint: the file is broken, or not one of ours.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep_parts(path.parent)
     with locked(path):
         if path.exists() and not overwrite:
             before = load_stored(path).features

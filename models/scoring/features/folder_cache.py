@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import torch
 
-from ...errors import TrilemmaError
-from ...files.atomic import locked
+from ...errors import CannotDo, TrilemmaError
+from ...files.atomic import locked, sweep_parts
 from ..extractors.base import Source
 from .feature_files import load_stored, save
 from .feature_set import Features
@@ -75,12 +75,10 @@ class FolderCache:
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             with locked(self._root / "cache"):
-                # Of a process that was killed: nobody else writes here now.
-                for part in self._root.glob(".*.part"):
-                    part.unlink()
+                sweep_parts(self._root)
                 save(self._file, taken.features, {"state": self._folder.state, "unreadable": taken.unreadable})
                 self._make_room(limit)
-        except OSError as error:
+        except (OSError, CannotDo) as error:
             return [f"not kept for later runs: {error}"]
         return []
 

@@ -14,7 +14,7 @@ from typing import Final
 import torch
 
 from ...errors import BadCheckpoint, BadInput
-from ...files.atomic import locked
+from ...files.atomic import locked, sweep_parts
 from ..extractors.base import Answers, Extractor
 from ..metrics.frechet import Gaussian
 from . import npz
@@ -57,6 +57,7 @@ def write(path: Path, features: Features, overwrite: bool = False) -> None:
     """
     _, mean, covariance = gaussian_of(features.taps[0])
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep_parts(path.parent)
     with locked(path):
         if path.exists() and not overwrite:
             raise BadInput(

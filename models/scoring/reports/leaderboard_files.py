@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ...files.atomic import locked, replacing
+from ...files.atomic import locked, replacing, sweep_parts
 from ...files.numbering import first_number
 from ...files.paths import prefix_inside
 from ...pictures.png import write_png
@@ -35,6 +35,7 @@ def save(report: Report, folder: Path, prefix: str, chunks: Mapping[str, Any]) -
     """
     target = prefix_inside(folder, prefix, "scores/leaderboard")
     target.parent.mkdir(parents=True, exist_ok=True)
+    sweep_parts(target.parent)
     with locked(target):
         stem = f"{target.name}_{first_number(target):05}_"
         texts = {".md": report.markdown, ".csv": report.csv, ".json": report.json}

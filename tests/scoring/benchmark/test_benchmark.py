@@ -313,7 +313,7 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
         pytest.skip("the system makes no links")
     (root / folder.name).symlink_to(tmp_path / "outside", target_is_directory=True)
     for prefix in ("out/toy", "toy"):
-        with pytest.raises(BadInput, match="filename_prefix: .* leads out of"):
+        with pytest.raises(BadInput, match=r"filename_prefix: .* leads out of"):
             carried_out(root, prefix)
     assert not list((tmp_path / "outside").iterdir())
 
