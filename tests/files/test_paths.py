@@ -6,7 +6,7 @@ from trilemma.host.core_nodes import write_images
 from trilemma.models.errors import BadInput
 from trilemma.models.files.paths import file_inside, path_inside, prefix_inside
 from trilemma.models.generators import saving
-from trilemma.models.pictures.image_files import folder_inside
+from trilemma.models.pictures.picture_folders import folder_inside
 from trilemma.models.scoring.reports import leaderboard_files
 
 IMAGES = torch.zeros(1, 8, 8, 3)

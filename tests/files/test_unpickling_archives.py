@@ -101,3 +101,67 @@ def test_storages_of_an_archive(reference, said, tmp_path):
     forged(tmp_path / "x.pth", archive__data_pkl=stream.getvalue(), archive__data__0=bytes(16))
     with pytest.raises(BadCheckpoint, match=said):
         checkpoints.read(tmp_path / "x.pth")
+
+
+def places(path):
+    """(offset, bytes) of every record of an archive."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    raw = path.read_bytes()
+    for entry in entries:
+        name, extra = struct.unpack_from("<HH", raw, entry.header_offset + 26)
+        yield entry, entry.header_offset + 30 + name + extra
+
+
+@pytest.mark.parametrize("name", ["data.pkl", "data/0", "data/1"])
+def test_a_flipped_bit_is_seen(name, tmp_path):
+    """In a tensor, and in the names of the tensors."""
+    path = tmp_path / "x.pth"
+    torch.save({"weight": torch.arange(3.0), "bias": torch.ones(2)}, path)
+    checkpoints.read(path)
+    whole = path.read_bytes()
+    (entry, start), *_ = [found for found in places(path) if found[0].filename == f"x/{name}"]
+    for offset in range(start, start + entry.file_size, 5):
+        path.write_bytes(whole[:offset] + bytes([whole[offset] ^ 4]) + whole[offset + 1 :])
+        with pytest.raises(BadCheckpoint, match=rf"x\.pth: its record x/{name} has another checksum; it is damaged"):
+            checkpoints.read(path)
+
+
+@pytest.mark.parametrize("where", ["list", "header"])
+def test_a_flipped_name_of_a_record_is_seen(where, tmp_path):
+    path = tmp_path / "x.pth"
+    torch.save({"weight": torch.arange(3.0), "bias": torch.ones(2)}, path)
+    raw = bytearray(path.read_bytes())
+    index = raw.index(b"x/data/0") if where == "header" else raw.rindex(b"x/data/0")
+    raw[index + 7] = ord("7")
+    path.write_bytes(raw)
+    with pytest.raises(BadCheckpoint, match=r"x/data/0 is not where it should be|lacks its record x/data/0"):
+        checkpoints.read(path)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", ["archive/data/0", "archive/data.pkl"])
+def test_a_record_that_is_there_twice_is_refused(name, tmp_path):
+    """Readers differ in which of both they take."""
+    path = tmp_path / "archive.pth"
+    torch.save({"w": torch.ones(4)}, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, bytes(16))
+    with pytest.raises(BadCheckpoint, match=rf"has its record {name} twice"):
+        checkpoints.read(path)
+
+
+def test_archives_without_checksums_are_read(tmp_path):
+    """As torch.serialization.set_crc32_options(False) has them written: 0 everywhere."""
+    path = tmp_path / "x.pth"
+    torch.save({"w": torch.arange(4.0)}, path)
+    raw = bytearray(path.read_bytes())
+    for entry, _ in places(path):
+        checksum = struct.pack("<I", entry.CRC)
+        while checksum in raw:
+            index = raw.index(checksum)
+            raw[index : index + 4] = bytes(4)
+    path.write_bytes(raw)
+    with zipfile.ZipFile(path) as archive:
+        assert not any(entry.CRC for entry in archive.infolist())
+    assert torch.equal(checkpoints.read(path).tensors["w"], torch.arange(4.0))

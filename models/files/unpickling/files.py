@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +19,9 @@ from .rebuilding import DTYPES, Rebuilder
 STREAM_MAGIC: Final = 0x1950A86A20F9469CFC6C
 STREAM_VERSION: Final = 1001
 """The first two values of PyTorch's format before 1.6."""
+
+UTF_8: Final = 0x800
+"""The flag of a zip archive's file whose name is in UTF-8."""
 
 STORAGES: Final = {
     **{
@@ -101,25 +106,28 @@ def _archive(path: Path, data: np.ndarray, budget: Budget) -> Any:
     """A zip archive of PyTorch 1.6 and later: data.pkl, and each storage as a file of its own."""
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = {entry.filename: entry for entry in archive.infolist()}
+            listed = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise BadCheckpoint(
             f"it begins as a zip archive, but has no whole list of its contents ({len(data)} bytes): it is cut short "
             "or damaged, download it again."
         ) from error
+    entries = {entry.filename: entry for entry in listed}
     if any(name.rpartition("/")[2] == "constants.pkl" for name in entries):
         raise BadCheckpoint("it is a TorchScript program, which is code; use the state dict that it was made from.")
-    _check_entries(entries.values(), len(data))
+    _check_entries(listed, len(data))
     pickles = [name for name in entries if name.rpartition("/")[2] == "data.pkl"]
     if len(pickles) != 1:
         names = ", ".join(list(entries)[:3])
         raise BadCheckpoint(f"it is a zip archive, but no PyTorch checkpoint (it holds {names or 'nothing'}).")
     prefix = pickles[0].removesuffix("data.pkl")
+    # PyTorch can be told to leave the checksums out; then it writes 0 for all of them.
+    has_checksums = any(entry.CRC for entry in listed)
 
     def record(name: str) -> memoryview:
         if name not in entries:
             raise BadCheckpoint(f"it lacks its record {name}; it is damaged: download it again.")
-        return _record(data, entries[name])
+        return _record(data, entries[name], has_checksums)
 
     if f"{prefix}byteorder" in entries and bytes(record(f"{prefix}byteorder")) != b"little":
         raise BadCheckpoint("it was saved on a big-endian machine, whose byte order is not read.")
@@ -149,18 +157,28 @@ def _check_entries(entries: Collection[zipfile.ZipInfo], size: int) -> None:
             )
         if entry.flag_bits & 1:
             raise BadCheckpoint(f"its record {entry.filename} is encrypted.")
+    doubled = next((name for name, times in Counter(entry.filename for entry in entries).items() if times > 1), None)
+    if doubled is not None:
+        raise BadCheckpoint(f"it has its record {doubled} twice, of which one may be a forgery; download it again.")
     declared = sum(entry.file_size for entry in entries)
     if declared > size:
         raise BadCheckpoint(f"its records claim {declared} bytes, but the whole file has {size}, as in a zip bomb.")
 
 
-def _record(data: np.ndarray, entry: zipfile.ZipInfo) -> memoryview:
+def _record(data: np.ndarray, entry: zipfile.ZipInfo, has_checksum: bool) -> memoryview:
     """The bytes of an archive's file. Its own header says where they start; the archive's list does not."""
     header = bytes(data[entry.header_offset : entry.header_offset + 30])
-    start = entry.header_offset + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-    if header[:4] != b"PK\x03\x04" or start + entry.file_size > len(data):
+    name_end = entry.header_offset + 30 + int.from_bytes(header[26:28], "little")
+    name = bytes(data[entry.header_offset + 30 : name_end])
+    start = name_end + int.from_bytes(header[28:30], "little")
+    encoding = "utf-8" if entry.flag_bits & UTF_8 else "cp437"
+    named = name.decode(encoding, "replace") == entry.orig_filename
+    if header[:4] != b"PK\x03\x04" or start + entry.file_size > len(data) or not named:
         raise BadCheckpoint(f"its record {entry.filename} is not where it should be; it is damaged: download it again.")
-    return data.data[start : start + entry.file_size]
+    found = data.data[start : start + entry.file_size]
+    if has_checksum and zlib.crc32(found) != entry.CRC:
+        raise BadCheckpoint(f"its record {entry.filename} has another checksum; it is damaged: download it again.")
+    return found
 
 
 def _nested_stream(raw: memoryview, budget: Budget) -> Any:
