@@ -138,6 +138,8 @@ class DiffusionOptions(FamilyOptions):
         "steps": "More steps take longer; 0 takes as many as the model's own.",
         "eta": "DDIM's share of fresh noise: 0 none, 1 as DDPM.",
         "guidance_scale": "How closely to follow the condition; 0 takes the model's own.",
+        "spacing": "How the steps lie among those of the training: trailing begins where all is noise, leading may "
+        "begin below.",
     }
     DISPLAY_NAME = "Diffusion Options"
     DESCRIPTION = "Sets how a diffusion model is sampled: the sampler, its steps and guidance."

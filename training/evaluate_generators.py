@@ -5,6 +5,7 @@ other, and with nothing else.
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from .pictures import HELD_OUT, NAMES, draw_pictures, load_sprites
 
 CLASSIFIER = "emoji_classifier"
 REAL = 4096
+STEPS = (10, 20, 50, 100, 250)
 SEED = 20276
 GRID_ROWS = 4
 
@@ -66,6 +68,21 @@ def evaluate(folder: Path, data: Path, count: int = 2048, batch_size: int = 64) 
         wanted = torch.arange(count) % len(NAMES)
         figures["shows the class that was asked for"] = float((logits.argmax(dim=1) == wanted).double().mean())
     return figures
+
+
+def evaluate_steps(folder: Path, data: Path, samplers: Sequence[str], count: int = 128) -> None:
+    """Print, for each sampler, the FID of `count` pictures over STEPS, with the model's own guidance."""
+    network = load_classifier(folder.with_name(CLASSIFIER))
+    reference = _reference(network, data)
+    own = Bound(load_generator(folder)).with_conditions([Condition(name) for name in NAMES])
+    for sampler in samplers:
+        for steps in STEPS:
+            bound = own.with_options("diffusion", {"sampler": sampler, "steps": steps})
+            pictures = torch.cat([batch.images for batch in sample(bound, count, SEED, 64)])
+            features, logits = _look(network, pictures.movedim(-1, 1) * 2 - 1)
+            shown = float((logits.argmax(dim=1) == torch.arange(count) % len(NAMES)).double().mean())
+            distance = frechet_distance(gaussian(features), reference)
+            print(f"| {sampler} | {steps} | {distance:.2f} | {shown:.3f} |", flush=True)
 
 
 def _reference(network: Classifier, data: Path) -> Gaussian:

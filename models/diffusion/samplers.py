@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +24,12 @@ SAMPLERS: Final[Mapping[str, str]] = {
 
 NAMES: Final = (OWN, *SAMPLERS)
 """What every list of samplers offers."""
+
+SPACINGS: Final = ("leading", "linspace", "trailing")
+"""How time steps lie in those of the training (Lin et al., 2024, arXiv 2305.08891, table 2)."""
+
+NEAR: Final = 0.7
+"""Share of the trained time steps; a way that begins below it begins with noise that the model takes for a picture."""
 
 DETERMINISTIC: Final = ("DDIM", "Euler", "DPM-Solver++ 2M")
 """Those that draw no noise in their steps, with eta 0."""
@@ -72,14 +79,16 @@ def schedule(
     eta: float = 0.0,
     strength: float = 1.0,
     device: torch.device | str = "cpu",
+    spacing: str = OWN,
 ) -> Schedule:
     """The schedule of a sampler, one of NAMES, with a model's noise schedule, which all samplers share.
 
     config: of the model's own scheduler, its class under `_class_name`. eta: DDIM's share of fresh noise. strength:
-    share of the steps to run, the last ones.
+    share of the steps to run, the last ones. spacing: one of SPACINGS, or the model's own.
 
     Raises:
-        BadInput: fewer steps than one, or more than the model was trained with; a strength out of range.
+        BadInput: fewer steps than one, more than the model was trained with, or so many that they would begin far from
+            the noise; a strength out of range.
         CannotDo: eta for another sampler than DDIM.
     """
     import diffusers
@@ -92,15 +101,55 @@ def schedule(
         )
     taken = effective_steps(steps, strength)
     made = getattr(diffusers, name)
-    scheduler = made(**accepted(made, config))
+    scheduler = made(**_settings(made, config, spacing))
     most = scheduler.config.num_train_timesteps
     if steps > most:
         raise BadInput(f"steps: {steps} is more than the model was trained with, {most}.")
     scheduler.set_timesteps(steps, device=device)
+    _check_beginning(scheduler, steps)
     skipped = (steps - taken) * scheduler.order
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(skipped)
     return Schedule(scheduler, scheduler.timesteps[skipped:])
+
+
+def _settings(made: type, config: Mapping[str, Any], spacing: str) -> dict[str, Any]:
+    """Those of a scheduler of this class with a model's noise schedule."""
+    import diffusers
+
+    settings = accepted(made, config)
+    own = inspect.signature(getattr(diffusers, config["_class_name"])).parameters
+    if "clip_sample" not in own:
+        # By default DDPM and DDIM clip, which a model whose own scheduler cannot was not made for.
+        settings = (
+            {"clip_sample": False, **settings} if "clip_sample" in inspect.signature(made).parameters else settings
+        )
+    return settings if spacing == OWN else {**settings, "timestep_spacing": spacing}
+
+
+def _check_beginning(scheduler: Any, steps: int) -> None:
+    """Raise BadInput where rounding lets the steps begin far from the noise.
+
+    "leading" takes every (trained // steps)-th time step, from the first on: 600 of 1,000 are the first 600.
+    """
+    first = float(scheduler.timesteps[0])
+    if _begins_near_noise(scheduler, steps):
+        return
+    trained, spacing = scheduler.config.num_train_timesteps, scheduler.config.timestep_spacing
+    for fewer in range(steps - 1, 0, -1):
+        scheduler.set_timesteps(fewer)
+        if _begins_near_noise(scheduler, fewer):
+            break
+    raise BadInput(
+        f"steps: {steps} of the {trained} that the model was trained with, spaced '{spacing}', begin at step "
+        f"{first:.0f}, where the model expects half a picture, but samples begin with pure noise. Take {fewer} steps, "
+        "or in Diffusion Options set spacing to trailing."
+    )
+
+
+def _begins_near_noise(scheduler: Any, steps: int) -> bool:
+    last, first = scheduler.config.num_train_timesteps - 1, float(scheduler.timesteps[0])
+    return first >= NEAR * last or 0 < last - first <= (last + 1) // steps
 
 
 def _public_name(scheduler: str) -> str:

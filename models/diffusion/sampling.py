@@ -54,17 +54,23 @@ def denoise(
     report: Report,
     eta: float = 0.0,
     after: After = as_they_are,
+    guided: bool = False,
 ) -> torch.Tensor:
     """The end of the way from the first latents, float32 [N, C, h, w], see `Schedule.start`.
 
     generators: one per sample, on the CPU, from which stochastic steps draw: no sample depends on the batch. report:
-    called after every network call; raising there stops the run. eta: DDIM's share of fresh noise.
+    called after every network call; raising there stops the run. eta: DDIM's share of fresh noise. guided: whether
+    `predict` is `guided`; where DDIM clips what is foreseen, it then also takes the noise anew that belongs to it, as
+    the code of Dhariwal and Nichol (2021, arXiv 2105.05233) does. Without, guidance pushes what is clipped back in by
+    the noise, more often the more steps there are, until more steps draw worse pictures.
     """
     scheduler, times = schedule
     takes = inspect.signature(scheduler.step).parameters
     settings: dict[str, Any] = {"generator": list(generators)} if "generator" in takes else {}
     if "eta" in takes:
         settings["eta"] = eta
+    if "use_clipped_model_output" in takes:
+        settings["use_clipped_model_output"] = guided
     every = max(PREVIEW_EVERY, len(times) // MOST_PREVIEWS)
     for calls, time in enumerate(times, 1):
         scaled = scheduler.scale_model_input(latents, time)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from ..diffusion.samplers import NAMES, OWN
+from ..diffusion.samplers import NAMES, OWN, SPACINGS
 from ..errors import BadInput, CannotDo
 from .base import Descriptor, FamilyName
 from .vae.priors import FITTED, STANDARD
@@ -47,6 +47,8 @@ OPTIONS: Final[Mapping[FamilyName, Mapping[str, Option]]] = {
         "steps": Option(0, 0, 1000),
         "eta": Option(0.0, 0.0, 1.0),
         "guidance_scale": Option(0.0, 0.0, 30.0),
+        # Of the time steps.
+        "spacing": Option(OWN, choices=(OWN, *SPACINGS)),
     },
 }
 

@@ -129,6 +129,7 @@ class StableDiffusionInpainter(Inpainter):
             generators,
             report,
             after=keep,
+            guided=request.guidance_scale > 1,
         )
         return decode(parts.vae, latents)[:, :height, :width]
 

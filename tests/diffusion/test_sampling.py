@@ -55,6 +55,68 @@ def test_guidance_leads_away_from_the_other_picture():
     assert torch.allclose(found, 1.5 * TARGET, atol=0.02)
 
 
+def two_classes(scheduler) -> sampling.Predict:
+    """The exact noise of samples from two pictures, TARGET and its negative, and of those of TARGET alone.
+
+    The first half of a batch is asked without a class: the pictures' posterior mean, by their Gaussian likelihoods.
+    """
+
+    def predict(latents, time):
+        alpha = scheduler.alphas_cumprod[int(time)]
+        odds = 2 * alpha.sqrt() / (1 - alpha) * (latents * TARGET[:1]).sum(dim=(1, 2, 3), keepdim=True)
+        mean = torch.where(torch.arange(len(latents))[:, None, None, None] < len(latents) // 2, odds.tanh_(), 1.0)
+        return (latents - alpha.sqrt() * mean * TARGET[:1]) / (1 - alpha).sqrt()
+
+    return predict
+
+
+@pytest.mark.parametrize("steps", [10, 20, 50, 100, 250])
+@pytest.mark.parametrize("sampler", samplers.SAMPLERS)
+def test_more_steps_under_guidance_do_not_lead_astray(sampler, steps):
+    """Every sampler ends in the class that was asked for, however many its steps; those that clip, at its picture."""
+    config = {"_class_name": "DDIMScheduler", "beta_schedule": "squaredcos_cap_v2", "timestep_spacing": "trailing"}
+    schedule = samplers.schedule(config, sampler, steps)
+    generators = [torch.Generator().manual_seed(seed) for seed in range(16)]
+    noise = torch.stack([torch.randn(3, 4, 4, generator=generator) for generator in generators])
+    predict = sampling.guided(two_classes(schedule.scheduler), 2.0)
+    found = sampling.denoise(predict, schedule, schedule.start(noise), generators, nothing, guided=True)
+    assert bool(((found * TARGET[:1]).mean(dim=(1, 2, 3)) > 0).all())
+    if schedule.scheduler.config.get("clip_sample"):
+        assert_close(found, TARGET[:1].expand_as(found), 0.05)
+
+
+@pytest.mark.parametrize("sampler", ["DDPM", "DDIM"])
+def test_only_models_that_ask_for_it_are_clipped(sampler):
+    """By default these two clip; a model whose own sampler cannot was not made for it."""
+    for own, clips in (("PNDMScheduler", False), ("EulerDiscreteScheduler", False), ("DDPMScheduler", True)):
+        assert samplers.schedule({"_class_name": own}, sampler, 8).scheduler.config.clip_sample is clips
+    told = {"_class_name": "DDPMScheduler", "clip_sample": False}
+    assert samplers.schedule(told, sampler, 8).scheduler.config.clip_sample is False
+
+
+@pytest.mark.parametrize("steps", [350, 501, 600, 700])
+def test_steps_that_begin_in_the_middle_are_refused(steps):
+    config = {**CONFIG, "timestep_spacing": "leading"}
+    with pytest.raises(BadInput, match=f"steps: {steps} of the 1000 .*'leading'.* Take (500|333) steps.*trailing"):
+        samplers.schedule(config, samplers.OWN, steps)
+    assert float(samplers.schedule(config, samplers.OWN, steps, spacing="trailing").times[0]) == 999
+
+
+def test_the_steps_that_are_advised_begin_as_they_should():
+    """DPM-Solver++ rounds otherwise: 1,000 steps of 1,000 would all be the first."""
+    config = {**CONFIG, "timestep_spacing": "leading"}
+    with pytest.raises(BadInput, match=r"begin at step 0, .* Take 999 steps"):
+        samplers.schedule(config, "DPM-Solver++ 2M", 1000)
+    assert float(samplers.schedule(config, "DPM-Solver++ 2M", 999).times[0]) == 999
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 10, 50, 100, 250, 300, 400])
+@pytest.mark.parametrize("sampler", [*samplers.SAMPLERS])
+def test_usual_steps_begin_as_published(sampler, steps):
+    config = {**CONFIG, "timestep_spacing": "leading"}
+    assert len(samplers.schedule(config, sampler, steps).times) == steps
+
+
 def test_the_public_names_are_the_options_choices():
     assert OPTIONS["diffusion"]["sampler"].choices == samplers.NAMES
     assert set(samplers.NAMES) >= {"model's own", "DDPM", "DDIM", "Euler", "Euler ancestral", "DPM-Solver++ 2M"}

@@ -85,8 +85,17 @@ class DiffusionGenerator(Generator):
         return Latents(torch.zeros(1, *self.latent_shape), self.space, self.identity)
 
     def evaluations(self, options: Mapping[str, Any]) -> int:
-        schedule = samplers.schedule(self.scheduler_config, options["sampler"], options["steps"], options["eta"])
-        return len(schedule.times) * self._rows(options)
+        return len(self._schedule(options).times) * self._rows(options)
+
+    def _schedule(self, options: Mapping[str, Any], device: torch.device | str = "cpu") -> samplers.Schedule:
+        return samplers.schedule(
+            self.scheduler_config,
+            options["sampler"],
+            options["steps"],
+            options["eta"],
+            device=device,
+            spacing=options["spacing"],
+        )
 
     def _rows(self, options: Mapping[str, Any]) -> int:
         """How often the network evaluates each sample in a step."""
@@ -103,9 +112,7 @@ class DiffusionGenerator(Generator):
         initial: torch.Tensor | None = None,
     ) -> torch.Tensor:
         device = next(self.modules[0].parameters()).device
-        schedule = samplers.schedule(
-            self.scheduler_config, options["sampler"], options["steps"], options["eta"], device=device
-        )
+        schedule = self._schedule(options, device)
         generators = noise.generators(requests)
         condition = self._condition(requests, generators)
         drawn = noise.normal(generators, self.latent_shape)
@@ -117,5 +124,7 @@ class DiffusionGenerator(Generator):
         def report(calls: int, foreseen: torch.Tensor | None) -> None:
             on_step(calls * self._rows(options), None if foreseen is None else self._preview(foreseen).cpu())
 
-        latents = sampling.denoise(predict, schedule, start, generators, report, options["eta"])
+        latents = sampling.denoise(
+            predict, schedule, start, generators, report, options["eta"], guided=self._guided(options)
+        )
         return self._pictures(latents).cpu()

@@ -11,7 +11,7 @@ import torch
 
 from ... import weights
 from ...diffusion.memory import unet_floats
-from ...diffusion.samplers import own_sampler
+from ...diffusion.samplers import OWN, own_sampler
 from ...diffusion.sampling import Predict
 from ...errors import BadCheckpoint
 from ...families import Family
@@ -90,7 +90,7 @@ class PixelDiffusion(DiffusionGenerator):
             class_names=tuple(class_names),
             num_classes=classes if unconditional_label is None else classes - 1,
             latent_shape=(unet.config.in_channels, height, width),
-            options={"sampler": own_sampler(scheduler_config), "steps": steps, "eta": 0.0, **guided},
+            options={"sampler": own_sampler(scheduler_config), "steps": steps, "eta": 0.0, "spacing": OWN, **guided},
             abilities=("sample", "decode", "interpolate"),
         )
 

@@ -14,7 +14,7 @@ import torch
 from ...diffusion import prompts
 from ...diffusion.autoencoders import decode, encode, latent_scale, preview
 from ...diffusion.memory import unet_floats, vae_floats
-from ...diffusion.samplers import own_sampler
+from ...diffusion.samplers import OWN, own_sampler
 from ...diffusion.sampling import Predict
 from ...diffusion.stable_diffusion import LATENT_SETTINGS, StableDiffusion
 from ..base import Condition, Descriptor, SampleRequest
@@ -72,6 +72,7 @@ class TextToImage(DiffusionGenerator):
                 "steps": steps,
                 "eta": 0.0,
                 "guidance_scale": guidance_scale,
+                "spacing": OWN,
             },
             abilities=("sample", "decode", "interpolate"),
         )

@@ -61,7 +61,13 @@ def test_a_file_is_read_as_it_was_made(tmp_path):
     assert (descriptor.class_names, descriptor.num_classes) == (NAMES, 2)
     assert descriptor.latent_shape == (3, 16, 16)
     assert descriptor.parameters == sum(parameter.numel() for parameter in made.parameters())
-    assert descriptor.options == {"sampler": "DDIM", "steps": 4, "eta": 0.0, "guidance_scale": 3.0}
+    assert descriptor.options == {
+        "sampler": "DDIM",
+        "steps": 4,
+        "eta": 0.0,
+        "guidance_scale": 3.0,
+        "spacing": samplers.OWN,
+    }
 
 
 def test_a_file_without_metadata_is_read_by_its_shapes():

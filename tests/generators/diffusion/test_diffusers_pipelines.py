@@ -71,7 +71,9 @@ def test_pictures_agree_with_the_pipeline(saved, kind):
     found = draw(generator)
     assert torch.allclose(found, torch.from_numpy(expected), atol=1e-4, rtol=0)
     steps = {"DDPM": 100}.get(kind, 50)
-    assert generator.descriptor.options == {"sampler": "DDPM" if kind == "DDPM" else "DDIM", "steps": steps, "eta": 0.0}
+    sampler = "DDPM" if kind == "DDPM" else "DDIM"
+    own = {"sampler": sampler, "steps": steps, "eta": 0.0, "spacing": "model's own"}
+    assert generator.descriptor.options == own
     assert generator.descriptor.height == (32 if kind == "LDM" else 16)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from trilemma.models.diffusion import samplers
 from trilemma.models.files.catalog import starter_folder
 from trilemma.models.generators.diffusion.latent_diffusion import TextToImage
 from trilemma.models.generators.loading import load_generator
@@ -96,7 +97,13 @@ def test_the_starter_tells_its_names_and_settings(starter):
     assert (descriptor.family, descriptor.height, descriptor.width) == ("diffusion", 64, 64)
     assert len(descriptor.class_names) == 13
     assert descriptor.conditions == ("none", "prompt")
-    assert descriptor.options == {"sampler": "DDIM", "steps": 20, "eta": 0.0, "guidance_scale": 4.0}
+    assert descriptor.options == {
+        "sampler": "DDIM",
+        "steps": 20,
+        "eta": 0.0,
+        "guidance_scale": 4.0,
+        "spacing": samplers.OWN,
+    }
 
 
 def test_the_starter_does_not_depend_on_the_batch_size(starter):

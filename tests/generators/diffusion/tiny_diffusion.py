@@ -11,7 +11,7 @@ from trilemma.models.generators.binding import Bound
 from trilemma.models.steps import quiet
 from trilemma.tests.closeness import is_close
 
-OWN_OPTIONS = {"sampler": "model's own", "steps": 0, "eta": 0.0, "guidance_scale": 0.0}
+OWN_OPTIONS = {"sampler": "model's own", "steps": 0, "eta": 0.0, "guidance_scale": 0.0, "spacing": "model's own"}
 
 
 def unet(classes: int | None = None, channels: int = 3, seed: int = 0) -> Any:
