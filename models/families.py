@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from torch import nn
 
 from .errors import BadCheckpoint
-from .files import signatures
+from .files import groups, signatures
 from .files.checkpoints import Checkpoint
 from .files.folders import read_model
 from .files.hashes import model_files
@@ -25,10 +26,11 @@ class Model(Protocol):
     """What all loaded models have, whatever they do.
 
     modules: the networks that a host places on a device, all together. identity: tells the weights from all others.
-    files: what it was read from; empty for a model that comes from no file.
+    files: what it was read from; empty for a model that comes from no file. notes: what the reader chose of the file.
     """
 
     files: tuple[Path, ...]
+    notes: tuple[str, ...]
 
     @property
     def modules(self) -> tuple[nn.Module, ...]: ...
@@ -106,8 +108,7 @@ class Registry(Generic[M]):
             BadCheckpoint: broken; of no family (the message says of what it is, or names the nearest family); claimed
                 by several; or its tensors do not fit exactly.
         """
-        checkpoint = read_model(path)
-        family = self.claiming(checkpoint, path.name)
+        family, checkpoint = self.claiming(read_model(path), path.name)
         try:
             model = family.load(checkpoint, dtype_for)
         except KeyError as error:
@@ -116,43 +117,96 @@ class Registry(Generic[M]):
                 f"{checkpoint.name}, {family.name}: it lacks {error}; download it again, or choose another."
             ) from error
         model.files = family.files(path)
+        model.notes = checkpoint.notes
         return model
 
-    def claiming(self, checkpoint: Checkpoint, name: str) -> Family[M]:
-        """The one family that claims a checkpoint. `name` is the file's, for messages.
+    def claiming(self, checkpoint: Checkpoint, name: str) -> tuple[Family[M], Checkpoint]:
+        """The one family that claims a checkpoint, and the network in it as this family knows it. `name` is the
+        file's, for messages.
+
+        Of several networks in a file the likeliest that is claimed is taken; with prefixes, and without what stands
+        beside it (see `files.groups.views`).
 
         Raises:
-            BadCheckpoint: none does, or several do.
+            BadCheckpoint: none is claimed, one by several families, or several that are equally likely.
         """
-        claims = [family for family in self.families if family.detect(checkpoint)]
-        if len(claims) == 1:
-            return claims[0]
-        if claims:
-            raise BadCheckpoint(
-                f"model: {name} could be any of {', '.join(family.name for family in claims)}; report this file to the "
-                "authors of the pack."
-            )
-        raise BadCheckpoint(f"model: {name} {self._unknown(checkpoint)}")
+        found = [checkpoint, *checkpoint.others]
+        for _, equal in groupby(found, key=lambda each: each.rank):
+            claimed = [one for each in equal if (one := self._claimed(each, name)) is not None]
+            if len(claimed) > 1:
+                places = ", ".join(f"{view.place} ({family.name})" for family, view in claimed)
+                raise BadCheckpoint(
+                    f"model: {name} holds several networks to draw with, {places}, and no name tells which of them is "
+                    "meant; save that one alone."
+                )
+            if claimed:
+                return claimed[0]
+        raise BadCheckpoint(f"model: {name} {self._unknown(found)}")
 
-    def _unknown(self, checkpoint: Checkpoint) -> str:
-        known = f"the pack reads these {self.kind}s: {', '.join(self.names())}"
-        if checkpoint.config:
-            return f"is a folder of {_told(checkpoint.config)}; {known}."
+    def _claimed(self, checkpoint: Checkpoint, name: str) -> tuple[Family[M], Checkpoint] | None:
+        for view in groups.views(checkpoint.tensors):
+            seen = checkpoint._replace(tensors=view.tensors, notes=(*checkpoint.notes, *view.notes))
+            claims = [family for family in self.families if family.detect(seen)]
+            if len(claims) > 1:
+                raise BadCheckpoint(
+                    f"model: {name} could be any of {', '.join(family.name for family in claims)}; report this file to "
+                    "the authors of the pack."
+                )
+            if claims:
+                foreign = None if seen.config else signatures.recognise(view.tensors)
+                if foreign is not None and self.kind not in foreign.readers:
+                    raise BadCheckpoint(f"model: {name} {self._foreign(foreign)}")
+                return claims[0], seen
+        return None
+
+    def _foreign(self, found: signatures.Signature) -> str:
+        return f"holds {found.what}; {found.where}. Here {self._known()}."
+
+    def _known(self) -> str:
+        return f"the pack reads these {self.kind}s: {', '.join(self.names())}"
+
+    def _unknown(self, checkpoints: Sequence[Checkpoint]) -> str:
+        first = checkpoints[0]
+        if first.config:
+            return f"is a folder of {_told(first.config)}. Here {self._known()}."
+        for each in checkpoints:
+            for view in groups.views(each.tensors):
+                found = signatures.recognise(view.tensors)
+                own = found is not None and self.kind in found.readers
+                if found is not None and not (own and self._nearness(each) >= NEAR):
+                    return self._foreign(found)
+        return self._nearest(max(checkpoints, key=self._nearness)) + _several(checkpoints)
+
+    def _nearness(self, checkpoint: Checkpoint) -> float:
+        names = frozenset(checkpoint.tensors)
+        return max((_shared(names, typical) for typical in self._typical().values()), default=0)
+
+    def _nearest(self, checkpoint: Checkpoint) -> str:
         found = frozenset(checkpoint.tensors)
         first = f"is no {self.kind} that the pack knows (its first tensors are {some(sorted(found))})"
-        typical = {family.name: names for family in self.families if (names := _typical(family.typical))}
-        shared = {name: len(found & names) / len(found | names) for name, names in typical.items()}
-        nearest = max(shared, key=lambda name: shared[name], default="")
-        foreign = signatures.recognise(found)
-        if foreign is not None and shared.get(nearest, 0) < NEAR:
-            return f"holds {foreign}; {known}."
-        if not shared.get(nearest):
-            return f"{first}; it shares no tensor with any of them; {known}."
+        typical = self._typical()
+        nearest = max(typical, key=lambda name: _shared(found, typical[name]), default="")
+        if not nearest or not _shared(found, typical[nearest]):
+            return f"{first}; it shares no tensor with any of them; {self._known()}."
         missing, unexpected = typical[nearest] - found, found - typical[nearest]
         return (
             f"{first}. Nearest is {nearest}: {len(missing)} of its tensors are missing ({some(sorted(missing))}) and "
             f"{len(unexpected)} are unexpected ({some(sorted(unexpected))})."
         )
+
+    def _typical(self) -> dict[str, frozenset[str]]:
+        return {family.name: names for family in self.families if (names := _typical(family.typical))}
+
+
+def _shared(found: frozenset[str], typical: frozenset[str]) -> float:
+    """The share of names that are in both."""
+    return len(found & typical) / len(found | typical)
+
+
+def _several(checkpoints: Sequence[Checkpoint]) -> str:
+    if len(checkpoints) == 1:
+        return ""
+    return f" The file holds {len(checkpoints)} networks: {', '.join(each.place for each in checkpoints)}."
 
 
 @cache
@@ -162,6 +216,9 @@ def _typical(names: Callable[[], frozenset[str]]) -> frozenset[str]:
 
 
 def _told(config: Mapping[str, Any]) -> str:
-    """What a folder's configuration says that it holds."""
+    """What a folder's configuration says that it holds, and where that belongs."""
     told = config.get("_class_name") or config.get("model_type")
-    return f"the model {told!r}" if told else "a model that its config.json does not name"
+    if not told:
+        return "a model that its config.json does not name"
+    where = signatures.MODEL_TYPES.get(told) if isinstance(told, str) else None
+    return f"the model {told!r}; {where or 'the pack does not read such'}"

@@ -24,6 +24,7 @@ class Net:
         self.modules: tuple[nn.Module, ...] = (self.network,)
         self.identity = weights.identity(checkpoint.tensors)
         self.files: tuple[Path, ...] = ()
+        self.notes: tuple[str, ...] = ()
 
 
 def tiny(folder: Path) -> Path:

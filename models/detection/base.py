@@ -26,6 +26,8 @@ class Detector(ABC):
     """Tells these weights from all others; see `weights.identity`."""
     files: tuple[Path, ...] = ()
     """What it was read from; empty where it comes from no file."""
+    notes: tuple[str, ...] = ()
+    """What was chosen of the file, as sentences: which of several networks, and whether averaged."""
 
     @abstractmethod
     def detect(self, images: torch.Tensor, prompt: str, batch_size: int, on_step: OnStep = quiet) -> Detections:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -13,9 +13,9 @@ import torch
 from ..errors import BadCheckpoint, CannotDo, MissingFile
 from .kinds import kind_of
 from .unpickling import contents
-from .unwrapping import Network, unwrap, without_prefix
+from .unwrapping import Network, networks
 
-__all__ = ["Checkpoint", "described", "read", "without_prefix"]
+__all__ = ["Checkpoint", "described", "read", "read_all"]
 
 VALUES_KEY: Final = "trilemma_values"
 NOTES_KEY: Final = "trilemma_notes"
@@ -29,7 +29,8 @@ class Checkpoint(NamedTuple):
     (empty for other formats). notes: what the reader chose, as sentences ("took the EMA weights (g_ema) of ...").
     path: the file or folder. values: plain values that stood beside the weights, such as hyper-parameters, as JSON
     knows them. config: a folder's own configuration (`config.json`, or `model_index.json` of diffusers); else
-    empty.
+    empty. place, rank: of several networks in a file, where this one is, and how likely it is meant (see
+    `unwrapping.Network`). others: those networks, the likelier ones first.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -38,6 +39,9 @@ class Checkpoint(NamedTuple):
     path: Path | None = None
     values: Mapping[str, Any] = MappingProxyType({})
     config: Mapping[str, Any] = MappingProxyType({})
+    place: str = ""
+    rank: int = 0
+    others: tuple[Checkpoint, ...] = ()
 
     @property
     def name(self) -> str:
@@ -53,9 +57,23 @@ def read(path: Path) -> Checkpoint:
 
     Raises:
         MissingFile: there is no such file.
-        BadCheckpoint: it is truncated, no checkpoint, holds no weights, or names what no checkpoint has a use for.
+        BadCheckpoint: it is truncated, no checkpoint, holds no weights, or names what no checkpoint has a use for; or
+            it holds several networks, and nothing tells which of them is meant.
         CannotDo: its weights are larger than the free memory.
     """
+    first = read_all(path)
+    equal = [first, *(other for other in first.others if other.rank == first.rank)]
+    if len(equal) > 1:
+        raise BadCheckpoint(
+            f"{path.name}: it holds {len(equal)} networks ({', '.join(other.place for other in equal)}), and no name "
+            "tells which of them is meant; save that one alone."
+        )
+    return first
+
+
+def read_all(path: Path) -> Checkpoint:
+    """`read`, where whoever knows architectures chooses: the first of several networks that are equally likely, its
+    `others` the rest."""
     if not path.is_file():
         raise MissingFile(f"{path.name}: there is no such file in {path.parent}.")
     try:
@@ -71,9 +89,16 @@ def _read(path: Path) -> Checkpoint:
     if kind == "pickle":
         # Archives are mapped; of them, only what is taken in the end counts.
         _check_memory(path.stat().st_size)
-    tensors, values, notes = unwrap(contents(path))
-    _check_memory(sum(tensor.numel() * tensor.itemsize for tensor in tensors.values()))
-    return Checkpoint(tensors, {}, notes, path, values)
+    return _checkpoint(networks(contents(path)), path)
+
+
+def _checkpoint(found: Sequence[Network], path: Path, metadata: Mapping[str, str] = MappingProxyType({})) -> Checkpoint:
+    first, *others = (
+        Checkpoint(each.tensors, dict(metadata), each.notes, path, each.values, place=each.place, rank=each.rank)
+        for each in found
+    )
+    _check_memory(sum(tensor.numel() * tensor.itemsize for tensor in first.tensors.values()))
+    return first._replace(others=tuple(others))
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -89,12 +114,12 @@ def _read_safetensors(path: Path) -> Checkpoint:
             f"not a whole safetensors file ({error}); its size is {path.stat().st_size} bytes. "
             "It may be cut short: download it again."
         ) from error
-    network: Network = unwrap(tensors)
     try:
         notes, values = json.loads(metadata.get(NOTES_KEY, "[]")), json.loads(metadata.get(VALUES_KEY, "{}"))
     except ValueError as error:
         raise BadCheckpoint(f"its metadata is no JSON ({error}); convert the original file again.") from error
-    return Checkpoint(network.tensors, metadata, (*notes, *network.notes), path, values)
+    network = _checkpoint(networks(tensors), path, metadata)
+    return network._replace(notes=(*notes, *network.notes), values=values)
 
 
 def _check_memory(needed: int) -> None:

@@ -32,7 +32,7 @@ def read_model(path: Path) -> Checkpoint:
         BadCheckpoint, CannotDo: see `checkpoints.read`.
     """
     if not path.is_dir():
-        return checkpoints.read(path)
+        return checkpoints.read_all(path)
     if (path / INDEX).is_file():
         return Checkpoint({}, {}, path=path, config=read_json(path / INDEX))
     config = read_json(path / CONFIG) if (path / CONFIG).is_file() else {}

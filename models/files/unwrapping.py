@@ -1,127 +1,241 @@
-"""What training scripts put around the weights taken off: the one network meant, and the plain values beside it."""
+"""What training scripts put around weights taken off: the networks in a file, the one to draw with first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
 
 from ..errors import BadCheckpoint
-from .unpickling import Global, Inert, NumpyDtype, as_tensor, stands_for_tensor
+from . import averages, groups
+from .plain_values import plain_entries
+from .roles import CURRENT, Role, roles
+from .unpickling import Inert, as_tensor, stands_for_tensor
 
-AVERAGED: Final = (
-    *("g_ema", "G_ema", "netG_ema", "generator_ema", "params_ema", "model_ema", "ema_model", "state_dict_ema"),
-    *("ema_state_dict", "ema"),
-)
-"""Names of weights averaged over the training (exponential moving average, EMA), which draw better than the last."""
-
-CURRENT: Final = (
-    *("state_dict", "model_state_dict", "model", "params", "generator", "netG", "G", "g", "module", "net", "network"),
-    *("weights",),
-)
-"""Names of weights as they were at the end."""
-
-GENERATORS: Final = ("generator", "netG", "G", "g")
-CRITICS: Final = ("discriminator", "netD", "D", "d", "disc", "critic")
-PREFIXES: Final = ("module.", "_orig_mod.")
-"""What DataParallel and torch.compile put before every name."""
-
-NAMED: Final = 5
-"""How many entries a note names."""
-MAX_ELEMENTS: Final = 256
-"""Elements of an array that counts as a setting."""
 MAX_DEPTH: Final = 64
 MAX_VALUES: Final = 50_000
+NAMED: Final = 5
+"""How many entries a note names."""
+TENSORFLOW: Final = "dnnlib.tflib"
+MAX_PARTS: Final = 64
+"""Elements of a list in which networks are looked for."""
+SETTINGS: Final = "param_groups"
+"""What the state of an optimiser has, whatever its name."""
 
 
 class Network(NamedTuple):
-    """tensors: a state dict. values: what stood beside it, as JSON knows it. notes: what was chosen, as sentences."""
+    """tensors: a state dict. values: what stood beside it, as JSON knows it. notes: what was chosen, as sentences.
+
+    place: where in the file, the names on the way; empty for the whole. rank: the smaller, the likelier it is the one
+    to draw with; networks of one rank are equally likely.
+    """
 
     tensors: dict[str, torch.Tensor]
     values: dict[str, Any]
     notes: tuple[str, ...]
+    place: str = ""
+    rank: int = 0
 
 
-def unwrap(content: Any) -> Network:
-    """The network in what a checkpoint holds: a state dict, a module saved whole, or wrappers around those.
+class _Found(NamedTuple):
+    """path: the names on the way. content: a state dict, a module saved whole, or a list of averages without names.
 
-    Of several networks in one file the averaged one is taken, else the generator.
+    around: the dicts on the way, each with its key on it.
+    """
+
+    path: tuple[str, ...]
+    content: Any
+    around: tuple[tuple[Mapping[Any, Any], Any], ...] = ()
+
+    @property
+    def place(self) -> str:
+        return ".".join(self.path)
+
+
+def networks(content: Any) -> list[Network]:
+    """All networks in what a checkpoint holds, but critics and what only training needs; the likeliest first.
 
     Raises:
         BadCheckpoint: there is none.
     """
+    everything = _with_contents([*_find(content)])
+    drawn = [each for each in everything if not roles(each.path) & {Role.CRITIC, Role.METRIC}]
+    if not drawn:
+        raise BadCheckpoint(_nothing(content, everything))
+    drawn, told = _without_lists(drawn)
+    if not drawn:
+        raise BadCheckpoint(f"{'; '.join(told)}; choose a file that holds the network too.")
+    names = [each.place for each in everything if each.path or len(drawn) == 1]
+    ranked = sorted(((_rank(each, drawn), each) for each in drawn), key=lambda pair: pair[0])
+    return [_network(each, rank, drawn, names, told) for rank, each in ranked]
+
+
+def _find(content: Any) -> Iterator[_Found]:
+    """Every state dict, module and list of tensors, at any depth, outer ones first."""
+    waiting = deque([_Found((), content)])
+    left = MAX_VALUES
+    while waiting:
+        here = waiting.popleft()
+        if _is_module(here.content):
+            yield here
+            continue
+        entries = _entries(here.content)
+        parts = dict(enumerate(_sequence(here.content)[:MAX_PARTS])) if entries is None else entries
+        if entries is None or any(isinstance(key, str) and _has_axes(value) for key, value in _weights(parts)):
+            yield here
+        if len(here.path) >= MAX_DEPTH:
+            continue
+        for key, value in parts.items():
+            # A part may be there many times over: a few bytes can stand for endlessly many.
+            if left and _holds_more(value) and Role.TRAINING not in roles([str(key)]):
+                left -= 1
+                around = here.around if entries is None else (*here.around, (entries, key))
+                waiting.append(_Found((*here.path, str(key)), value, around))
+
+
+def _weights(parts: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
+    return [(key, value) for key, value in parts.items() if stands_for_tensor(value)]
+
+
+def _has_axes(value: Any) -> bool:
+    """Whether it is no single number; a tensor that is not made yet is none."""
+    return not isinstance(value, (torch.Tensor, np.ndarray)) or value.ndim > 0
+
+
+def _holds_more(value: Any) -> bool:
+    entries = _entries(value)
+    return bool(_sequence(value)) if entries is None else bool(entries) and SETTINGS not in entries
+
+
+def _with_contents(found: Sequence[_Found]) -> list[_Found]:
+    """State dicts and lists as plain ones of tensors; a list counts where its name says that it is of averages. What
+    lies loose around networks is none itself."""
+    made = []
+    for each in found:
+        if _is_module(each.content):
+            made.append(each)
+        elif (entries := _entries(each.content)) is not None:
+            tensors = {key: value for key, value in _weights(entries) if isinstance(key, str)}
+            made.append(each._replace(content=tensors, around=(*each.around, (entries, None))))
+        elif Role.AVERAGED in roles(each.path) and all(map(stands_for_tensor, _sequence(each.content))):
+            made.append(each._replace(content=list(map(as_tensor, _sequence(each.content)))))
+    return [
+        each
+        for each in made
+        if not any(other.path != each.path and other.path[: len(each.path)] == each.path for other in made)
+        or (isinstance(each.content, dict) and any("." in name for name in each.content))
+    ]
+
+
+def _without_lists(found: Sequence[_Found]) -> tuple[list[_Found], list[str]]:
+    """Lists of averages under the names of a network beside them; where none fits, they are told and left out."""
+    named = [each for each in found if not isinstance(each.content, list)]
+    made, told = list(named), []
+    for each in found:
+        if isinstance(each.content, list):
+            fits = [(other, averages.named(each.content, _tensors(other.content))) for other in _last_first(named)]
+            other, tensors = next(((other, fit) for other, fit in fits if fit is not None), (None, None))
+            if tensors is None or other is None:
+                told.append(
+                    f"the averaged weights ({each.place}) were left aside: a list of {len(each.content)} tensors "
+                    "without names, which are of no network in the file"
+                )
+            else:
+                made.append(each._replace(content=tensors))
+    return made, told
+
+
+def _last_first(found: Sequence[_Found]) -> list[_Found]:
+    return sorted(found, key=lambda each: Role.AVERAGED in roles(each.path))
+
+
+def _rank(each: _Found, drawn: Sequence[_Found]) -> int:
+    """Averaged before last, generators before others, known names before unknown ones."""
+    told = roles(each.path)
+    generators = [other for other in drawn if Role.GENERATOR in roles(other.path) and other.path != each.path]
+    averaged = Role.AVERAGED in told
+    if averaged and generators and Role.GENERATOR not in told:
+        # The average of an encoder beside a generator is none of the generator.
+        averaged = any(_bare(each) & _bare(other) for other in generators)
+    known = min((CURRENT.index(name) for name in each.path[-1:] if name in CURRENT), default=len(CURRENT))
+    inner = len(CURRENT) + 1
+    kind = 0 if averaged else 2
+    kind += 0 if Role.GENERATOR in told or not generators else 1
+    return kind * inner + (known if each.path else 0)
+
+
+def _bare(each: _Found) -> set[str]:
+    return set(groups.stripped(_tensors(each.content)))
+
+
+def _network(each: _Found, rank: int, drawn: Sequence[_Found], names: Sequence[str], told: Sequence[str]) -> Network:
+    tensors = groups.stripped(_tensors(each.content))
+    notes = []
+    if Role.AVERAGED in roles(each.path):
+        for other in _last_first([other for other in drawn if other.path != each.path]):
+            whole = averages.completed(tensors, groups.stripped(_tensors(other.content)))
+            if len(whole) > len(tensors):
+                notes.append(f"what is not averaged, {len(whole) - len(tensors)} tensors, came from {other.place}")
+                tensors = whole
+                break
+        notes.insert(0, f"took the EMA weights ({each.place}) of {_count(names)} in the file")
+    elif len(names) > 1 and each.path:
+        notes.append(f"took {each.place} of {_count(names)} in the file")
     values: dict[str, Any] = {}
-    notes: list[str] = []
-    outer = content
-    while (inside := _entries(content)) is not None and not _is_module(content):
-        networks = [key for key, value in inside.items() if isinstance(key, str) and _holds_weights(value)]
-        chosen = next((key for key in (*AVERAGED, *CURRENT) if key in networks), None)
-        if chosen is None:
-            break
-        values |= plain_entries({key: value for key, value in inside.items() if key != chosen})
-        if chosen in AVERAGED:
-            notes.append(f"took the EMA weights ({chosen}) of {_count(networks)} in the file")
-        elif len(networks) > 1:
-            notes.append(f"took {chosen} of {_count(networks)} in the file")
-        notes += _left_out({key: value for key, value in inside.items() if _is_weight(key, value)}, values)
-        content = inside[chosen]
+    left_out: list[str] = []
+    for entries, key in each.around:
+        own = each.content if key is None else {key}
+        beside = {other: value for other, value in entries.items() if other not in own}
+        values = {**plain_entries(beside), **values}
+        unread = stands_for_tensor if key is not None else _is_unread_tensor
+        left_out += _left_out([str(other) for other, value in beside.items() if unread(value)], values if key else {})
+    if _is_module(each.content):
+        values |= _attributes(each.content)
+    tensors, note = groups.one_network(tensors)
+    return Network(tensors, values, (*notes, *left_out, *note, *told), each.place, rank)
+
+
+def _tensors(content: Any) -> dict[str, torch.Tensor]:
     if _is_module(content):
-        values |= _attributes(content)
-        tensors = _module_tensors(content)
-    else:
-        tensors = {key: as_tensor(value) for key, value in (inside or {}).items() if _is_weight(key, value)}
-        others = {key: value for key, value in (inside or {}).items() if not _is_weight(key, value)}
-        values = {**plain_entries(others), **values}
-        notes += _left_out({key: value for key, value in others.items() if _is_unread_tensor(value)}, {})
-    if not tensors:
-        raise BadCheckpoint(f"it holds no weights (found {_what(outer)}); choose another file.")
-    for prefix in PREFIXES * 2:
-        tensors = without_prefix(tensors, prefix)
-    tensors, note = _one_network(tensors)
-    return Network(tensors, values, (*notes, *note))
+        return _module_tensors(content)
+    return {name: as_tensor(value) for name, value in content.items()}
 
 
-def _left_out(entries: Mapping[Any, Any], kept: Mapping[str, Any]) -> list[str]:
+def _left_out(names: Sequence[str], kept: Mapping[str, Any]) -> list[str]:
     """A sentence that names the tensors that are not among the weights taken, nor among the values kept."""
-    names = [str(key) for key in entries if str(key) not in kept]
+    names = [name for name in names if name not in kept]
     told = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
     return [f"left out what the file also holds: {told}"] if names else []
 
 
-def without_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    """The same tensors; where all names begin with `prefix`, without it.
-
-    For prefixes that are a training script's in one family and a name's own part in another, such as Lightning's
-    `model.`: the family that expects one takes it off.
-    """
-    if not all(name.startswith(prefix) for name in tensors):
-        return dict(tensors)
-    return {name.removeprefix(prefix): value for name, value in tensors.items()}
+def _is_unread_tensor(value: Any) -> bool:
+    """Whether it is a tensor or an array of a kind that is not rebuilt, such as a nested tensor, or one of text."""
+    inert = isinstance(value, Inert) and value.cls.module.partition(".")[0] in ("torch", "numpy")
+    return isinstance(value, np.ndarray) or (inert and not _is_module(value))
 
 
-def _one_network(tensors: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], tuple[str, ...]]:
-    """Of a flat state dict with several networks side by side, the averaged one, or the only generator."""
-    groups: dict[str, dict[str, torch.Tensor]] = {}
-    for name, value in tensors.items():
-        first, dot, rest = name.partition(".")
-        if dot:
-            groups.setdefault(first, {})[rest] = value
-    networks = [name for name in groups if name not in CRITICS]
-    for averaged in AVERAGED:
-        twins = [
-            name for name in networks if name != averaged and groups[name].keys() == groups.get(averaged, {}).keys()
-        ]
-        if len(twins) == 1 and len(networks) == 2:
-            return groups[averaged], (f"took the EMA weights ({averaged}.*) of {_count(list(groups))} in the file",)
-    if len(groups) > 1 and len(networks) == 1 and networks[0] in GENERATORS:
-        return groups[networks[0]], (f"took {networks[0]}.* of {_count(list(groups))} in the file",)
-    return tensors, ()
+def _nothing(content: Any, left_out: Sequence[_Found]) -> str:
+    if left_out:
+        return (
+            f"it holds only what a generator is trained with ({', '.join(each.place for each in left_out)}), no "
+            "network to draw with; choose the file of the generator."
+        )
+    if any(
+        isinstance(part, Inert) and part.cls.module.startswith(TENSORFLOW) for part in (content, *_sequence(content))
+    ):
+        return (
+            "it is a network of StyleGAN or StyleGAN2 as TensorFlow saved it; turn StyleGAN2's into a snapshot of "
+            "PyTorch with `python legacy.py --source=OLD.pkl --dest=NEW.pkl` of NVlabs/stylegan2-ada-pytorch, and put "
+            "that into models/generators, for Load Generator."
+        )
+    return f"it holds no weights (found {_what(content)}); choose another file."
 
 
-def _count(networks: list[str]) -> str:
-    return f"{len(networks)} network{'s' if len(networks) > 1 else ''} ({', '.join(networks)})"
+def _count(names: Sequence[str]) -> str:
+    return f"{len(names)} network{'s' if len(names) > 1 else ''} ({', '.join(names)})"
 
 
 def _what(content: Any) -> str:
@@ -142,29 +256,16 @@ def _entries(value: Any) -> Mapping[Any, Any] | None:
     return value if isinstance(value, Mapping) else None
 
 
-def _is_weight(key: Any, value: Any) -> bool:
-    return isinstance(key, str) and stands_for_tensor(value)
-
-
-def _is_unread_tensor(value: Any) -> bool:
-    """Whether it is a tensor or an array of a kind that is not rebuilt, such as a nested tensor, or one of text."""
-    inert = isinstance(value, Inert) and value.cls.module.partition(".")[0] in ("torch", "numpy")
-    return isinstance(value, np.ndarray) or (inert and not _is_module(value))
+def _sequence(value: Any) -> Sequence[Any]:
+    if isinstance(value, Inert):
+        return value.elements
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 def _is_module(value: Any) -> bool:
     """Whether it is a torch.nn.Module, as its attributes tell; the class may be of any name."""
     state = value.state if isinstance(value, Inert) else None
     return isinstance(state, dict) and all(isinstance(state.get(key), dict) for key in ("_parameters", "_modules"))
-
-
-def _holds_weights(value: Any, depth: int = 0) -> bool:
-    entries = _entries(value)
-    if entries is None or depth > 2:
-        return False
-    if _is_module(value) or any(_is_weight(key, tensor) for key, tensor in entries.items()):
-        return True
-    return any(_holds_weights(entries[key], depth + 1) for key in (*AVERAGED, *CURRENT) if key in entries)
 
 
 def _module_tensors(module: Inert) -> dict[str, torch.Tensor]:
@@ -182,7 +283,7 @@ def _module_tensors(module: Inert) -> dict[str, torch.Tensor]:
         buffers = buffers if isinstance(buffers, dict) else {}
         own = {**state["_parameters"], **{name: value for name, value in buffers.items() if name not in passing}}
         for name, value in own.items():
-            if _is_weight(name, value):
+            if isinstance(name, str) and stands_for_tensor(value):
                 tensors[prefix + name] = as_tensor(value)
         children = [
             (f"{prefix}{name}.", child, depth + 1) for name, child in state["_modules"].items() if child is not None
@@ -201,56 +302,3 @@ def _attributes(module: Inert) -> dict[str, Any]:
         if isinstance(key, str) and (not key.startswith("_") or key in ("_init_args", "_init_kwargs"))
     }
     return plain_entries(wanted)
-
-
-def plain_entries(entries: Mapping[Any, Any]) -> dict[str, Any]:
-    """Those entries that hold no tensor, made of what JSON knows: texts, numbers, truth values, None, lists, dicts.
-
-    Objects become the dict of their attributes, or what they were made from; where those say nothing, their name.
-    """
-    found = {}
-    for key, value in entries.items():
-        try:
-            found[str(key) if isinstance(key, (str, int)) else "?"] = _plain(value, 0, [MAX_VALUES])
-        except _NotPlainError:
-            continue
-    found.pop("?", None)
-    return found
-
-
-class _NotPlainError(Exception):
-    """A value holds tensors, or has no end."""
-
-
-def _plain(value: Any, depth: int, left: list[int]) -> Any:
-    left[0] -= 1
-    if isinstance(value, np.ndarray) and value.size <= MAX_ELEMENTS and value.dtype.kind != "V":
-        value = value.tolist()
-    if depth > MAX_DEPTH or left[0] < 0 or stands_for_tensor(value) or isinstance(value, np.ndarray):
-        raise _NotPlainError
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(part, depth + 1, left) for part in value]
-    if isinstance(value, dict):
-        return {_key(key): _plain(part, depth + 1, left) for key, part in value.items()}
-    if isinstance(value, Inert):
-        return _plain_object(value, depth, left)
-    return str(value) if isinstance(value, (Global, NumpyDtype)) else type(value).__name__
-
-
-def _key(key: Any) -> str:
-    return str(key) if isinstance(key, (str, int, float, Global)) else type(key).__name__
-
-
-def _plain_object(value: Inert, depth: int, left: list[int]) -> Any:
-    if value.cls.module.partition(".")[0] == "omegaconf" and isinstance(value.state, dict):
-        # A node of a configuration also refers to its parent.
-        inner = value.state.get("_content", value.state.get("_val"))
-        return _plain(inner, depth + 1, left)
-    for inside in (value.items, value.elements, value.state):
-        if inside and isinstance(inside, (dict, list)):
-            return _plain(inside, depth + 1, left)
-    if value.args:
-        return _plain(value.args[0] if len(value.args) == 1 else value.args, depth + 1, left)
-    return str(value.cls)

@@ -104,6 +104,8 @@ class Generator(ABC):
     """Tells these weights from others; see `weights.identity`."""
     files: tuple[Path, ...] = ()
     """What it was read from; empty where it comes from no file, or the host has read it."""
+    notes: tuple[str, ...] = ()
+    """What was chosen of the file, as sentences: which of several networks, and whether averaged."""
 
     @abstractmethod
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> torch.Tensor:

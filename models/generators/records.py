@@ -16,13 +16,15 @@ Record = Mapping[str, Any]
 def records_of(bound: Bound, requests: Sequence[SampleRequest]) -> list[Record]:
     """One record per request: its index, seed, condition and negative prompt, and what all of them share.
 
-    Shared are the architecture, its family, the identity of its weights, and the settings that were in force.
+    Shared are the architecture, its family, the identity of its weights, what of the file they are (where there was a
+    choice), and the settings that were in force.
     """
     descriptor = bound.generator.descriptor
     shared = {
         "family": descriptor.family,
         "architecture": descriptor.architecture,
         "weights": bound.generator.identity,
+        **({"notes": list(bound.generator.notes)} if bound.generator.notes else {}),
         "settings": {name: _plain(value) for name, value in bound.settings.items()},
     }
     return [

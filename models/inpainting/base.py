@@ -61,13 +61,14 @@ class Inpainter(ABC):
     """Weights of one architecture, ready to repaint. Holds no state of a run: settings come with every call.
 
     architecture: its name, as messages and tables show it. modules: its networks, which must be on one device at the
-    same time, and are asked for it. files: what it was read from. native_resolution: side in pixels of the pictures
-    that the model was made for.
+    same time, and are asked for it. files: what it was read from. notes: what was chosen of it, as sentences.
+    native_resolution: side in pixels of the pictures that the model was made for.
     """
 
     architecture: str
     modules: tuple[nn.Module, ...]
     files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
     native_resolution: int
     _identity: str | None = None
 

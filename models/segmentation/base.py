@@ -49,6 +49,8 @@ class Segmenter(ABC):
     """Tells these weights from others, so that an embedding is decoded only by the network that made it."""
     files: tuple[Path, ...] = ()
     """What it was read from."""
+    notes: tuple[str, ...] = ()
+    """What was chosen of the file, as sentences: which of several networks, and whether averaged."""
 
     @torch.no_grad()
     def encode(self, images: torch.Tensor, batch_size: int = 1, on_step: OnStep = quiet) -> Embedding:

@@ -59,7 +59,9 @@ class ModelLoader:
             loaded = self.REGISTRY.load(self.path(model), host.compute_dtype)
         bound = self.handled(loaded, **settings)
         handle, info = host.hold(bound, loaded.modules), self.info(bound)
-        return (handle,) if info is None else show_text(info, handle, info)
+        text = "\n".join([*([info] if info else []), *loaded.notes])
+        outputs = (handle,) if info is None else (handle, text)
+        return show_text(text, *outputs) if text else outputs
 
     @classmethod
     def handled(cls, loaded: Any) -> Any:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 from trilemma.models.errors import BadCheckpoint, CannotDo, MissingFile
-from trilemma.models.files import catalog, checkpoints, paths
+from trilemma.models.files import catalog, checkpoints, groups, paths
 from trilemma.tests import reference_kit
 
 TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2, dtype=torch.float16)}
@@ -185,7 +185,14 @@ OTHER = {"c": torch.zeros(1)}
         ),
         ({"model": {"netG": TENSORS, "netD": OTHER, "netC": OTHER}, "optimizers": {"a": OTHER}}, None),
         ({"state_dict": {"module": TENSORS}, "optimizer": {"state": OTHER}}, ()),
-        ({"ema": {"shadow_params": [torch.ones(1)], "decay": 0.9}, "net": TENSORS}, ()),
+        (
+            {"ema": {"shadow_params": [torch.ones(1)], "decay": 0.9}, "net": TENSORS},
+            (
+                "took net of 2 networks (net, ema.shadow_params) in the file",
+                "the averaged weights (ema.shadow_params) were left aside: a list of 1 tensors without names, which "
+                "are of no network in the file",
+            ),
+        ),
         (
             {
                 f"{part}.{key}": value
@@ -223,9 +230,9 @@ def test_parts_of_one_model_stay_together(tmp_path):
         assert checkpoint.notes == ()
 
 
-def test_a_family_takes_its_own_prefix_off():
-    assert checkpoints.without_prefix({"model.a": 1, "model.model.b": 2}, "model.") == {"a": 1, "model.b": 2}
-    assert checkpoints.without_prefix({"model.a": 1, "loss": 2}, "model.") == {"model.a": 1, "loss": 2}
+def test_a_prefix_that_all_have_is_taken_off():
+    assert groups.without_prefix({"model.a": 1, "model.model.b": 2}, "model.") == {"a": 1, "model.b": 2}
+    assert groups.without_prefix({"model.a": 1, "loss": 2}, "model.") == {"model.a": 1, "loss": 2}
 
 
 def test_the_snapshot_of_the_reference():

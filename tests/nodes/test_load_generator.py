@@ -101,6 +101,19 @@ def test_the_info_tells_what_the_model_is():
     assert len(generator.patchers) == 1
 
 
+def test_what_was_chosen_of_a_file_is_shown_and_recorded(models):
+    """On the node, beside the info; and in the record of every sample."""
+    networks = [random_weights(StyleGAN2(Sizes(8, 0, 8, 2, (8, 8), 3)), seed) for seed in (1, 2)]
+    torch.save({"G": networks[0], "G_ema": networks[1]}, models / "generators" / "pair.pt")
+    shown = Load().run("pair.pt")
+    note = "took the EMA weights (G_ema) of 2 networks (G, G_ema) in the file"
+    assert shown["result"][1].splitlines()[-1] == note
+    assert shown["ui"]["text"] == [shown["result"][1]]
+    (record,) = json.loads(Sample().run(shown["result"][0], 1, 0)[1])
+    assert record["notes"] == [note]
+    (models / "generators" / "pair.pt").unlink()
+
+
 @pytest.mark.slow
 def test_files_that_are_no_generator():
     with pytest.raises(BadCheckpoint, match=r"other.pt is no generator that the pack knows"):

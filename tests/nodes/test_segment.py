@@ -78,6 +78,17 @@ def test_a_folder_of_transformers(tmp_path, monkeypatch):
     assert mask.shape == (2, 40, 70)
 
 
+def test_what_was_chosen_of_a_file_is_shown(models):
+    """On a node without an info output, too."""
+    network = tiny.build().state_dict()
+    torch.save({"model": network, "model_ema": network}, models / "sams" / "averaged.pth")
+    shown = Load().run("averaged.pth")
+    (loaded,) = shown["result"]
+    assert shown["ui"]["text"] == ["took the EMA weights (model_ema) of 2 networks (model, model_ema) in the file"]
+    assert list(loaded.model.notes) == shown["ui"]["text"]
+    (models / "sams" / "averaged.pth").unlink()
+
+
 def test_a_replaced_file_is_seen(models):
     path = models / "sams" / "changing.pth"
     path.write_bytes(b"one")

@@ -114,7 +114,10 @@ def _archive(path: Path, data: np.ndarray, budget: Budget) -> Any:
         ) from error
     entries = {entry.filename: entry for entry in listed}
     if any(name.rpartition("/")[2] == "constants.pkl" for name in entries):
-        raise BadCheckpoint("it is a TorchScript program, which is code; use the state dict that it was made from.")
+        raise BadCheckpoint(
+            "it is a TorchScript program, which is code; use the state dict that it was made from. Of the Inception-v3 "
+            "of FID that is pt_inception-2015-12-05-6726825d.pth, in models/metrics, for Load Feature Extractor."
+        )
     _check_entries(listed, len(data))
     pickles = [name for name in entries if name.rpartition("/")[2] == "data.pkl"]
     if len(pickles) != 1:

@@ -13,6 +13,7 @@ from torch import nn
 from ... import weights
 from ...diffusion.networks import todays_attention
 from ...files.checkpoints import Checkpoint, described
+from ...files.usual_names import usual_names
 from ...random_weights import random_weights, write
 from ...steps import OnStep, quiet
 from ...weights import Tensors, empty_weights
@@ -124,9 +125,10 @@ def load_code_generator(
     return CodeGenerator(descriptor, coder, prior, weights.identity(tensors), coder.floats)
 
 
-def typical(names: frozenset[str]) -> frozenset[str]:
-    """Names of a file that holds a VQModel of usual size and a prior with these."""
-    return frozenset({CODER + name for name in vq_model.typical()} | {PRIOR + name for name in names})
+def typical(prior: str) -> frozenset[str]:
+    """Names of a file that holds a VQModel and this prior, both of usual size."""
+    coder = usual_names(vq_model.NAME)
+    return frozenset({CODER + name for name in coder} | {PRIOR + name for name in usual_names(prior)})
 
 
 def write_tiny(folder: Path, prior: CodePrior) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
@@ -14,7 +15,7 @@ from ... import weights
 from ...families import Family
 from ...files.checkpoints import Checkpoint
 from ...files.folders import weight_files
-from ...weights import DtypeFor, Tensors, empty_weights, full_precision
+from ...weights import DtypeFor, Tensors, full_precision
 from .code_generator import CODER, PRIOR, CodeGenerator, load_code_generator, typical, write_tiny
 from .code_prior import CodePrior
 
@@ -146,13 +147,8 @@ def build(tensors: Tensors, told: Mapping[str, Any]) -> PixelCNN:
     return PixelCNN(codes, (rows, columns), classes, width, layers)
 
 
-def _typical() -> frozenset[str]:
-    with empty_weights():
-        return typical(frozenset(PixelCNN(256, (8, 8), 32).state_dict()))
-
-
 def tiny(folder: Path) -> Path:
     return write_tiny(folder, PixelCNN(16, (4, 4), 3, width=8, layers=3))
 
 
-FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, _typical)
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, partial(typical, NAME))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ from ...diffusion.networks import todays_attention
 from ...families import Family
 from ...files.checkpoints import Checkpoint, described
 from ...files.folders import weight_files
+from ...files.usual_names import usual_names
 from ...random_weights import write_random
 from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from ..base import Descriptor
@@ -137,14 +139,8 @@ def of_widths(widths: tuple[int, ...], layers: int, codes: int = 256) -> VQModel
     )
 
 
-def typical() -> frozenset[str]:
-    """Names in a file of usual size."""
-    with empty_weights():
-        return frozenset(of_widths((128, 256, 512), 2).state_dict())
-
-
 def tiny(folder: Path) -> Path:
     return write_random(folder, of_widths((32, 32), 1, codes=16))
 
 
-FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, typical)
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, partial(usual_names, NAME))

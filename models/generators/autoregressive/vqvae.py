@@ -10,7 +10,7 @@ from torch import nn
 
 from ... import weights
 from ...families import Family
-from ...files.checkpoints import Checkpoint, without_prefix
+from ...files.checkpoints import Checkpoint
 from ...files.folders import weight_files
 from ...random_weights import write_random
 from ...weights import DtypeFor, empty_weights, full_precision
@@ -19,8 +19,6 @@ from ..vae.autoencoder import OPTIONS, Autoencoder
 from .quantised import QuantisedCoder
 
 NAME: Final = "VQ-VAE"
-LIGHTNING: Final = "model."
-"""Prefix of a PyTorch Lightning checkpoint, as that project's training writes it."""
 SIGNS: Final = ("vq_layer.embedding.weight", "encoder.0.0.weight", "encoder.3.resblock.0.weight")
 SIDE: Final = 64
 """Of the pictures that are drawn from latents of no given size; that project's default."""
@@ -84,14 +82,13 @@ def _step(convolution: nn.Module) -> nn.Sequential:
 
 
 def detect(checkpoint: Checkpoint) -> bool:
-    """The names that this layout alone has, with or without Lightning's prefix."""
-    tensors = without_prefix(checkpoint.tensors, LIGHTNING)
-    return all(sign in tensors for sign in SIGNS)
+    """The names that this layout alone has."""
+    return all(sign in checkpoint.tensors for sign in SIGNS)
 
 
 def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:
     """All sizes are read from the shapes, but for that of pictures, which the layout leaves open."""
-    tensors = without_prefix(checkpoint.tensors, LIGHTNING)
+    tensors = checkpoint.tensors
     codes, size = tensors["vq_layer.embedding.weight"].shape
     fine, channels = tensors["encoder.0.0.weight"].shape[:2]
     coarse = len(tensors["encoder.3.resblock.0.weight"])

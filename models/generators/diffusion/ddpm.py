@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from ...errors import BadCheckpoint
 from ...families import Family
 from ...files.checkpoints import Checkpoint, described
 from ...files.folders import weight_files
+from ...files.usual_names import usual_names
 from ...random_weights import write_random
 from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from .. import noise
@@ -197,19 +199,6 @@ def check_channels(unet: Any, source: str) -> None:
         )
 
 
-def typical() -> frozenset[str]:
-    """Names in a model of three levels with attention in the last, two layers each."""
-    from diffusers import UNet2DModel
-
-    with empty_weights():
-        unet = UNet2DModel(
-            block_out_channels=(32, 64, 64),
-            down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),
-            up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
-        )
-    return frozenset(unet.state_dict())
-
-
 def tiny(folder: Path) -> Path:
     from diffusers import UNet2DModel
 
@@ -230,4 +219,4 @@ def tiny(folder: Path) -> Path:
     return write_random(folder, unet, **told)
 
 
-FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, typical)
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, partial(usual_names, NAME))

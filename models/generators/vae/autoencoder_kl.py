@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from ...errors import BadCheckpoint
 from ...families import Family
 from ...files.checkpoints import Checkpoint, described
 from ...files.folders import weight_files
+from ...files.usual_names import usual_names
 from ...random_weights import write_random
 from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from ..base import Descriptor
@@ -144,13 +146,8 @@ def _build(widths: tuple[int, ...], layers: int) -> AutoencoderKL:
     )
 
 
-def _typical() -> frozenset[str]:
-    with empty_weights():
-        return frozenset(_build((128, 256, 512, 512), 2).state_dict())
-
-
 def tiny(folder: Path) -> Path:
     return write_random(folder, _build((32, 32), 1))
 
 
-FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, _typical)
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, partial(usual_names, NAME))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,7 @@ from ...errors import BadCheckpoint
 from ...families import Family
 from ...files.checkpoints import Checkpoint
 from ...files.folders import weight_files
+from ...files.usual_names import usual_names
 from ...random_weights import write_random
 from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from ..base import Descriptor
@@ -121,13 +123,6 @@ def _blocks(half: str, tensors: Tensors) -> list[int]:
     return [len(list(group)) for blocks, group in groupby(is_block) if blocks]
 
 
-def _typical() -> frozenset[str]:
-    from diffusers import AutoencoderTiny
-
-    with empty_weights():
-        return frozenset(AutoencoderTiny().state_dict())
-
-
 def tiny(folder: Path) -> Path:
     from diffusers import AutoencoderTiny
 
@@ -141,4 +136,4 @@ def tiny(folder: Path) -> Path:
     return write_random(folder, network)
 
 
-FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, _typical)
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, partial(usual_names, NAME))

@@ -15,7 +15,7 @@ from torch import nn
 
 from ... import weights
 from ...families import Family
-from ...files.checkpoints import Checkpoint, without_prefix
+from ...files.checkpoints import Checkpoint
 from ...files.folders import weight_files
 from ...random_weights import write_random
 from ...weights import DtypeFor, empty_weights, full_precision
@@ -24,8 +24,6 @@ from .autoencoder import OPTIONS, Autoencoder
 from .priors import standard_normal
 
 NAME: Final = "convolutional VAE"
-LIGHTNING: Final = "model."
-"""Prefix of a PyTorch Lightning checkpoint, as that project's training writes it."""
 SIGNS: Final = ("encoder.0.0.weight", "fc_mu.weight", "fc_var.weight", "decoder_input.weight", "final_layer.3.weight")
 LOWEST: Final = 2
 WIDTHS: Final = (32, 64, 128, 256, 512)
@@ -84,14 +82,13 @@ def _up(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def detect(checkpoint: Checkpoint) -> bool:
-    """The names that this layout alone has, with or without Lightning's prefix."""
-    tensors = without_prefix(checkpoint.tensors, LIGHTNING)
-    return all(sign in tensors for sign in SIGNS)
+    """The names that this layout alone has."""
+    return all(sign in checkpoint.tensors for sign in SIGNS)
 
 
 def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:
     """Channels, widths, latent size and so the resolution are read from the shapes."""
-    tensors = without_prefix(checkpoint.tensors, LIGHTNING)
+    tensors = checkpoint.tensors
     levels = weights.count_layers(tensors, "encoder.{}.0.weight")
     widths = [len(tensors[f"encoder.{level}.0.weight"]) for level in range(levels)]
     channels = tensors["encoder.0.0.weight"].shape[1]

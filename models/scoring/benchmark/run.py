@@ -251,6 +251,7 @@ class Benchmark:
                 "architecture": generator.descriptor.architecture,
                 "family": generator.descriptor.family,
                 "identity": generator.identity,
+                **({"notes": list(generator.notes)} if generator.notes else {}),
             },
             "files": hashes([*generator.files, *self._extractor.files]),
             "settings": {

@@ -54,7 +54,7 @@ class Extractor(ABC):
     taps: name -> size of the features there, the deepest last. main: the tap that scores use.
     spatial: the tap of sFID; None where it has none. depths: taps of Compound FID, shallow to deep; empty where none.
     classes: number of classes, 0 where it has none. modules: what the host places.
-    files: what it was read from; empty where the host has read it.
+    files: what it was read from; empty where the host has read it. notes: what was chosen of it, as sentences.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Extractor(ABC):
     classes: int = 0
     modules: tuple[nn.Module, ...]
     files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def source(self) -> Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -9,6 +10,7 @@ from ... import weights
 from ...errors import BadCheckpoint
 from ...families import Family
 from ...files.checkpoints import Checkpoint
+from ...files.usual_names import usual_names
 from ...random_weights import write_random
 from ...weights import DtypeFor
 from ..base import Segmenter
@@ -89,8 +91,4 @@ def tiny(folder: Path) -> Path:
     return write_random(folder, build(TINY), decoder_num_heads=TINY.decoder_num_heads)
 
 
-def _typical() -> frozenset[str]:
-    return frozenset(build(VIT_B).state_dict())
-
-
-FAMILY: Final[Family[Segmenter]] = Family(NAME, detect, load, tiny, typical=_typical)
+FAMILY: Final[Family[Segmenter]] = Family(NAME, detect, load, tiny, typical=partial(usual_names, NAME))

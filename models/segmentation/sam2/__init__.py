@@ -6,6 +6,7 @@ Files for videos hold more than images need; that is named in `names.py`, and le
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +17,12 @@ from ...errors import BadCheckpoint
 from ...families import Family
 from ...files.checkpoints import Checkpoint
 from ...files.folders import CONFIG, write_json
+from ...files.usual_names import usual_names
 from ...random_weights import random_weights, write
 from ...weights import DtypeFor
 from ..base import Segmenter
 from . import names
-from .architecture import PUBLISHED, STABILITY, Sam2Config, build, from_config, from_shapes, parts
+from .architecture import STABILITY, Sam2Config, build, from_config, from_shapes, parts
 from .segmenter import Sam2Segmenter
 
 NAME: Final = "SAM 2"
@@ -173,8 +175,4 @@ def _told(config: Sam2Config) -> dict[str, Any]:
     }
 
 
-def _typical() -> frozenset[str]:
-    return frozenset(map(names.in_meta_layout, build(PUBLISHED["tiny"]).state_dict())) | names.META_VIDEO
-
-
-FAMILY: Final[Family[Segmenter]] = Family(NAME, detect, load, tiny, typical=_typical)
+FAMILY: Final[Family[Segmenter]] = Family(NAME, detect, load, tiny, typical=partial(usual_names, NAME))

@@ -7,6 +7,7 @@ same in every published file: the mapping's learning rate (`mapping.RATE`), the 
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from .... import weights
 from ....families import Family
 from ....files.checkpoints import Checkpoint, described
 from ....files.folders import weight_files
+from ....files.usual_names import usual_names
 from ....random_weights import write_random
 from ....weights import DtypeFor, Tensors, empty_weights, full_precision
 from .generator import StyleGAN2Generator
@@ -56,13 +58,8 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> StyleG
     return StyleGAN2Generator(NAME, network, names, weights.identity(checkpoint.tensors))
 
 
-def _typical() -> frozenset[str]:
-    with empty_weights():
-        return frozenset(StyleGAN2(Sizes(512, 0, 512, 8, (8,) * 7, 3)).state_dict())
-
-
 def tiny(folder: Path) -> Path:
     return write_random(folder, StyleGAN2(Sizes(8, 3, 6, 2, (12, 8, 4), 3)))
 
 
-FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, _typical)
+FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, partial(usual_names, NAME))

@@ -1,0 +1,169 @@
+"""A loader that is given a file of another kind says what it is and where it belongs."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from trilemma.models.detection.loading import DETECTORS
+from trilemma.models.errors import BadCheckpoint
+from trilemma.models.files import groups, signatures, usual_names
+from trilemma.models.files.checkpoints import Checkpoint
+from trilemma.models.files.folders import read_model
+from trilemma.models.generators.loading import GENERATORS
+from trilemma.models.inpainting.loading import INPAINTERS
+from trilemma.models.scoring.extractors.loading import EXTRACTORS
+from trilemma.models.segmentation.loading import SEGMENTERS
+from trilemma.tests.reference_kit import KIT
+
+REGISTRIES = (DETECTORS, SEGMENTERS, INPAINTERS, GENERATORS, EXTRACTORS)
+MANIFESTS = sorted(Path(os.environ.get("TRILEMMA_REFERENCE_KIT", KIT)).glob("*/manifest*.json"))
+"""Names and shapes of published files; all of the kit, where it is at hand."""
+FOREIGN = Path(__file__).parent / "fixtures" / "foreign_names.json"
+"""Names in published files of other kinds, as `usual_names.json` keeps names."""
+WORDS = {
+    "attngan_text": "DAMSM",
+    "attngan": "AttnGAN",
+    "biggan": "BigGAN",
+    "controlnet": "ControlNet",
+    "dalle": "DALL-E",
+    "denoising_diffusion_gan": "denoising diffusion GAN",
+    "df_gan": "DF-GAN",
+    "dm_gan": "DM-GAN",
+    "glide": "GLIDE",
+    "groundingdino": "Grounding DINO",
+    "guided_diffusion_64x64_classifier": "classifier",
+    "guided_diffusion": "ADM",
+    "hq_sam": "HQ-SAM",
+    "igpt": "ImageGPT",
+    "kohya_lora": "LoRA",
+    "latent_diffusion_txt2img_small_text": "text encoder of a latent",
+    "latent_diffusion_txt2img_small_unet": "diffusion U-Net",
+    "latent_diffusion_txt2img": "LDM",
+    "mindalle_stage1": "VQGAN",
+    "mindalle": "minDALL-E",
+    "mnist_small_lenet": "LeNet",
+    "mobile_sam": "MobileSAM",
+    "ssa_gan": "SSA-GAN",
+    "stackgan": "StackGAN",
+    "stylegan1": "StyleGAN1",
+    "stylegan2_ada_small_D": "StyleGAN2 discriminator",
+    "stylegan3": "StyleGAN3",
+    "taming_gpt": "transformer of taming",
+    "taming_vqgan": "VQGAN of taming",
+}
+"""What each of them must be called."""
+SD = "model.diffusion_model."
+SKELETONS = {
+    "a LoRA": ["lora_unet_down_blocks_0.lora_down.weight"],
+    "a LoRA ": ["base_model.model.down_blocks.0.attn1.to_q.lora_A.weight"],
+    "a textual inversion": ["emb_params"],
+    "a textual inversion ": ["clip_g", "clip_l"],
+    "a T2I-Adapter": ["adapter.body.0.resnets.0.block1.weight", "adapter.conv_in.weight"],
+    "an IP-Adapter": ["image_proj.proj.weight", "ip_adapter.1.to_k_ip.weight"],
+    "an upscaler (ESRGAN)": ["conv_first.weight", "body.0.rdb1.conv1.weight"],
+    "an upscaler (ESRGAN) ": ["model.0.weight", "model.1.sub.0.RDB1.conv1.0.weight"],
+    "an upscaler (a transformer": ["conv_first.weight", "layers.0.residual_group.blocks.0.norm1.weight"],
+    "a Grounding DINO of mmdetection": ["language_model.language_backbone.body.model.embeddings.x", "bbox_head.a"],
+    "a StyleGAN2 generator in the layout of rosinality": ["style.1.weight", "conv1.conv.modulation.weight"],
+    "a FastGAN": ["init.init.0.weight_orig", "se_64.main.1.weight_orig"],
+    "a BigGAN": ["linear.weight", "blocks.0.0.conv1.weight"],
+    "a DiT": ["x_embedder.proj.weight", "blocks.0.adaLN_modulation.1.weight"],
+    "an EDM": ["model.map_layer0.weight", "model.enc.32x32_conv.weight"],
+    "a Flux": ["double_blocks.0.img_attn.qkv.weight"],
+    "a Stable Diffusion 2": [f"{SD}input_blocks.0.0.weight", "cond_stage_model.model.token_embedding.weight"],
+    "a Stable Diffusion XL": ["conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight"],
+    "a Stable Diffusion 3": [f"{SD}joint_blocks.0.x_block.attn.qkv.weight"],
+    "a CLIP text encoder": ["text_model.embeddings.token_embedding.weight"],
+    "a T5": ["encoder.block.0.layer.0.SelfAttention.q.weight"],
+    "an Inception-v3 of torchvision": ["Mixed_5b.branch1x1.conv.weight", "AuxLogits.conv0.conv.weight"],
+    "an EDM ": ["module.model.map_layer0.weight", "module.model.dec.x.weight"],
+}
+
+
+def of_names(names):
+    tensors = {name: torch.empty(4, 4, device="meta") for name in names}
+    return Checkpoint(groups.stripped(tensors), {}, path=Path("x.pth"))
+
+
+def of_manifest(path):
+    entries = json.loads(path.read_text())["entries"]
+    tensors = {
+        name: torch.empty(shape, dtype=getattr(torch, dtype, torch.float32), device="meta")
+        for name, shape, dtype in entries
+    }
+    return Checkpoint(groups.stripped(tensors), {}, path=Path("x.pth"))
+
+
+def asked(checkpoint):
+    """What each loader says: the family that claims it, or the message."""
+    said = {}
+    for registry in REGISTRIES:
+        try:
+            said[registry.kind] = registry.claiming(checkpoint, "x.pth")[0]
+        except BadCheckpoint as error:
+            said[registry.kind] = str(error)
+    return said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", MANIFESTS, ids=[f"{path.parent.name}-{path.stem}" for path in MANIFESTS])
+def test_every_loader_knows_every_published_layout(path):
+    checkpoint = of_manifest(path)
+    signature = signatures.recognise(next(iter(groups.views(checkpoint.tensors))).tensors)
+    assert signature is not None
+    for kind, said in asked(checkpoint).items():
+        if isinstance(said, str):
+            assert f"x.pth holds {signature.what}; {signature.where}." in said, kind
+            assert kind not in signature.readers or "folder" in signature.where
+        else:
+            assert kind in signature.readers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", json.loads(FOREIGN.read_text()))
+def test_every_loader_knows_published_files_of_other_kinds(system):
+    checkpoint = of_names(usual_names.names_of(json.loads(FOREIGN.read_text())[system]))
+    word = next(word for start, word in WORDS.items() if system.startswith(start))
+    for kind, said in asked(checkpoint).items():
+        if isinstance(said, str):
+            what, where = said.split("; ", 1)
+            assert word in what
+            assert "models/" in where or "loads it" in where or "does" in where or "reads" in where, kind
+        else:
+            assert (system, kind) == ("groundingdino", "detector")
+
+
+@pytest.mark.parametrize(("what", "names"), SKELETONS.items())
+def test_every_loader_knows_what_users_mistake_for_its_files(what, names):
+    for kind, said in asked(of_names(names)).items():
+        assert isinstance(said, str), kind
+        assert f"holds {what.strip()}" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.kind)
+def test_the_files_of_every_family_are_known(registry, tmp_path):
+    """By name, whoever is asked."""
+    for number, family in enumerate(registry.families):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        checkpoint = read_model(family.tiny(folder))
+        if checkpoint.config:
+            continue
+        found = signatures.recognise(checkpoint.tensors)
+        assert found is not None and registry.kind in found.readers, family.name
+
+
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.kind)
+def test_a_refusal_takes_no_time(registry, tmp_path):
+    """No network is built for it, and no library imported: it was 14 to 60 s."""
+    torch.save({"a.weight": torch.zeros(2, 2)}, tmp_path / "x.pth")
+    begun = time.process_time()
+    with pytest.raises(BadCheckpoint, match="shares no tensor"):
+        registry.load(tmp_path / "x.pth")
+    assert time.process_time() - begun < 2
