@@ -1,19 +1,20 @@
 """ComfyUI's own nodes that example graphs use, for running without ComfyUI: same names, inputs and results."""
 
 import json
+import mimetypes
 import os
 import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import torch
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..models.errors import BadInput, CannotDo, MissingFile
 from . import standalone
+from .image_reading import read_image
 
 # Nodes of ComfyUI that common graphs use and that only ComfyUI can run.
 NEEDS_COMFYUI = frozenset(
@@ -31,7 +32,6 @@ NEEDS_COMFYUI = frozenset(
     }
 )  # fmt: skip
 
-IMAGE_TYPES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 MAX_RESOLUTION = 16384
 CHANNELS = ["red", "green", "blue", "alpha"]
 
@@ -57,31 +57,9 @@ def image_path(name: str) -> Path:
     return path
 
 
-def read_image(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
-    """Image `[B, H, W, 3]` float32 0..1 of all frames of the first frame's size, upright by EXIF, and mask 1 - alpha
-    `[B, H, W]`, or zeros `[B, 64, 64]` where the file has no alpha."""
-    images = []
-    masks = []
-    with Image.open(path) as file:
-        for frame in ImageSequence.Iterator(file):
-            image, mask = _read_frame(ImageOps.exif_transpose(frame))
-            if images and image.shape != images[0].shape:
-                continue
-            images.append(image)
-            masks.append(mask)
-    return torch.stack(images), torch.stack(masks)
-
-
-def _read_frame(frame: Image.Image) -> tuple[torch.Tensor, torch.Tensor]:
-    if frame.mode.startswith("I;16"):
-        grey = torch.from_numpy(np.asarray(frame, dtype=np.float32) / 65535)
-        return grey[..., None].repeat(1, 1, 3), torch.zeros(64, 64)
-    if frame.mode == "P" and "transparency" in frame.info:
-        frame = frame.convert("RGBA")
-    image = torch.from_numpy(np.array(frame.convert("RGB"), dtype=np.float32) / 255)
-    if "A" not in frame.getbands():
-        return image, torch.zeros(64, 64)
-    return image, 1 - torch.from_numpy(np.array(frame.getchannel("A"), dtype=np.float32) / 255)
+def is_picture(name: str) -> bool:
+    """Whether a file's ending names a kind of picture, as the list of the host's Load Image goes by."""
+    return (mimetypes.guess_type(name, strict=False)[0] or "").startswith("image/")
 
 
 class LoadImage:
@@ -89,7 +67,7 @@ class LoadImage:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         folder = standalone.input_folder()
         files = folder.iterdir() if folder.is_dir() else ()
-        names = sorted(file.name for file in files if file.suffix.lower() in IMAGE_TYPES)
+        names = sorted(file.name for file in files if is_picture(file.name))
         return {"required": {"image": (names, {"image_upload": True})}}
 
     RETURN_TYPES = ("IMAGE", "MASK")
