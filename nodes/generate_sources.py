@@ -31,6 +31,7 @@ class ImagesAsGenerator:
         "The number of pictures; after these they come again.",
     )
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

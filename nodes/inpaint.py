@@ -36,6 +36,7 @@ class CropObjects:
         "Where the pictures came from, for Stitch Objects.",
     )
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -171,6 +172,7 @@ class InpaintByText:
     RETURN_NAMES = ("image",)
     OUTPUT_TOOLTIPS = ("The repainted images, for Stitch Objects or to look at.",)
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

@@ -126,6 +126,7 @@ class GrowSoftenMasks:
     RETURN_NAMES = ("mask",)
     OUTPUT_TOOLTIPS = ("As many masks as came in.",)
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from ... import host
-from ...models.errors import BadInput
-from ...models.files.paths import fingerprint
-from ...models.pictures.picture_folders import folder_inside, folder_state
+from ...models.errors import BadInput, MissingFile
+from ...models.files.paths import fingerprint, path_inside
+from ...models.pictures.picture_folders import folder_inside, folder_state, left_out_lines, list_pictures
 from . import inputs
 
 LOCATIONS: Final = ("input", "output")
@@ -38,6 +38,39 @@ def picture_folder(location: str, name: str) -> Path:
         BadInput, MissingFile: as of `folder_inside`.
     """
     return folder_inside(root_of(location), name)
+
+
+def pictures_at(location: str, path: str, subfolders: bool) -> tuple[dict[str, Path], list[str]]:
+    """Pictures by their names: of a folder, sorted by their relative paths, or one file. And lines about what looked
+    like a picture and was not taken.
+
+    Raises:
+        BadInput: it is empty, or leads out of the location.
+        MissingFile: there is nothing, or no picture.
+    """
+    found = _picture_path(location, path)
+    if found.is_file():
+        return {found.name: found}, []
+    if not found.is_dir():
+        raise MissingFile(f"path: there is no {path!r} in {root_of(location)}; put the pictures there.")
+    listing = list_pictures(found, subfolders)
+    files = {file.relative_to(found).as_posix(): file for file in listing.files}
+    return files, left_out_lines(found, subfolders, listing)
+
+
+def pictures_state(location: str, path: str) -> str:
+    """`state_of` what `pictures_at` finds."""
+    return state_of(
+        lambda: _picture_path(location, path), lambda at: fingerprint(at) if at.is_file() else folder_state(at)
+    )
+
+
+def _picture_path(location: str, path: str) -> Path:
+    if not path:
+        raise BadInput(
+            "path: it is empty; give the name of a picture or of a folder, or a dot for the location itself."
+        )
+    return path_inside(root_of(location), path, "path")
 
 
 def picture_state(location: str, name: str) -> str:

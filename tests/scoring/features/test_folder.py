@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import struct
 from dataclasses import astuple
 from functools import partial
 
@@ -147,6 +148,55 @@ def test_every_kind_of_pixel_becomes_eight_bits_of_three_channels(tmp_path, name
     (image,) = read(tmp_path)
     assert image.pixels.dtype == torch.uint8
     assert torch.equal(image.pixels, expected)
+
+
+RAMP = np.linspace(0, 1, 36, dtype=np.float32).reshape(6, 6)
+SIXTEEN = (RAMP * 65535).astype(np.int32)
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "expected"),
+    [
+        ("floats of 0 to 1.tif", RAMP, RAMP),
+        ("floats of 0 to 255.tif", RAMP * 255, RAMP),
+        ("floats below 0.tif", RAMP - 0.25, np.maximum(RAMP - 0.25, 0)),
+        ("integers of 8 bits in 32.tif", (RAMP * 255).astype(np.int32), (RAMP * 255).astype(np.int32) / 255),
+        ("integers of 16 bits in 32.tif", SIXTEEN, SIXTEEN / 65535),
+        ("integers of 32 bits.tif", (RAMP.astype(np.float64) * (2**31 - 1)).astype(np.int32), RAMP),
+        ("mask of 0 and 1.tif", (RAMP > 0.5).astype(np.int32), RAMP > 0.5),
+        ("floats.pfm", RAMP, RAMP),
+    ],
+)
+def test_floats_and_long_integers_are_not_black(tmp_path, name, picture, expected):
+    save(tmp_path / name, picture)
+    (image,) = read(tmp_path)
+    assert torch.equal(image.pixels, grey(np.rint(np.asarray(expected, np.float64) * 255)))
+
+
+def test_unsigned_integers_of_32_bits_have_the_whole_range(tmp_path):
+    values = (RAMP.astype(np.float64) * (2**32 - 1)).astype(np.uint32)
+    write_uint32_tiff(tmp_path / "x.tif", values)
+    (image,) = read(tmp_path)
+    assert torch.equal(image.pixels, grey(np.rint(values / (2**32 - 1) * 255)))
+
+
+def write_uint32_tiff(path, values):
+    """One strip, little endian; Pillow writes signed integers only."""
+    height, width = values.shape
+    data = values.astype("<u4").tobytes()
+    tags = [
+        (256, 3, width), (257, 3, height), (258, 3, 32), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1),
+        (278, 3, height), (279, 4, len(data)), (339, 3, 1),
+    ]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    head = b"II*\0" + struct.pack("<I", 8 + len(data))
+    path.write_bytes(head + data + struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0))
+
+
+def test_floats_that_are_no_numbers_are_refused(tmp_path):
+    save(tmp_path / "x.tif", np.full((4, 4), np.nan, np.float32))
+    with pytest.raises(BadInput, match=r"x\.tif \(it holds values that are no numbers\)"):
+        read(tmp_path)
 
 
 def test_a_palette_gives_its_colours(tmp_path):
