@@ -1,12 +1,13 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+PEERS := $(VENV)/peers
 SITE = $$($(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 
 # Tests keep their bytecode even where the shell asks for none: to rewrite their asserts anew costs 5 s a run.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo check style types quick hooks test test-cpus test-host test-device bench names clean
+.PHONY: demo check style types quick hooks test test-cpus test-host test-peers test-device bench names clean
 
 $(VENV)/installed: pyproject.toml requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -44,6 +45,12 @@ test-cpus: $(VENV)/installed
 test-host: $(VENV)/installed
 	$(RUN) -m pip install --quiet --editable ".[page]"
 	$(RUN) -m pytest -m host --timeout 900
+
+# Other people's tools, over what we ship; with an environment of their own.
+test-peers: $(VENV)/installed
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet $$($(RUN) -c "from trilemma.tests.peers import REQUIREMENTS; print(*REQUIREMENTS)")
+	$(RUN) -m trilemma.tests.peers $(PEERS)/bin/python
 
 # Skips, in one line, where torch sees no accelerator; see tests/device/README.md.
 test-device: $(VENV)/installed

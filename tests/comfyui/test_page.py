@@ -47,6 +47,16 @@ BOX = """(title) => {
 """Of the report box: WCAG's contrast ratio, and how much of the text it shows, in pixels."""
 
 
+RECTANGLES = """() => app.graph._nodes.map((node) => {
+    const element = document.querySelector(`[data-node-id="${node.id}"]`);
+    const [x, y] = [node.pos[0], node.pos[1] - LiteGraph.NODE_TITLE_HEIGHT];
+    if (!element) return [node.title, x, y, node.size[0], node.size[1] + LiteGraph.NODE_TITLE_HEIGHT];
+    const shown = element.getBoundingClientRect();
+    return [node.title, x, y, shown.width / app.canvas.ds.scale, shown.height / app.canvas.ds.scale];
+})"""
+"""Title, left, top, width and height of every node, as the page draws it."""
+
+
 def set_widget(page, title, name, value):
     page.evaluate(f"([title, name, value]) => {{ ({WIDGET})([title, name]).value = value; }}", [title, name, value])
 
@@ -128,7 +138,35 @@ def test_what_the_page_queues_is_the_api_form(page):
     }
 
 
+@pytest.mark.parametrize("name", ["latent_walk", "reconstruct"])
+def test_after_a_run_no_node_covers_another(page, name):
+    """Live previews and reports make nodes higher; each still stands in its group."""
+    graph = json.loads((PACK / "example_workflows" / f"{name}.json").read_text())
+    page.evaluate("async ([graph, name]) => { await app.loadGraphData(graph, true, true, name); }", [graph, name])
+    page.wait_for_timeout(1000)
+    pages.queue(page)
+    seen = pages.wait_until_ended(page, seconds=400)
+    page.wait_for_timeout(1000)
+
+    assert seen["ended"][0] == "execution_success", seen["ended"]
+    boxes = page.evaluate(RECTANGLES)
+    groups = page.evaluate("() => app.graph._groups.map((group) => [...group._bounding])")
+    for index, (title, *box) in enumerate(boxes):
+        assert not [other for other, *place in boxes[index + 1 :] if meet(box, place)], title
+        assert all(within(box, group) for group in groups if meet(box, group)), title
+
+
+def meet(one, other):
+    return all(one[i] < other[i] + other[i + 2] - 1 and other[i] < one[i] + one[i + 2] - 1 for i in (0, 1))
+
+
+def within(box, group):
+    return all(group[i] <= box[i] and box[i] + box[i + 2] <= group[i] + group[i + 2] for i in (0, 1))
+
+
 def test_cancel_stops_the_run(page):
+    pages.load_template(page, EXAMPLE)
+    page.wait_for_function("() => app.graph._nodes.some((node) => node.title === 'Inpaint by Text')")
     set_widget(page, "Inpaint by Text", "steps", 1000)
     pages.queue(page)
     page.wait_for_function("() => seen.previews > 0", timeout=120_000, polling=50)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from trilemma import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 from trilemma.host import core_nodes, workflow
+from trilemma.models.files import catalog
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "example_workflows"
@@ -46,6 +47,64 @@ def test_seeds_are_fixed(name):
     controls = [value for node in nodes for value in node.get("widgets_values", []) if value in ("fixed", "randomize")]
     seeded = [node for node in api_form(name).values() if "seed" in node["inputs"]]
     assert controls == ["fixed"] * len(seeded)
+
+
+ID = (str, int)
+NULL = type(None)
+"""The page's schema of saved workflows (`zComfyWorkflow` of its frontend, 1.45.21): key ->
+types. Other keys are allowed; what is undefined in the page is left out, never null."""
+SLOT = {"name": (str,), "type": (str, int, list)}
+SCHEMAS = {
+    "graph": {"last_node_id": ID, "last_link_id": (int,), "nodes": (list,), "links": (list,), "version": (int, float)},
+    "node": {"id": ID, "type": (str,), "pos": (list,), "size": (list,), "flags": (dict,), "order": (int,),
+             "mode": (int,), "properties": (dict,)},
+    "inputs": {**SLOT, "link": (int, NULL)},
+    "outputs": {**SLOT, "links": (list, NULL)},
+}  # fmt: skip
+
+
+def check(kind, value):
+    for key, types in SCHEMAS[kind].items():
+        assert isinstance(value[key], types) and not isinstance(value[key], bool), (kind, key, value)
+    nulls = {key for key, entry in value.items() if entry is None} - {"link", "links"}
+    assert not nulls, (kind, value)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_it_is_written_as_the_page_saves_it(name):
+    graph = json.loads((FOLDER / f"{name}.json").read_text())
+    check("graph", graph)
+    for node in graph["nodes"]:
+        check("node", node)
+        for side in ("inputs", "outputs"):
+            for slot in node.get(side, []):
+                check(side, slot)
+                assert type(slot.get("slot_index", 0)) is int
+    linked = {slot["link"] for node in graph["nodes"] for slot in node.get("inputs", [])} - {None}
+    assert linked == {link[0] for link in graph["links"]}
+    assert all(len(link) == 6 for link in graph["links"])
+
+
+def test_grounded_inpaint_shows_the_mask_of_what_it_repaints():
+    """Of two objects one is kept: the mask that is shown is the kept one's, and the side is the crop's."""
+    graph = api_form("grounded_inpaint")
+    kept = next(node_id for node_id, node in graph.items() if node["class_type"] == "TrilemmaSelectObjects")
+    (crop,) = (node["inputs"] for node in graph.values() if node["class_type"] == "TrilemmaCropObjects")
+    (shown,) = (node["inputs"]["mask"] for node in graph.values() if node["class_type"] == "MaskToImage")
+
+    assert graph[shown[0]]["class_type"] == "TrilemmaObjectsToMasks"
+    assert graph[shown[0]]["inputs"]["objects"] == [kept, 0] == crop["objects"]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_crops_have_the_side_that_is_said(name):
+    graph = api_form(name)
+    for node in graph.values():
+        if node["class_type"] == "TrilemmaCropObjects":
+            folder = catalog.starter_folder("inpainter", graph[node["inputs"]["inpainter"][0]]["inputs"]["model"])
+            unet = json.loads((folder / "unet" / "config.json").read_text())
+            vae = json.loads((folder / "vae" / "config.json").read_text())
+            assert node["inputs"]["resolution"] == unet["sample_size"] * 2 ** (len(vae["block_out_channels"]) - 1)
 
 
 @pytest.mark.slow

@@ -1,0 +1,97 @@
+"""What other people's tools for ComfyUI say of what we ship: `make test-peers`, which makes the environment they need.
+
+    python -m trilemma.tests.peers PYTHON
+
+PYTHON: of an environment with REQUIREMENTS. They read the descriptions of our nodes from a server of this process, as
+they would from ComfyUI's. One line per tool and file; exits with 1 where one complains.
+
+- comfy-lint: every example's API form against the descriptions, warnings count as errors;
+- comfy-script: every example, in both forms, becomes a script;
+- comfy-headless: every example's nodes are installed, and every link fits;
+- picklescan: no file that is packed holds a pickle that it suspects.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from trilemma import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+from trilemma.host import core_nodes
+from trilemma.host.object_info import object_info
+
+ROOT = Path(__file__).resolve().parents[1]
+REQUIREMENTS = ("comfy-lint==0.1.0", "comfy-script[default]==0.6.1", "comfy-headless==3.1.1", "picklescan==1.0.5")
+PACKED = ("example_workflows", "host", "locales", "models", "nodes", "web")
+HEADLESS = """
+import json, sys
+from comfy_headless.client import ComfyClient
+client, workflow = ComfyClient(base_url=sys.argv[1]), json.load(open(sys.argv[2], encoding="utf-8"))
+found, types = client.check_workflow_dependencies(workflow), client.check_workflow_types(workflow)
+print(found["missing"], types)
+sys.exit(bool(found["missing"] or not types["checked"] or types["errors"] or types["warnings"]))
+"""
+
+
+class Descriptions(BaseHTTPRequestHandler):
+    """GET /object_info, of our nodes and of ComfyUI's own that the examples use; no embeddings."""
+
+    def do_GET(self) -> None:
+        classes = {**core_nodes.NODES, **NODE_CLASS_MAPPINGS}
+        titles = {**core_nodes.DISPLAY_NAMES, **NODE_DISPLAY_NAME_MAPPINGS}
+        body = json.dumps(object_info(classes, titles) if self.path.startswith("/object_info") else []).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Quiet."""
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The address of the descriptions."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Descriptions)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def commands(python: str, address: str) -> Iterator[tuple[str, list[str]]]:
+    """What is run: how its line begins, and the command."""
+    beside = Path(python).parent
+    for path in sorted((ROOT / "example_workflows").glob("*.json")):
+        api = path.parent / "api" / path.name
+        yield f"comfy-lint      {api.stem}", [str(beside / "comfy-lint"), "--server", address, "--strict", str(api)]
+        yield f"comfy-headless  {api.stem}", [python, "-c", HEADLESS, address, str(api)]
+        for form in (path, api):
+            script = [python, "-m", "comfy_script.transpile", str(form), "--api", f"{address}/"]
+            yield f"comfy-script    {form.relative_to(path.parent)}", script
+    for room in PACKED:
+        yield f"picklescan      {room}", [str(beside / "picklescan"), "--path", str(ROOT / room)]
+
+
+def main(python: str) -> int:
+    """Runs every tool; 1 if one complains."""
+    failed = 0
+    with served() as address, tempfile.TemporaryDirectory() as empty:
+        for title, command in commands(python, address):
+            finished = subprocess.run(command, capture_output=True, text=True, cwd=empty, timeout=300)
+            failed += finished.returncode != 0
+            print(title, "complains" if finished.returncode else "ok", flush=True)
+            if finished.returncode:
+                print(finished.stdout[-3000:], finished.stderr[-3000:], sep="\n")
+    return min(failed, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
