@@ -22,6 +22,7 @@ class Detections(NamedTuple):
     phrases: the P phrases of the prompt, as the user wrote them.
     tokens: the T tokens of the caption, or the phrases.
     height, width: size of the images in pixels.
+    names: what the detector can find at all, where that is a closed set.
     """
 
     boxes: torch.Tensor
@@ -31,6 +32,7 @@ class Detections(NamedTuple):
     tokens: tuple[str, ...]
     height: int
     width: int
+    names: tuple[str, ...] = ()
 
 
 class PackedMask(NamedTuple):

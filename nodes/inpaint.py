@@ -240,7 +240,8 @@ class InpaintByText:
         memory = model.memory_bytes(batch_size, *image.shape[1:3])
         with host.placed(inpainter, memory=memory), host.progress(total) as on_step:
             painted = host.halving(lambda size: model.inpaint(request, size, on_step), batch_size)
-        return show_note(dust.report_dust(mask, mask_threshold), host.intermediate(painted))
+        notes = (dust.report_dust(mask, mask_threshold), model.remark(prompt))
+        return show_note("\n".join(filter(None, notes)), host.intermediate(painted))
 
 
 NODES = {

@@ -47,6 +47,13 @@ def figures(folder: Path) -> dict[str, float]:
     return json.loads((folder / "figures.json").read_text(encoding="utf-8"))
 
 
+def test_the_detector_says_what_it_does_not_know(detector):
+    assert sorted(detector.class_names) == sorted(NAMES)
+    report = select(detector.detect(torch.rand(1, 96, 128, 3), "a bicycle . a bench", 1)).report
+    assert "'a bench' is none of the 60 names" in report
+    assert "'a bicycle'" not in report
+
+
 def test_the_figures_come_from_enough_scenes():
     assert figures(DETECTOR)["names"] == len(NAMES)
     assert figures(DETECTOR)["scenes"] >= 600

@@ -24,6 +24,8 @@ class Detector(ABC):
     """The networks that must lie on one device for `detect`, which asks their parameters for it."""
     identity: str
     """Tells these weights from all others; see `weights.identity`."""
+    class_names: tuple[str, ...] = ()
+    """What it can find at all, where that is a closed set."""
     files: tuple[Path, ...] = ()
     """What it was read from; empty where it comes from no file."""
     notes: tuple[str, ...] = ()

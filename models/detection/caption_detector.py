@@ -77,7 +77,14 @@ class CaptionDetector(Detector):
             probabilities.append(output.logits[..., : len(asked.tokens)].sigmoid().float().cpu())
             on_step(min(start + batch_size, frames))
         return Detections(
-            torch.cat(boxes), torch.cat(probabilities), asked.phrase_tokens, asked.phrases, asked.tokens, height, width
+            torch.cat(boxes),
+            torch.cat(probabilities),
+            asked.phrase_tokens,
+            asked.phrases,
+            asked.tokens,
+            height,
+            width,
+            self.class_names,
         )
 
     def memory_bytes(self, batch_size: int, height: int, width: int) -> int:

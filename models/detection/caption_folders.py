@@ -12,7 +12,7 @@ import torch
 from ..errors import BadCheckpoint
 from ..families import Family
 from ..files.checkpoints import Checkpoint
-from ..files.folders import WEIGHTS, read_json, write_json
+from ..files.folders import WEIGHTS, read_description, read_json, write_json
 from . import preprocessing
 from .base import Detector
 from .caption_detector import CaptionDetector, Kind, assemble
@@ -51,7 +51,7 @@ def load(kind: Kind, checkpoint: Checkpoint) -> CaptionDetector:
             "fetched; use a folder whose config.json holds a backbone_config."
         )
     vocabulary = folder / "vocab.txt"
-    return assemble(
+    detector = assemble(
         kind,
         config,
         checkpoint.tensors,
@@ -59,6 +59,8 @@ def load(kind: Kind, checkpoint: Checkpoint) -> CaptionDetector:
         vocabulary if vocabulary.is_file() else VOCABULARY,
         preprocessing.input_size(read_json(folder / PREPROCESSOR) if (folder / PREPROCESSOR).is_file() else {}),
     )
+    detector.class_names = tuple(read_description(folder).get("class_names", ()))
+    return detector
 
 
 TINY: Final[dict[str, Any]] = {

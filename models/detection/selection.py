@@ -16,12 +16,17 @@ from typing import Final, Literal, NamedTuple, get_args
 
 import torch
 
+from .. import closed_vocabulary
 from ..errors import BadInput
 from ..pictures.boxes import Box, suppress
 from ..values import Detections
 from .prompt import SEPARATORS
 
 SortBy = Literal["score", "area", "left to right"]
+INSTEAD: Final = (
+    "Boxes of such phrases mean nothing, and photographs are beyond it at any threshold; for both load a published "
+    "Grounding DINO in Load Detector."
+)
 SORT_BY: Final = get_args(SortBy)
 
 
@@ -75,6 +80,9 @@ def select(
         BadInput: a label that the prompt did not ask for.
     """
     wanted = _wanted(labels, detections.phrases)
+    # Lower thresholds would keep boxes of what a detector does not know, which mean nothing.
+    strangers = closed_vocabulary.unknown(detections.phrases, detections.names)
+    known = torch.tensor([phrase not in strangers for phrase in detections.phrases])
     boxes, lines = [], []
     for frame in range(len(detections.boxes)):
         named = name_queries(detections, frame)
@@ -89,10 +97,11 @@ def select(
             lines.append(f"image {frame}: {names}" + _dropped(len(found), len(kept), len(chosen)))
         else:
             lines.append(f"image {frame}: nothing kept")
-            lines += _why(detections, named, wanted, allowed, box_threshold, text_threshold)
+            lines += _why(detections, named, wanted & known, allowed, box_threshold, text_threshold)
     total = sum(map(len, boxes))
     head = f"{total} box{'es' * (total != 1)} in {len(boxes)} image{'s' * (len(boxes) != 1)}"
-    return Selection(boxes, "\n".join([head, *lines]))
+    remark = closed_vocabulary.remark(strangers, detections.names, "this starter detector", INSTEAD)
+    return Selection(boxes, "\n".join([head, *lines, *([remark] if remark else [])]))
 
 
 def name_queries(detections: Detections, frame: int) -> Named:

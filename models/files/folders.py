@@ -16,6 +16,7 @@ from .hashes import model_files
 INDEX: Final = "model_index.json"
 """Names the parts of a diffusers folder, each with a folder of its own."""
 CONFIG: Final = "config.json"
+DESCRIPTION: Final = "trilemma.json"
 WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
 SHARDS: Final = ".index.json"
 """After the name of weights that lie in several files: tells in which of them a tensor is."""
@@ -99,6 +100,12 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BadCheckpoint(f"{where}: {path.name} holds no JSON object; download it again.")
     return content
+
+
+def read_description(path: Path | None) -> dict[str, Any]:
+    """What the pack's own models say of themselves in `trilemma.json` of their folder; of others nothing."""
+    file = (path or Path()) / DESCRIPTION
+    return read_json(file) if path is not None and file.is_file() else {}
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

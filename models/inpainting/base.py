@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 import torch
 from torch import nn
 
+from ..closed_vocabulary import remark
 from ..diffusion.samplers import OWN
 from ..pictures.dust import MASK_THRESHOLD, without_dust
 from ..pictures.images import check_images, match_masks
@@ -17,6 +18,11 @@ from ..steps import OnStep, quiet
 from ..weights import identity_of
 
 SEEDS: Final = 2**64
+
+INSTEAD: Final = (
+    "It draws one of its own names instead, and photographs not at all; for anything else load a Stable Diffusion "
+    "inpainting model."
+)
 
 
 class InpaintRequest(NamedTuple):
@@ -62,6 +68,7 @@ class Inpainter(ABC):
 
     architecture: its name, as messages and tables show it. modules: its networks, which must be on one device at the
     same time, and are asked for it. files: what it was read from. notes: what was chosen of it, as sentences.
+    class_names: what it can draw at all, where that is a closed set.
     native_resolution: side in pixels of the pictures that the model was made for.
     """
 
@@ -70,6 +77,7 @@ class Inpainter(ABC):
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     native_resolution: int
+    class_names: tuple[str, ...] = ()
     _identity: str | None = None
 
     @property
@@ -78,6 +86,10 @@ class Inpainter(ABC):
         if self._identity is None:
             self._identity = identity_of(self.modules)
         return self._identity
+
+    def remark(self, prompt: str) -> str:
+        """What to say of a prompt that names nothing of a closed set; empty where there is nothing to say."""
+        return remark([prompt] if prompt.strip() else [], self.class_names, "this starter inpainter", INSTEAD)
 
     @torch.no_grad()
     def inpaint(self, request: InpaintRequest, batch_size: int = 1, on_step: OnStep = quiet) -> torch.Tensor:

@@ -18,6 +18,7 @@ from ..diffusion.samplers import Schedule
 from ..diffusion.stable_diffusion import LATENT_SETTINGS, StableDiffusion
 from ..families import Family
 from ..files.checkpoints import Checkpoint
+from ..files.folders import read_description
 from ..steps import OnStep
 from ..weights import DtypeFor
 from .base import Inpainter, InpaintRequest, Paint
@@ -164,7 +165,9 @@ def load_file(checkpoint: Checkpoint, dtype_for: DtypeFor) -> StableDiffusionInp
 
 def load_folder(checkpoint: Checkpoint, dtype_for: DtypeFor) -> StableDiffusionInpainter:
     """The inpainter of a diffusers folder."""
-    return StableDiffusionInpainter(from_folder(checkpoint, dtype_for))
+    inpainter = StableDiffusionInpainter(from_folder(checkpoint, dtype_for))
+    inpainter.class_names = tuple(read_description(checkpoint.path).get("class_names", ()))
+    return inpainter
 
 
 def typical() -> frozenset[str]:

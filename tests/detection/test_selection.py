@@ -43,6 +43,19 @@ def labels(found, frame: int = 0) -> list[str]:
 LEFT, RIGHT = [0.2, 0.5, 0.2, 0.2], [0.8, 0.5, 0.3, 0.4]
 
 
+def test_a_closed_set_gives_no_thresholds_for_what_it_does_not_know():
+    raw = detections("a cat . a person", [LEFT, RIGHT], [{"cat": 0.205}, {"person": 0.305}])
+    open_set, closed = select(raw), select(raw._replace(names=("cat", "dog", "penguin")))
+    assert "a person: best score 0.305; box_threshold 0.30" in open_set.report
+    assert "a cat: best score 0.205; box_threshold 0.20" in closed.report
+    assert "a person: best score" not in closed.report
+    assert "'a person' is none of the 3 names that this starter detector knows" in closed.report
+    assert "load a published Grounding DINO" in closed.report
+    found = select(raw._replace(names=("cat", "dog", "penguin")), box_threshold=0.25)
+    assert labels(found) == ["a person"]
+    assert "is none of the 3 names" in found.report
+
+
 # Against transformers.
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from ...diffusion import loading, networks, samplers, tiny
@@ -13,7 +12,7 @@ from ...diffusion.stable_diffusion import StableDiffusion
 from ...errors import BadCheckpoint
 from ...families import Family
 from ...files.checkpoints import Checkpoint
-from ...files.folders import read_json
+from ...files.folders import read_description
 from ...weights import DtypeFor, empty_weights
 from ..base import Generator
 from .ddpm import PixelDiffusion, check_channels
@@ -27,7 +26,6 @@ XL_CLASSES: Final[Classes] = {
     "text_encoder_2": ("CLIPTextModelWithProjection",),
     "tokenizer_2": loading.CLASSES["tokenizer"],
 }
-DESCRIPTION: Final = "trilemma.json"
 """What a folder of the pack's own says of itself, as safetensors metadata elsewhere: class_names, steps and
 guidance_scale, which cannot be detected."""
 
@@ -61,8 +59,7 @@ def _sized_unet(folder: PipelineFolder) -> Any:
 
 
 def _text_to_image(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Generator:
-    path = Path(checkpoint.path or ".") / DESCRIPTION
-    described = read_json(path) if path.is_file() else {}
+    described = read_description(checkpoint.path)
     return TextToImage(
         loading.from_folder(checkpoint, dtype_for),
         described.get("steps", STEPS),

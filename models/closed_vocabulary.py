@@ -1,0 +1,40 @@
+"""Models that know a closed set of names: what they are asked for beyond it, and what to say of that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from typing import Final
+
+NEAREST: Final = 3
+"""How many names a remark offers."""
+
+
+def unknown(phrases: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Those phrases that hold none of the names as whole words; all are known where there is no closed set."""
+    if not names:
+        return ()
+    known = re.compile("|".join(rf"\b{re.escape(name)}(?:e?s)?\b" for name in names), re.IGNORECASE)
+    return tuple(phrase for phrase in phrases if not known.search(" ".join(phrase.split())))
+
+
+def nearest(phrase: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The names that are spelled most like a phrase, the most alike first."""
+    return tuple(sorted(names, key=lambda name: -_likeness(phrase.lower(), name.lower()))[:NEAREST])
+
+
+def _likeness(phrase: str, name: str) -> float:
+    """Of all letters in their order, and of the longest run of the name's: "cat" is near to "caterpillar"."""
+    matcher = SequenceMatcher(None, phrase, name)
+    return matcher.ratio() + matcher.find_longest_match().size / len(name)
+
+
+def remark(phrases: Sequence[str], names: Sequence[str], model: str, instead: str) -> str:
+    """What to say of phrases that are not among a model's names, a line for each; empty where all are.
+
+    model: what it is, as "the starter detector". instead: what to load for anything else.
+    """
+    known = f"is none of the {len(names)} names that {model} knows"
+    lines = [f"{phrase!r} {known}; nearest: {', '.join(nearest(phrase, names))}." for phrase in unknown(phrases, names)]
+    return "\n".join([*lines, instead]) if lines else ""
