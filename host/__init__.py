@@ -20,6 +20,7 @@ compute_device = _host.compute_device
 compute_dtype = _host.compute_dtype
 halving = _host.halving
 hold = _host.hold
+image_reader = _host.image_reader
 image_tower = _host.image_tower
 input_folder = _host.input_folder
 intermediate = _host.intermediate
@@ -48,6 +49,7 @@ __all__ = [
     "compute_dtype",
     "halving",
     "hold",
+    "image_reader",
     "image_tower",
     "input_folder",
     "intermediate",

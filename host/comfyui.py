@@ -21,6 +21,7 @@ from torch import nn
 from . import clip, model_folders, sampling, vision
 from .batches import halve
 from .handles import Handle, OnStep, Slot
+from .image_reading import PILLOW, PYAV
 
 T = TypeVar("T")
 PREVIEW_SIZE = 512
@@ -156,6 +157,13 @@ def output_folder() -> Path:
 def temp_folder() -> Path:
     """Where previews go."""
     return Path(folder_paths.get_temp_directory())
+
+
+def image_reader() -> str:
+    """What reads the files of ComfyUI's own Load Image: PyAV, or Pillow as until 0.3.64."""
+    import nodes  # here, for ComfyUI may still be at it when it imports the pack
+
+    return PYAV if "VideoFromFile" in nodes.LoadImage.load_image.__code__.co_names else PILLOW
 
 
 def version() -> str:

@@ -18,6 +18,7 @@ from ..models.errors import CannotDo
 from . import environment, model_folders
 from .batches import halve
 from .handles import Handle, OnStep, Slot
+from .image_reading import reader
 
 T = TypeVar("T")
 
@@ -175,6 +176,11 @@ def output_folder() -> Path:
 def temp_folder() -> Path:
     """Where previews go."""
     return _places["temp"]
+
+
+def image_reader() -> str:
+    """What reads the files of Load Image: PyAV, or Pillow."""
+    return reader()
 
 
 def version() -> str:

@@ -21,6 +21,7 @@ from ..models.scoring.features.folder import Folder, check_readable, unreadable_
 from ..models.scoring.features.folder_cache import FolderCache
 from .common import folders, inputs, kinds, menus
 from .common.feature_outputs import INFO_TOOLTIP, NAME, show_features
+from .common.readers import readers_above
 from .common.showing import show_text
 
 CACHE = Path("trilemma", "cache")
@@ -73,6 +74,7 @@ class ImageFeatures:
                 ),
                 **EXTRACTION_INPUTS,
             },
+            "hidden": {"graph": "DYNPROMPT", "node_id": "UNIQUE_ID"},
         }
 
     def run(
@@ -86,11 +88,14 @@ class ImageFeatures:
         sfid: bool = False,
         compound_fid: bool = False,
         batch_size: int = 0,
+        graph: Any = None,
+        node_id: str | None = None,
     ) -> dict[str, Any]:
         found = samples.of_batch(images, None if records is None else from_json(records, len(images)))
         extraction = _extraction_settings(extractor, kept_rows, rows_seed, sfid, compound_fid)
         with _extracting(extractor, len(found), batch_size, extraction) as extract:
-            return show_features(extract(found, name=name or "images"))
+            features = extract(found, name=name or "images")
+        return show_features(features._replace(readers=readers_above(graph, node_id, "images")))
 
 
 class FolderFeatures:

@@ -48,6 +48,7 @@ def _provenance(generated: Features, reference: Features, settings: Settings) ->
         "reference": {"name": reference.name, "identity": digest_of(reference), **_counts(reference)},
         **_counts(generated),
         "identity": digest_of(generated),
+        "readers": {"generated": list(generated.readers), "reference": list(reference.readers)},
         "subsets": {
             "kid_subsets": settings.kid_subsets,
             "kid_subset_size": settings.kid_subset_size,

@@ -97,6 +97,13 @@ class SetPair:
         return ours, theirs
 
     @property
+    def readers(self) -> list[str]:
+        """What read the files that the two are compared by: the reference's, and others where the generated set's files
+        were read otherwise."""
+        ours, theirs = self.generated.readers, self.reference.readers
+        return sorted({*ours, *theirs}) if ours and theirs else list(theirs)
+
+    @property
     def told_rows(self) -> str:
         """How many rows scores of them have used."""
         return f"of {len_of(self.generated.rows)} generated and {len_of(self.reference.rows)} reference rows"

@@ -45,6 +45,7 @@ def of_sets(pair: SetPair) -> TakenBy:
         "resize": source.resize,
         "taps": [tap.name for tap, _ in pair.taps],
         "reference_identity": digest_of(pair.reference),
+        "readers": pair.readers,
         "samples": pair.generated.count,
         "rows": len_of(rows),
         "rows_seed": rows.seed if rows else None,

@@ -10,7 +10,10 @@ from trilemma import host
 from trilemma.host import standalone
 from trilemma.models.errors import BadCheckpoint, BadInput, MissingFile
 from trilemma.models.generators.binding import Bound
-from trilemma.models.scoring.features.feature_set import gaussian_of
+from trilemma.models.scoring.evaluation import score
+from trilemma.models.scoring.features.feature_set import gaussian_of, merge, summary
+from trilemma.models.scoring.reports.scores_text import describe
+from trilemma.models.scoring.taken_by import key_of
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.generators.toy import Toy as ToyGenerator
 from trilemma.tests.scoring.toy import SIZE, Toy, pictures
@@ -339,3 +342,61 @@ def test_the_info_tells_what_is_kept():
         "rows for KID, precision and recall: 2 of at most 2, seed 0",
         "Inception score: 10 splits",
     ]
+
+
+class Graph:
+    """What nodes see of the graph that runs."""
+
+    def __init__(self, **nodes):
+        self.nodes = {
+            number.strip("_"): {"class_type": kind, "inputs": given} for number, (kind, given) in nodes.items()
+        }
+
+    def get_node(self, number):
+        return self.nodes[number]
+
+
+@pytest.mark.parametrize(
+    ("above", "readers"),
+    [
+        ({"_1": ("LoadImage", {"image": "a.jpg"})}, (host.image_reader(),)),
+        ({"_1": ("TrilemmaLoadImages", {"path": "set"})}, ("Pillow",)),
+        ({"_1": ("EmptyImage", {})}, ()),
+        (
+            {"_1": ("SampleImages", {"generator": ["3", 0]}), "_3": ("TrilemmaImagesAsGenerator", {"folder": "set"})},
+            ("Pillow",),
+        ),
+        ({"_1": ("SampleImages", {"generator": ["3", 0]}), "_3": ("TrilemmaImagesAsGenerator", {"folder": ""})}, ()),
+        (
+            {"_1": ("ImageScale", {"image": ["3", 0], "width": 4}), "_3": ("LoadImageOutput", {})},
+            (host.image_reader(),),
+        ),
+    ],
+)
+def test_sets_name_what_read_their_files(above, readers):
+    graph = Graph(_2=("TrilemmaImageFeatures", {"images": ["1", 0]}), **above)
+    found = taken(images(3), graph=graph, node_id="2")
+    assert found.readers == readers
+    assert ("files read by" in summary(found)) == bool(readers)
+    name = Save().run(found, "read.npz", "trilemma")["result"][1]
+    assert Load().run("output", name)["result"][0].readers == readers
+
+
+def test_sets_read_in_two_ways_are_scored_with_a_warning(tmp_path):
+    put(tmp_path / "input" / "set", 12)
+    reference = of_folder()[0]
+    assert reference.readers == ("Pillow",)
+    assert of_folder()[0].readers == ("Pillow",)
+    generated = taken(images(12, seed=1))
+    texts, keys = {}, {}
+    for readers in ((), ("Pillow",), ("PyAV",), ("Pillow", "PyAV")):
+        scores = score(generated._replace(readers=readers), reference)
+        texts[readers], keys[readers] = describe(scores), key_of(scores.provenance)
+    assert "warning: the generated set's files were read by PyAV, the reference's by Pillow" in texts["PyAV",]
+    assert "Load Images of this pack" in texts["PyAV",]
+    assert "read by Pillow and PyAV, the reference's by Pillow" in texts["Pillow", "PyAV"]
+    assert "warning: the generated set's" not in texts[()] + texts["Pillow",]
+    # What was drawn, and what was saved and read back, still rank together.
+    assert keys[()] == keys["Pillow",] != keys["PyAV",]
+    merged = merge([reference, generated._replace(readers=("PyAV",))])
+    assert merged.readers == ("Pillow", "PyAV")

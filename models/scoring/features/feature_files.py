@@ -102,6 +102,7 @@ def _arrays(features: Features, notes: Mapping[str, Any]) -> dict[str, torch.Ten
         "format": FORMAT,
         "name": features.name,
         "source": asdict(features.source),
+        "readers": features.readers,
         "taps": [
             {
                 "name": tap.name,
@@ -137,6 +138,8 @@ def _features(arrays: Arrays, header: Mapping[str, Any]) -> Features:
         None if header["splits"] is None else _classes(arrays, header["splits"]),
         None if header["rows"] is None else _rows(arrays, header["rows"], len(taps[0].statistics[1])),
         keys,
+        # Since 0.2.
+        tuple(header.get("readers", ())),
     )
     _check_counts(features, arrays.name)
     return features

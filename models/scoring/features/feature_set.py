@@ -70,6 +70,7 @@ class Features(NamedTuple):
     taps: the main one first. classes: None where the network has none.
     rows: None where the set came from a file of mu and sigma.
     keys: int64 [N], sorted: every sample that was counted.
+    readers: what read its files, sorted; empty where that is not known, or where no file was read.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Features(NamedTuple):
     classes: ClassSums | None
     rows: Rows | None
     keys: torch.Tensor
+    readers: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -239,12 +241,16 @@ def summary(features: Features) -> str:
     return "\n".join(
         [
             f"{features.name}: {f'{features.count} images' if features.count else 'an unknown number of images'}",
-            f"taken by: {_told(features.source)}",
+            f"taken by: {_told(features.source)}{_told_readers(features)}",
             f"statistics: {', '.join(taps)}",
             f"rows for KID, precision and recall: {kept}",
             f"Inception score: {f'{len(classes.counts)} splits' if classes else 'no classes'}",
         ]
     )
+
+
+def _told_readers(features: Features) -> str:
+    return f", files read by {' and '.join(features.readers)}" if features.readers else ""
 
 
 def merge(parts: Sequence[Features], name: str | None = None) -> Features:
@@ -269,7 +275,8 @@ def merge(parts: Sequence[Features], name: str | None = None) -> Features:
     taps = tuple(Tap(tap.name, _add([part.taps[i] for part in parts])) for i, tap in enumerate(first.taps))
     classes = [part.classes for part in parts if part.classes is not None]
     added = ClassSums(*(reduce(torch.add, sums) for sums in zip(*classes, strict=True))) if classes else None
-    return Features(name or first.name, first.source, taps, added, _merge_rows(parts), keys)
+    readers = tuple(sorted({reader for part in parts for reader in part.readers}))
+    return Features(name or first.name, first.source, taps, added, _merge_rows(parts), keys, readers)
 
 
 def _check_alike(a: Features, b: Features) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ...errors import BadInput
 from ...files.paths import fingerprint
-from ...pictures.image_files import read_eight_bit
+from ...pictures.image_files import READER, read_eight_bit
 from ...pictures.picture_folders import left_out_lines, list_pictures
 from .extraction import Named
 from .feature_set import Features
@@ -66,7 +66,7 @@ class Folder:
         features = extract(self._read(unreadable, skip_corrupt))
         if unreadable and not skip_corrupt:
             self._look_through(unreadable, check_interrupted)
-        taken = Taken(features, unreadable)
+        taken = Taken(features._replace(readers=(READER,)), unreadable)
         check_readable(taken, skip_corrupt)
         return taken
 

@@ -14,6 +14,7 @@ import torch
 
 from ...errors import CannotDo, TrilemmaError
 from ...files.atomic import locked, sweep_parts
+from ...pictures.image_files import READER
 from ..extractors.base import Source
 from .feature_files import load_stored, save
 from .feature_set import Features
@@ -65,7 +66,7 @@ class FolderCache:
             return None
         if stored.notes.get("state") != self._folder.state:
             return None
-        return Taken(stored.features, stored.notes["unreadable"])
+        return Taken(stored.features._replace(readers=(READER,)), stored.notes["unreadable"])
 
     def keep(self, taken: Taken, limit: int = LIMIT) -> list[str]:
         """Write the file, in place of an older one; others give way until all take at most `limit` bytes.

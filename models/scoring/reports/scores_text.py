@@ -38,4 +38,18 @@ def _origin(provenance: Mapping[str, Any]) -> list[str]:
         f"  features: {extractor['name']}, resize {extractor['resize']}",
         f"  samples: {provenance['samples'] or 'unknown'}",
         f"  reference: {reference['name']}, {reference['samples'] or 'unknown'} samples",
+        *_readers(provenance.get("readers", {})),
+    ]
+
+
+def _readers(readers: Mapping[str, list[str]]) -> list[str]:
+    """A warning where the two sets' files were read in different ways."""
+    ours, theirs = readers.get("generated", []), readers.get("reference", [])
+    if not ours or not theirs or ours == theirs:
+        return []
+    return [
+        f"  warning: the generated set's files were read by {' and '.join(ours)}, the reference's by "
+        f"{' and '.join(theirs)}: JPEGs and many other files come out with other pixels, which moves FID by some "
+        "hundredths and more. Read both alike: by Folder Features, or by Load Images of this pack instead of ComfyUI's "
+        "Load Image."
     ]
