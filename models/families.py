@@ -14,9 +14,9 @@ from torch import nn
 from .errors import BadCheckpoint
 from .files import groups, signatures
 from .files.checkpoints import Checkpoint
-from .files.folders import read_model
+from .files.folders import CONFIG, read_model, understood, weight_limits
 from .files.hashes import model_files
-from .weights import DtypeFor, full_precision, some
+from .weights import DtypeFor, bounded, full_precision, some
 
 NEAR: Final = 0.5
 """Share of tensors that an unknown file and a family have in common, from which on the file is called a spoilt one."""
@@ -109,14 +109,16 @@ class Registry(Generic[M]):
                 by several; or its tensors do not fit exactly.
         """
         family, checkpoint = self.claiming(read_model(path), path.name)
-        try:
-            model = family.load(checkpoint, dtype_for)
-        except KeyError as error:
-            # Sizes are read from the shapes of tensors that only a whole file is sure to have.
-            raise BadCheckpoint(
-                f"{checkpoint.name}, {family.name}: it lacks {error}; download it again, or choose another."
-            ) from error
-        model.files = family.files(path)
+        files = family.files(path)
+        what = f"{checkpoint.name}, {family.name}"
+        place = CONFIG if (path / CONFIG).is_file() else "its content"
+        with understood(f"{what}: {place}"), bounded(*weight_limits(files), checkpoint.name):
+            try:
+                model = family.load(checkpoint, dtype_for)
+            except KeyError as error:
+                # Sizes are read from the shapes of tensors that only a whole file is sure to have.
+                raise BadCheckpoint(f"{what}: it lacks {error}; download it again, or choose another.") from error
+        model.files = files
         model.notes = checkpoint.notes
         return model
 

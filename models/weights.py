@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count, takewhile
+from threading import get_ident
 from typing import Any, Final
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 
 from .errors import BadCheckpoint
@@ -48,6 +50,36 @@ def empty_weights() -> Iterator[None]:
     """
     with torch.device("meta"), _Uninitialised():
         yield
+
+
+@contextmanager
+def bounded(parameters: int, elements: int, what: str) -> Iterator[None]:
+    """Networks that are made within, by this thread, have at most so many parameters, of so many elements together.
+
+    For sizes that a configuration tells: a network that its weights cannot fill is refused while it grows.
+    what: the file, as messages begin.
+
+    Raises:
+        BadCheckpoint: in the block, as soon as there are more.
+    """
+    own, left = get_ident(), [parameters, elements]
+
+    def check(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if get_ident() != own or parameter is None:
+            return
+        left[0] -= 1
+        left[1] -= parameter.numel()
+        if min(left) < 0:
+            raise BadCheckpoint(
+                f"{what}: config.json describes a network that is larger than its weights; download it again, or "
+                "choose another."
+            )
+
+    hook = register_module_parameter_registration_hook(check)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def fill(module: nn.Module, tensors: Tensors, what: str, dtype: torch.dtype | None = torch.float32) -> None:

@@ -12,11 +12,11 @@ import torch
 from ..errors import BadCheckpoint
 from ..families import Family
 from ..files.checkpoints import Checkpoint
-from ..files.folders import WEIGHTS, read_description, read_json, write_json
+from ..files.folders import WEIGHTS, read_description, read_json, understood, write_json
 from . import preprocessing
 from .base import Detector
 from .caption_detector import CaptionDetector, Kind, assemble
-from .captions import VOCABULARY
+from .captions import VOCABULARY, read_vocabulary
 from .heads import UNREAD
 from .pretrained import network_class
 
@@ -51,6 +51,9 @@ def load(kind: Kind, checkpoint: Checkpoint) -> CaptionDetector:
             "fetched; use a folder whose config.json holds a backbone_config."
         )
     vocabulary = folder / "vocab.txt"
+    if vocabulary.is_file():
+        with understood(f"{folder.name}: {vocabulary.name}"):
+            read_vocabulary(vocabulary)
     detector = assemble(
         kind,
         config,

@@ -14,6 +14,8 @@ MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)
 """Of ImageNet's RGB values 0..1."""
 
+LARGEST: Final = 16384
+"""Pixels of a side that a file may ask for."""
 MIN_SIDE: Final = 64
 """Thinner pictures are padded: the network needs more cells than it has queries."""
 
@@ -36,10 +38,12 @@ def input_size(preprocessor: Mapping[str, Any]) -> InputSize:
         BadCheckpoint: a size that is neither shortest and longest edge nor the height and width of a square.
     """
     size = preprocessor.get("size", {"shortest_edge": 800, "longest_edge": 1333})
-    if isinstance(size, Mapping) and {"shortest_edge", "longest_edge"} <= size.keys():
-        return InputSize(size["shortest_edge"], size["longest_edge"])
-    if isinstance(size, Mapping) and "height" in size and size["height"] == size.get("width"):
-        return InputSize(size["height"], size["height"])
+    edges = dict(size) if isinstance(size, Mapping) else {}
+    if all(isinstance(edge, int) and 1 <= edge <= LARGEST for edge in edges.values()):
+        if {"shortest_edge", "longest_edge"} <= edges.keys():
+            return InputSize(edges["shortest_edge"], edges["longest_edge"])
+        if "height" in edges and edges["height"] == edges.get("width"):
+            return InputSize(edges["height"], edges["height"])
     raise BadCheckpoint(
         f"preprocessor_config.json: the size {size!r} is not one that the detector knows; "
         'write {"shortest_edge": 800, "longest_edge": 1333}, or equal "height" and "width".'

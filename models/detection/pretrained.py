@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from ..errors import BadCheckpoint, CannotDo
+from ..errors import BadCheckpoint, CannotDo, TrilemmaError
 from ..weights import Tensors, refuse_misfits
 
 if TYPE_CHECKING:
@@ -57,11 +57,16 @@ def build(network: type[PreTrainedModel], config: Mapping[str, Any], tensors: Te
         built, info = network.from_pretrained(
             None, config=settings, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
         )
+    except (MemoryError, TrilemmaError):
+        raise
     except NotImplementedError as error:
         # Of tensors that are one and the same, transformers compares two, of which the misfit has no values.
         raise BadCheckpoint(
             f"{what}: tensors that its layers share are of another shape; download it again, or choose another."
         ) from error
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadCheckpoint(f"{what}: no network can be built of its config.json: {reason}") from error
     misshapen = sorted(map(_told, info["mismatched_keys"]))
     refuse_misfits(what, sorted(info["missing_keys"]), sorted(info["unexpected_keys"]), misshapen)
     return built.train(False).requires_grad_(False)

@@ -10,8 +10,9 @@ import torch
 
 from ..errors import BadCheckpoint
 from ..files.checkpoints import Checkpoint
-from ..files.folders import CONFIG, read_json, read_weights
+from ..files.folders import CONFIG, INDEX, read_json, read_weights, understood
 from ..weights import empty_weights, fill
+from . import samplers
 from .networks import accepted, todays_attention
 
 WEIGHTS: Final = tuple(
@@ -51,7 +52,9 @@ class PipelineFolder(NamedTuple):
 
     def class_of(self, part: str) -> str | None:
         """The class of a part; None where there is no such part."""
-        return (self.index.get(part) or (None, None))[1]
+        named = self.index.get(part)
+        known = isinstance(named, (list, tuple)) and len(named) == 2 and isinstance(named[1], str)
+        return named[1] if known else None
 
     def part(self, name: str) -> Path:
         """Where a part lies; early folders keep one network and its scheduler beside the index."""
@@ -67,10 +70,11 @@ class PipelineFolder(NamedTuple):
 
     def scheduler_config(self) -> dict[str, Any]:
         """That of the scheduler, its class under `_class_name`."""
-        return {
-            **read_json(self.part("scheduler") / "scheduler_config.json"),
-            "_class_name": self.class_of("scheduler"),
-        }
+        path = self.part("scheduler") / "scheduler_config.json"
+        config = {**read_json(path), "_class_name": self.class_of("scheduler")}
+        with understood(f"{self.name}: {path.parent.name}/{path.name}"):
+            samplers.check(config)
+        return config
 
     def tensors(self, part: str) -> dict[str, torch.Tensor]:
         """The state dict of a network."""
@@ -88,7 +92,15 @@ class PipelineFolder(NamedTuple):
         if not any(all((folder / name).is_file() for name in files) for files in TOKENIZER_FILES):
             expected = " or ".join(" and ".join(files) for files in TOKENIZER_FILES)
             raise BadCheckpoint(f"{self.name}: {expected} is missing in {part}/; download the whole folder.")
-        return CLIPTokenizerFast.from_pretrained(str(folder), local_files_only=True)
+        there = sorted(file for file in folder.iterdir() if file.suffix in (".json", ".txt"))
+        for file in there:
+            if file.suffix == ".json":
+                read_json(file, self.name)
+            else:
+                with understood(f"{self.name}: {part}/{file.name}"):
+                    file.read_text(encoding="utf-8")
+        with understood(f"{self.name}: one of {', '.join(file.name for file in there)} in {part}/"):
+            return CLIPTokenizerFast.from_pretrained(str(folder), local_files_only=True)
 
     def network(self, part: str) -> Any:
         """A network of diffusers of the class in the index, strictly filled, float32."""
@@ -96,7 +108,7 @@ class PipelineFolder(NamedTuple):
 
         config = self.config(part)
         made = getattr(diffusers, config["_class_name"])
-        with empty_weights():
+        with empty_weights(), understood(f"{self.name}: {part}/{CONFIG}"):
             network = made(**accepted(made, config))
         fill(network, todays_attention(self.tensors(part)), f"{self.name}, {part}")
         return network
@@ -119,6 +131,7 @@ def open_folder(checkpoint: Checkpoint, classes: Classes) -> PipelineFolder:
         found = folder.class_of(part)
         if found not in accepted_classes:
             raise BadCheckpoint(
-                f"{folder.name}: its {part} is a {found}; the pack reads {', '.join(accepted_classes)} there."
+                f"{folder.name}: {INDEX} tells of no {part} that the pack reads, but of {found or 'none'}; known are "
+                f"{', '.join(accepted_classes)}."
             )
     return folder

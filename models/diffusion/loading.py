@@ -62,7 +62,7 @@ def assemble(
     name: str, parts: Mapping[str, Any], tensors: Networks, tokenizer: Any, dtype_for: DtypeFor
 ) -> StableDiffusion:
     """A model from the configurations of its parts, their state dicts, and its tokenizer. name: as messages begin."""
-    built = networks.build(parts["unet"], parts["vae"], parts["text_encoder"])
+    built = networks.build(parts["unet"], parts["vae"], parts["text_encoder"], name)
     inputs, latents = built.unet.config.in_channels, built.vae.config.latent_channels
     if inputs not in (latents, 2 * latents + 1):
         raise BadCheckpoint(

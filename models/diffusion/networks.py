@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import nn
 
+from ..files.folders import CONFIG, understood
 from ..weights import DtypeFor, empty_weights, fill
 
 TEXT_PREFIX: Final = "text_model."
@@ -27,21 +28,29 @@ class Networks(NamedTuple):
     text_encoder: Any
 
 
-def build(unet: Mapping[str, Any], vae: Mapping[str, Any], text_encoder: Mapping[str, Any]) -> Networks:
+def build(
+    unet: Mapping[str, Any], vae: Mapping[str, Any], text_encoder: Mapping[str, Any], source: str = "model"
+) -> Networks:
     """The networks of these configurations (`config.json` of diffusers and transformers) on the meta device.
 
-    The VAE's class stands under `_class_name`: AutoencoderKL, the default, or AutoencoderTiny.
+    The VAE's class stands under `_class_name`: AutoencoderKL, the default, or AutoencoderTiny. source: the folder, as
+    messages begin.
+
+    Raises:
+        BadCheckpoint: a library makes nothing of a configuration.
     """
     import diffusers
     from transformers import CLIPTextConfig, CLIPTextModel
 
     vae_class = getattr(diffusers, vae.get("_class_name", "AutoencoderKL"))
     with empty_weights():
-        return Networks(
-            diffusers.UNet2DConditionModel(**accepted(diffusers.UNet2DConditionModel, unet)),
-            vae_class(**accepted(vae_class, vae)),
-            CLIPTextModel(CLIPTextConfig.from_dict(dict(text_encoder))),
-        )
+        with understood(f"{source}: unet/{CONFIG}"):
+            made_unet = diffusers.UNet2DConditionModel(**accepted(diffusers.UNet2DConditionModel, unet))
+        with understood(f"{source}: vae/{CONFIG}"):
+            made_vae = vae_class(**accepted(vae_class, vae))
+        with understood(f"{source}: text_encoder/{CONFIG}"):
+            made_encoder = CLIPTextModel(CLIPTextConfig.from_dict(dict(text_encoder)))
+    return Networks(made_unet, made_vae, made_encoder)
 
 
 def accepted(made: type, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,9 @@ SPACINGS: Final = ("leading", "linspace", "trailing")
 NEAR: Final = 0.7
 """Share of the trained time steps; a way that begins below it begins with noise that the model takes for a picture."""
 
+MAX_TRAINED: Final = 1_000_000
+"""Steps of a training, of which a scheduler keeps several tables."""
+
 DETERMINISTIC: Final = ("DDIM", "Euler", "DPM-Solver++ 2M")
 """Those that draw no noise in their steps, with eta 0."""
 
@@ -47,6 +50,22 @@ SUPPORTED: Final = (
 def own_sampler(config: Mapping[str, Any]) -> str:
     """The public name of a model's own scheduler; one that has none is the "model's own"."""
     return next((name for name, scheduler in SAMPLERS.items() if scheduler == config["_class_name"]), OWN)
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Build the scheduler of a configuration, its class under `_class_name`, for one step.
+
+    Raises:
+        ValueError: it was trained with no number of steps that could be.
+        Exception: whatever diffusers makes of other values.
+    """
+    import diffusers
+
+    steps = config.get("num_train_timesteps", 1)
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_TRAINED:
+        raise ValueError(f"num_train_timesteps is {steps!r}")
+    made = getattr(diffusers, config["_class_name"])
+    made(**accepted(made, config)).set_timesteps(1)
 
 
 class Schedule(NamedTuple):

@@ -11,12 +11,14 @@ from typing import Any, Final, NamedTuple
 import torch
 
 from ..errors import BadCheckpoint, CannotDo, MissingFile
-from .kinds import kind_of
+from .kinds import MAX_HEADER, kind_of
 from .unpickling import contents
-from .unwrapping import Network, networks
+from .unwrapping import MAX_VALUES, Network, networks
 
 __all__ = ["Checkpoint", "described", "read", "read_all"]
 
+OWN_KEY: Final = "trilemma"
+"""Where the pack's own files say of themselves what shapes cannot tell, as a JSON object."""
 VALUES_KEY: Final = "trilemma_values"
 NOTES_KEY: Final = "trilemma_notes"
 """Where a converted file's safetensors metadata keeps values and notes, as JSON."""
@@ -105,21 +107,72 @@ def _read_safetensors(path: Path) -> Checkpoint:
     from safetensors import SafetensorError, safe_open
 
     _check_memory(path.stat().st_size)
+    count = count_tensors(path)
+    if count > MAX_VALUES:
+        # The library takes a kilobyte and more for each, whatever it holds.
+        raise BadCheckpoint(f"it lists {count:,} tensors, more than any network has ({MAX_VALUES:,} at most).")
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
             metadata = file.metadata() or {}
     except SafetensorError as error:
-        raise BadCheckpoint(
-            f"not a whole safetensors file ({error}); its size is {path.stat().st_size} bytes. "
-            "It may be cut short: download it again."
-        ) from error
-    try:
-        notes, values = json.loads(metadata.get(NOTES_KEY, "[]")), json.loads(metadata.get(VALUES_KEY, "{}"))
-    except ValueError as error:
-        raise BadCheckpoint(f"its metadata is no JSON ({error}); convert the original file again.") from error
+        raise BadCheckpoint(f"not a whole safetensors file ({error}): {_damage(path)}") from error
+    _json(metadata, OWN_KEY, dict)
+    notes = [note for note in _json(metadata, NOTES_KEY, list) if isinstance(note, str)]
+    values = _json(metadata, VALUES_KEY, dict)
     network = _checkpoint(networks(tensors), path, metadata)
     return network._replace(notes=(*notes, *network.notes), values=values)
+
+
+def count_tensors(path: Path) -> int:
+    """How many tensors a safetensors file lists, without reading the list as such."""
+    return _header(path).count(b'"dtype"')
+
+
+def _header(path: Path) -> bytes:
+    """The list of tensors of a safetensors file, as JSON, as far as it is there."""
+    with path.open("rb") as file:
+        return file.read(min(int.from_bytes(file.read(8), "little"), MAX_HEADER))
+
+
+def _damage(path: Path) -> str:
+    """What is wrong with a safetensors file that its library refuses, and what to do."""
+    header, size = _header(path), path.stat().st_size
+    try:
+        listed = json.loads(header)
+        ends = [entry["data_offsets"][1] for name, entry in listed.items() if name != "__metadata__"]
+        whole = 8 + len(header) + max(ends, default=0)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return f"its list of tensors is damaged, or cut short; its size is {size:,} bytes. Download it again."
+    if size > whole:
+        return (
+            f"it has {size:,} bytes and needs {whole:,}: {size - whole:,} surplus ones lie behind its tensors, as when "
+            "a download was continued wrongly. Download it again."
+        )
+    if size < whole:
+        return f"it has {size:,} bytes of the {whole:,} that it needs: it is cut short. Download it again."
+    return f"its list of tensors is damaged, though its size, {size:,} bytes, is right. Download it again."
+
+
+def _json(metadata: Mapping[str, str], key: str, kind: type) -> Any:
+    """What a text of the metadata says, empty where there is none.
+
+    Raises:
+        BadCheckpoint: it is no JSON of that kind.
+    """
+    if key not in metadata:
+        return kind()
+    try:
+        found = json.loads(metadata[key])
+    except (ValueError, RecursionError) as error:
+        raise BadCheckpoint(
+            f"its metadata {key!r} is damaged ({error}); get the file again, or convert anew."
+        ) from error
+    if not isinstance(found, kind):
+        raise BadCheckpoint(
+            f"its metadata {key!r} is damaged (no {kind.__name__}); get the file again, or convert anew."
+        )
+    return found
 
 
 def _check_memory(needed: int) -> None:
@@ -139,4 +192,4 @@ def _megabytes(size: int) -> str:
 
 def described(metadata: Mapping[str, str]) -> dict[str, Any]:
     """What the pack's own files say of themselves: hyper-parameters that tensor shapes cannot tell; else empty."""
-    return json.loads(metadata.get("trilemma", "{}"))
+    return json.loads(metadata.get(OWN_KEY, "{}"))

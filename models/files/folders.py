@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
-from ..errors import BadCheckpoint, MissingFile
+import torch
+
+from ..errors import BadCheckpoint, MissingFile, TrilemmaError
 from . import checkpoints
 from .atomic import replacing
 from .checkpoints import Checkpoint
@@ -18,6 +21,11 @@ INDEX: Final = "model_index.json"
 CONFIG: Final = "config.json"
 DESCRIPTION: Final = "trilemma.json"
 WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
+TEXTS: Final = (".json", ".txt")
+SMALLEST: Final = 100
+"""Bytes that a tensor takes in a pickle at the least, with its name."""
+REASON: Final = 300
+"""Letters of a library's reason that an error repeats."""
 SHARDS: Final = ".index.json"
 """After the name of weights that lie in several files: tells in which of them a tensor is."""
 
@@ -83,19 +91,52 @@ def _read_shards(index: Path) -> Checkpoint:
     return Checkpoint(tensors, {})
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a model folder.
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """What libraries raise in the block over a file's content becomes an error that names the file.
+
+    what: the file or folder, as messages begin.
+
+    Raises:
+        BadCheckpoint: for any failure in the block but those of the pack, and but a lack of memory.
+    """
+    try:
+        yield
+    except (TrilemmaError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # of any kind: each library checks values in its own way, or not at all
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise BadCheckpoint(
+            f"{what} makes no sense ({type(error).__name__}{': ' if reason else ''}{reason[:REASON]}); download it "
+            "again, or choose another."
+        ) from error
+
+
+def weight_limits(files: Sequence[Path]) -> tuple[int, int]:
+    """At most how many tensors, and elements of them, the files of a model can hold, with room for shared ones."""
+    count = elements = 0
+    for file in files:
+        size = file.stat().st_size if file.is_file() else 0
+        safe = file.suffix == ".safetensors"
+        if safe or file.suffix not in TEXTS:
+            count += checkpoints.count_tensors(file) if safe else size // SMALLEST
+            elements += size
+    return 4 * count + 1000, 2 * elements + 10**6
+
+
+def read_json(path: Path, model: str = "") -> dict[str, Any]:
+    """A JSON object from a model folder. model: as messages begin, where the file lies in a folder of its parts.
 
     Raises:
         MissingFile: there is no such file.
         BadCheckpoint: it is no JSON object.
     """
-    where = f"model: {path.parent.name}"
+    where = f"{model}: {path.parent.name}" if model else f"model: {path.parent.name}"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise MissingFile(f"{where}: has no {path.name}; put it into {path.parent}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadCheckpoint(f"{where}: {path.name} is no JSON ({error}); download it again.") from None
     if not isinstance(content, dict):
         raise BadCheckpoint(f"{where}: {path.name} holds no JSON object; download it again.")

@@ -44,7 +44,7 @@ def kind_of(path: Path) -> Kind:
     named_safe = path.suffix.lower() == ".safetensors"
     found = _kind(head, last, size)
     if found is None:
-        raise BadCheckpoint(f"it is {_description(head, size)}.")
+        raise BadCheckpoint(f"it is {description(head, size)}.")
     if named_safe and found != "safetensors":
         raise BadCheckpoint(
             "it is no safetensors file but a PyTorch one, whose reading other programs trust less; name it .pth, or "
@@ -67,7 +67,8 @@ def _kind(head: bytes, last: bytes, size: int) -> Kind | None:
     return None
 
 
-def _description(head: bytes, size: int) -> str:
+def description(head: bytes, size: int) -> str:
+    """What a file of so many bytes, none of the pack's kinds, is by its first ones, and what to do."""
     if not head:
         return "empty (0 bytes): download it again"
     if head.startswith(b"version https://git-lfs"):

@@ -49,7 +49,7 @@ def test_truncated_file(tmp_path, suffix):
     else:
         save_file(big, path)
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(BadCheckpoint, match=rf"x{suffix}: .*2000 bytes.*cut short"):
+    with pytest.raises(BadCheckpoint, match=rf"x{suffix}: .*2,?000 bytes.*cut short"):
         checkpoints.read(path)
 
 
@@ -89,6 +89,49 @@ def test_a_safetensors_file_of_another_name(tmp_path):
     save_file(TENSORS, tmp_path / "x.ckpt")
     with pytest.raises(BadCheckpoint, match=r"x\.ckpt: it is a safetensors file; name it x\.safetensors"):
         checkpoints.read(tmp_path / "x.ckpt")
+
+
+def listed(path, count):
+    """A safetensors file of so many tensors of one element, with bytes behind them."""
+    entries = {f"t{n}": {"dtype": "F32", "shape": [1], "data_offsets": [4 * n, 4 * n + 4]} for n in range(count)}
+    header = json.dumps(entries).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4 * count))
+
+
+def test_more_tensors_than_any_network_has(tmp_path, monkeypatch):
+    """A list of 300,000 takes the library 450 MB."""
+    monkeypatch.setattr(checkpoints, "MAX_VALUES", 100)
+    listed(tmp_path / "x.safetensors", 100)
+    assert len(checkpoints.read(tmp_path / "x.safetensors").tensors) == 100
+    listed(tmp_path / "x.safetensors", 101)
+    with pytest.raises(BadCheckpoint, match=r"lists 101 tensors, more than any network has"):
+        checkpoints.read(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda raw: raw + bytes(5), r"has [\d,]+ bytes and needs [\d,]+: 5 surplus ones lie behind its tensors"),
+        (lambda raw: raw[:-5], r"has [\d,]+ bytes of the [\d,]+ that it needs: it is cut short"),
+        (lambda raw: raw[:50], "list of tensors is damaged, or cut short"),
+        (lambda raw: raw.replace(b'"F32"', b'"X32"', 1), "list of tensors is damaged, though its size, .* is right"),
+    ],
+)
+def test_what_is_wrong_with_a_safetensors_file(change, said, tmp_path):
+    path = tmp_path / "x.safetensors"
+    listed(path, 3)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(BadCheckpoint, match=said) as told:
+        checkpoints.read(path)
+    assert ("cut short" in str(told.value)) == ("cut short" in said)
+
+
+@pytest.mark.parametrize("key", [checkpoints.OWN_KEY, checkpoints.VALUES_KEY, checkpoints.NOTES_KEY])
+@pytest.mark.parametrize("text", ["{", "5", '"a"', "[" * 100_000, "null"])
+def test_damaged_metadata_of_our_own(key, text, tmp_path):
+    save_file({"a": torch.ones(1)}, tmp_path / "x.safetensors", {key: text})
+    with pytest.raises(BadCheckpoint, match=rf"x\.safetensors: its metadata '{key}' is damaged"):
+        checkpoints.read(tmp_path / "x.safetensors")
 
 
 def test_no_file(tmp_path):

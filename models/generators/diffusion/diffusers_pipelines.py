@@ -12,7 +12,7 @@ from ...diffusion.stable_diffusion import StableDiffusion
 from ...errors import BadCheckpoint
 from ...families import Family
 from ...files.checkpoints import Checkpoint
-from ...files.folders import read_description
+from ...files.folders import CONFIG, read_description, understood
 from ...weights import DtypeFor, empty_weights
 from ..base import Generator
 from .ddpm import PixelDiffusion, check_channels
@@ -53,12 +53,19 @@ def _latents(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Generator:
 
 
 def _sized_unet(folder: PipelineFolder) -> Any:
-    if folder.config("unet").get("sample_size") is None:
-        raise BadCheckpoint(f"{folder.name}: unet/config.json does not tell sample_size; download the folder again.")
+    _check_size(folder)
     return folder.network("unet")
 
 
+def _check_size(folder: PipelineFolder) -> None:
+    size = folder.config("unet").get("sample_size")
+    sides = size if isinstance(size, list) and len(size) == 2 else [size]
+    if not all(isinstance(side, int) and side > 0 for side in sides):
+        raise BadCheckpoint(f"{folder.name}: unet/config.json does not tell sample_size; download the folder again.")
+
+
 def _text_to_image(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Generator:
+    _check_size(PipelineFolder(Path(checkpoint.path or "."), checkpoint.config))
     described = read_description(checkpoint.path)
     return TextToImage(
         loading.from_folder(checkpoint, dtype_for),
@@ -70,14 +77,16 @@ def _text_to_image(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Generator:
 
 def _xl(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Generator:
     folder = open_folder(checkpoint, XL_CLASSES)
+    _check_size(folder)
     configs = loading.read_configs(folder)
-    built = networks.build(**configs)
+    built = networks.build(**configs, source=folder.name)
     channels = built.unet.config.in_channels
     if channels != built.vae.config.latent_channels:
         raise BadCheckpoint(f"{folder.name}: its U-Net has {channels} input channels; base models have 4.")
     if configs["vae"].get("latents_mean") is not None:
         raise BadCheckpoint(f"{folder.name}: its VAE shifts latents (latents_mean), which the pack does not support.")
-    second = _second_encoder(folder.config("text_encoder_2"))
+    with understood(f"{folder.name}: text_encoder_2/{CONFIG}"):
+        second = _second_encoder(folder.config("text_encoder_2"))
     words, second_words = folder.tokenizer(), folder.tokenizer("tokenizer_2")
     networks.fill_all(built, loading.read_tensors(folder), dtype_for, folder.name)
     if built.vae.config.get("force_upcast"):

@@ -93,6 +93,8 @@ def load_stored(path: Path) -> Stored:
             raise BadCheckpoint(
                 f"features: {path.name} is written in format {header['format']}, known is {FORMAT}; update the pack."
             )
+        if not isinstance(header["notes"], dict):
+            raise BadCheckpoint(f"features: the notes of {path.name} are damaged; take it anew.")
         return Stored(_features(arrays, header), header["notes"])
 
 

@@ -64,9 +64,10 @@ class FolderCache:
             stored = load_stored(file)
         except TrilemmaError:
             return None
-        if stored.notes.get("state") != self._folder.state:
+        unreadable = stored.notes.get("unreadable")
+        if stored.notes.get("state") != self._folder.state or unreadable is None:
             return None
-        return Taken(stored.features._replace(readers=(READER,)), stored.notes["unreadable"])
+        return Taken(stored.features._replace(readers=(READER,)), unreadable)
 
     def keep(self, taken: Taken, limit: int = LIMIT) -> list[str]:
         """Write the file, in place of an older one; others give way until all take at most `limit` bytes.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ import torch
 
 from ...errors import BadCheckpoint, MissingFile, TrilemmaError
 from ...files.atomic import replacing
+from ...files.kinds import HEAD, description
 
 DType = Literal["float32", "float64", "int64"]
 
@@ -33,6 +32,8 @@ class Arrays(NamedTuple):
         if key not in self.file.files:
             raise BadCheckpoint(f"features: {self.name} has no array {key!r}; it is not whole.")
         array = self.file[key]
+        if not isinstance(array, np.ndarray):
+            raise BadCheckpoint(f"features: {key} of {self.name} is no array; take it anew.")
         fits = array.ndim == len(shape) and array.shape == tuple(
             side if want is None else want for want, side in zip(shape, array.shape, strict=True)
         )
@@ -59,18 +60,36 @@ def opened(path: Path) -> Iterator[Arrays]:
         BadCheckpoint: also in the block, where the file turns out to be broken.
     """
     try:
-        with open(path, "rb") as stream:
-            file = np.load(stream, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise BadCheckpoint(f"features: {path.name} is a single array, no .npz file; choose another file.")
-            with file:
-                yield Arrays(path.name, file)
+        _check_kind(path)
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            yield Arrays(path.name, file)
     except TrilemmaError:
         raise
     except FileNotFoundError as error:
         raise MissingFile(f"features: there is no file {path.name} in {path.parent}; save it there.") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, LookupError, TypeError) as error:
-        raise BadCheckpoint(f"features: {path.name} is broken, or no .npz file ({error}); take it anew.") from error
+    except Exception as error:  # of any kind: NumPy evaluates headers by Python's parser and by several libraries
+        raise BadCheckpoint(
+            f"features: {path.name} is broken, or no .npz file ({_reason(error)}); take it anew."
+        ) from error
+
+
+def _check_kind(path: Path) -> None:
+    """Raise BadCheckpoint unless a file begins as an .npz file does; says what it is instead."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+    if head.startswith(b"\x93NUMPY"):
+        raise BadCheckpoint(f"features: {path.name} is a single array, no .npz file; choose another file.")
+    if not head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        raise BadCheckpoint(f"features: {path.name} is broken, or no .npz file: it is {description(head, size)}.")
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).splitlines()
+    if "allow_pickle" in str(error):
+        # NumPy would advise to read it in the way that runs code.
+        return "it holds Python objects, which are not read"
+    return text[0] if text else type(error).__name__
 
 
 def write(path: Path, arrays: Mapping[str, torch.Tensor | str]) -> None:

@@ -221,7 +221,7 @@ def test_the_extractor_must_be_that_of_the_file(tmp_path):
         ({"mu": np.zeros((SIZE, 1)), "sigma": np.eye(SIZE)}, "mu of x"),
         ({"mu": np.zeros(SIZE, complex), "sigma": np.eye(SIZE)}, "mu of x.npz is complex128"),
         ({"mu": np.full(SIZE, np.nan), "sigma": np.eye(SIZE)}, "mu of x.npz holds values that are not numbers"),
-        ({"mu": np.zeros(SIZE, object), "sigma": np.eye(SIZE)}, r"x\.npz is broken.*pickle"),
+        ({"mu": np.zeros(SIZE, object), "sigma": np.eye(SIZE)}, r"x\.npz is broken.*Python objects"),
         ({"feats": np.full((3, SIZE), np.inf)}, "feats of x.npz holds values that are not numbers"),
         ({"header": np.array("no JSON")}, r"x\.npz is broken"),
         ({"header": np.array("{}")}, r"x\.npz is broken"),
@@ -285,5 +285,70 @@ def test_broken_files(tmp_path):
 
 def test_nothing_that_a_file_says_is_executed(tmp_path):
     np.savez(tmp_path / "x.npz", header=np.array([os.getcwd], object))
-    with pytest.raises(BadCheckpoint, match="pickle"):
+    with pytest.raises(BadCheckpoint, match="Python objects"):
         load(tmp_path / "x.npz")
+
+
+def rewritten(path, change):
+    """The same file with other bytes in one of its records, and the right checksums."""
+    with zipfile.ZipFile(path) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, raw in records.items():
+            archive.writestr(name, change(name, raw))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"'descr'", b"'descr\n"),
+        (b"(40,)", b"(4o,)"),
+        (b"(40,)", b"(((((("),
+        (b"<i8", b"|O8"),
+        (b"<i8", b"???"),
+        (b"\x93NUMPY\x01", b"\x93NUMPY\x09"),
+        (b"\x93NUMPY", b"\x93NUMPX"),
+        (b"(40,)", b"(9**9"),
+    ],
+)
+def test_headers_that_make_no_sense(old, new, tmp_path):
+    """NumPy has them read by Python's own parser, whose errors are of many kinds."""
+    path = tmp_path / "a.npz"
+    append(path, features(0, 40))
+    rewritten(path, lambda name, raw: raw.replace(old, new, 1) if name == "keys.npy" else raw)
+    with pytest.raises(BadCheckpoint, match=r"a\.npz") as told:
+        load(path)
+    assert "allow_pickle" not in str(told.value)
+
+
+@pytest.mark.parametrize("offset", range(0, 1000, 37))
+def test_one_wrong_byte_is_a_broken_file_or_none(offset, tmp_path):
+    path = tmp_path / "a.npz"
+    append(path, features(0, 40))
+    raw = bytearray(path.read_bytes())
+    for place in (offset, len(raw) - 1 - offset):
+        damaged = bytearray(raw)
+        damaged[place] ^= 0x55
+        path.write_bytes(damaged)
+        try:
+            load(path)
+        except BadCheckpoint as error:
+            assert "a.npz" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n", "a Git LFS pointer .*git lfs pull"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (b"", "is empty"),
+        (b"\x80\x04N.", "no checkpoint"),
+        (b"\x93NUMPY\x01\x00", "a single array"),
+    ],
+)
+def test_what_is_no_npz_file_is_named(content, said, tmp_path):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(BadCheckpoint, match=said) as told:
+        load(tmp_path / "a.npz")
+    assert "allow_pickle" not in str(told.value)
+    assert "pickle" not in str(told.value)

@@ -367,6 +367,19 @@ def test_a_broken_file_counts_as_none(folder, tmp_path, content):
 
 
 @pytest.mark.slow
+def test_one_wrong_byte_has_the_folder_taken_anew(folder, tmp_path):
+    cache(tmp_path, Folder(folder)).keep(Folder(folder).take(extract))
+    (path,) = (tmp_path / "cache").glob("*.npz")
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 211):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x2A]) + whole[place + 1 :])
+        found = cache(tmp_path, Folder(folder)).find()
+        assert found is None or found.features.count == 9
+    cache(tmp_path, Folder(folder)).keep(Folder(folder).take(extract))
+    assert cache(tmp_path, Folder(folder)).find().features.count == 9
+
+
+@pytest.mark.slow
 def test_the_cache_is_bounded_and_keeps_what_was_used_last(folder, tmp_path):
     taken = Folder(folder).take(extract)
     for seed in range(4):
