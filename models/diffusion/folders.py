@@ -53,8 +53,9 @@ class PipelineFolder(NamedTuple):
     def class_of(self, part: str) -> str | None:
         """The class of a part; None where there is no such part."""
         named = self.index.get(part)
-        known = isinstance(named, (list, tuple)) and len(named) == 2 and isinstance(named[1], str)
-        return named[1] if known else None
+        if isinstance(named, (list, tuple)) and len(named) == 2 and isinstance(named[1], str):
+            return named[1]
+        return None
 
     def part(self, name: str) -> Path:
         """Where a part lies; early folders keep one network and its scheduler beside the index."""
