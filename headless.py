@@ -58,7 +58,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit code 0: done; 1: a node failed; 2: the call or the workflow is invalid; 3: a score missed the "
         "threshold of a Score Gate; 130: stopped.",
     )
-    parser.add_argument("workflow", type=Path, metavar="WORKFLOW.json", help="saved by the page, or its API export")
+    parser.add_argument(
+        "workflow",
+        type=Path,
+        metavar="WORKFLOW.json",
+        help="saved by the page, or its API export; also a PNG that holds it, or an entry of ComfyUI's history",
+    )
     parser.add_argument(
         "--set",
         action="append",

@@ -5,8 +5,9 @@ shorter lists repeat their last entry, and what the calls return is put side by 
 """
 
 import copy
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 
@@ -15,7 +16,10 @@ from .problems import NodeFailed
 from .standalone import check_interrupted
 from .validation import CheckedNode, call, validate
 
+T = TypeVar("T")
 Values = list[Any]
+Running = Generator[str, None, T]
+"""Work that stops where it needs another node's outputs, gives that node's id, and ends in a value."""
 
 
 class Prompt:
@@ -52,7 +56,8 @@ def run(
     execution = _Execution(graph, nodes, workflow, on_node)
     with torch.inference_mode():
         for node_id in outputs:
-            execution.outputs_of(node_id)
+            if node_id not in execution.done:
+                execution.run(node_id)
     return execution.shown
 
 
@@ -71,51 +76,64 @@ class _Execution:
         self.done: dict[str, list[Values]] = {}
         self.shown: dict[str, dict[str, list[Any]]] = {}
 
-    def outputs_of(self, node_id: str) -> list[Values]:
-        if node_id not in self.done:
-            self.done[node_id] = self._run(self.nodes[node_id])
-        return self.done[node_id]
+    def run(self, node_id: str) -> None:
+        """Runs a node after all that it depends on. A stack of its own: chains are longer than Python's is deep."""
+        begun = [(node_id, self._run(self.nodes[node_id]))]
+        while begun:
+            current, running = begun[-1]
+            try:
+                wanted = next(running)
+            except StopIteration as finished:
+                self.done[current] = finished.value
+                begun.pop()
+            else:
+                begun.append((wanted, self._run(self.nodes[wanted])))
 
-    def _run(self, node: CheckedNode) -> list[Values]:
+    def _run(self, node: CheckedNode) -> Running[list[Values]]:
+        """Asks for the nodes that must have run before it goes on; its outputs."""
         inputs = {name: [value] for name, value in node.values.items()}
         for name in node.links:
-            inputs[name] = [None] if name in node.lazy else self._linked(node, name)
+            inputs[name] = [None] if name in node.lazy else (yield from self._linked(node, name))
         inputs |= self._hidden(node)
         instance = node.node_class()
         check_interrupted()
-        try:
-            self._ask_for_lazy_inputs(node, instance, inputs)
-            self.on_node(node.title)
+        waiting = set(node.lazy) if hasattr(instance, "check_lazy_status") else set()
+        while waiting:
+            with self._told(node, inputs):
+                answers = _call_per_entry(node, instance.check_lazy_status, inputs)
+                wanted = waiting.intersection(name for answer in answers for name in answer or ())
+            if not wanted:
+                break
+            for name in wanted:
+                inputs[name] = yield from self._linked(node, name)
+            waiting -= wanted
+        self.on_node(node.title)
+        with self._told(node, inputs):
             results = _call_per_entry(node, getattr(instance, node.node_class.FUNCTION), inputs)
             outputs, shown = _split(results, node.node_class)
-        except NodeFailed:  # of a lazy input's source
-            raise
-        except Exception as error:
-            described = {name: _describe(inputs[name]) for name in (*node.values, *node.links)}
-            kind = type(error).__name__
-            raise NodeFailed(node.problem(str(error) or kind), described, kind) from error
         if shown:
             self.shown[node.id] = shown
         return outputs
 
-    def _linked(self, node: CheckedNode, name: str) -> Values:
+    @contextmanager
+    def _told(self, node: CheckedNode, inputs: Mapping[str, Values]) -> Iterator[None]:
+        """What goes wrong inside is told with the node that it happened in."""
+        try:
+            yield
+        except Exception as error:
+            described = {name: _describe(inputs[name]) for name in (*node.values, *node.links)}
+            kind = type(error).__name__
+            raise NodeFailed(node.problem(str(error) or kind), described, kind) from error
+
+    def _linked(self, node: CheckedNode, name: str) -> Running[Values]:
         source, index = node.links[name]
-        outputs = self.outputs_of(source)
+        if source not in self.done:
+            yield source
+        outputs = self.done[source]
         if index >= len(outputs):
             message = f"returned {len(outputs)} outputs, but output {index} is wired."
             raise NodeFailed(self.nodes[source].problem(message), {}, "IndexError")
         return outputs[index]
-
-    def _ask_for_lazy_inputs(self, node: CheckedNode, instance: Any, inputs: dict[str, Values]) -> None:
-        waiting = set(node.lazy)
-        while waiting and hasattr(instance, "check_lazy_status"):
-            answers = _call_per_entry(node, instance.check_lazy_status, inputs)
-            wanted = waiting.intersection(name for answer in answers for name in answer or ())
-            if not wanted:
-                return
-            for name in wanted:
-                inputs[name] = self._linked(node, name)
-            waiting -= wanted
 
     def _hidden(self, node: CheckedNode) -> dict[str, Values]:
         sources = {

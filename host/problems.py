@@ -44,7 +44,9 @@ class NodeFailed(TrilemmaError):
 
 def title_of(node_id: str, node: Mapping[str, Any]) -> str:
     """What the page shows above the node."""
-    return node.get("_meta", {}).get("title") or node.get("class_type") or f"node {node_id}"
+    meta = node.get("_meta")
+    title = meta.get("title") if isinstance(meta, Mapping) else None
+    return title if title and isinstance(title, str) else node.get("class_type") or f"node {node_id}"
 
 
 def problem_at(graph: Mapping[str, Any], node_id: str, message: str, input: str | None = None) -> Problem:

@@ -6,7 +6,8 @@ One deliberate difference: ComfyUI drops invalid outputs and runs the rest; here
 import asyncio
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +79,7 @@ def validate(graph: Mapping[str, Any], node_classes: Mapping[str, type]) -> tupl
         raise InvalidGraph([Problem("The graph has no output node, such as Save Image or Preview Image.")])
     validation = _Validation(graph, node_classes)
     for node_id in outputs:
-        validation.visit(node_id, ())
+        validation.visit(node_id)
     if validation.problems:
         raise InvalidGraph(validation.problems)
     return validation.checked, outputs
@@ -113,16 +114,28 @@ class _Validation:
         self.checked: dict[str, CheckedNode] = {}
         self.problems: list[Problem] = []
 
-    def visit(self, node_id: str, path: tuple[str, ...]) -> None:
-        if node_id in self.checked:
-            return
-        if node_id in path:
-            cycle = [title_of(id, self.graph[id]) for id in (*path[path.index(node_id) :], node_id)]
-            raise InvalidGraph([Problem(f"The graph runs in a circle: {' -> '.join(reversed(cycle))}.")])
-        node = self._check(node_id)
-        for source, _ in node.links.values():
-            self.visit(source, (*path, node_id))
-        self.checked[node_id] = node
+    def visit(self, node_id: str) -> None:
+        """Checks a node and all that it depends on. A stack of its own: chains are longer than Python's is deep."""
+        path: dict[str, tuple[CheckedNode, Iterator[str]]] = {}
+        wanted: str | None = node_id
+        while True:
+            if wanted is None:
+                node_id, (node, sources) = next(reversed(path.items()))
+                wanted = next(sources, None)
+                if wanted is not None:
+                    continue
+                self.checked[node_id] = node
+                del path[node_id]
+            elif wanted in path:
+                ids = list(path)
+                cycle = [title_of(id, self.graph[id]) for id in (*ids[ids.index(wanted) :], wanted)]
+                raise InvalidGraph([Problem(f"The graph runs in a circle: {' -> '.join(reversed(cycle))}.")])
+            elif wanted not in self.checked:
+                node = self._check(wanted)
+                path[wanted] = (node, iter([source for source, _ in node.links.values()]))
+            if not path:
+                return
+            wanted = None
 
     def _check(self, node_id: str) -> CheckedNode:
         entry = self.graph[node_id]
@@ -188,11 +201,26 @@ def _constant(value: Any, spec: Declared) -> Any:
         value = value["__value__"]
     coerce = COERCIONS.get(spec.type) if isinstance(spec.type, str) else None
     if coerce is None:
+        if not _takes_values(spec) and not (value is None and not spec.required):
+            raise ValueError(f"takes {spec.type} from a node, but is given {_short(value)}; wire a node to it.")
         return value
     try:
-        return coerce(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{value!r} is not of type {spec.type}.") from None
+        coerced = coerce(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{_short(value)} is not of type {spec.type}.") from None
+    if isinstance(coerced, float) and not math.isfinite(coerced):
+        raise ValueError(f"{_short(value)} is no finite number.")
+    return coerced
+
+
+def _takes_values(spec: Declared) -> bool:
+    """Whether an input can be given in the file. Others, such as images and models, only nodes can make."""
+    return choices(spec) is not None or bool(set(str(spec.type).split(",")) & {*COERCIONS, "*", "BOUNDING_BOX"})
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _check_range(value: Any, spec: Declared) -> None:

@@ -1,16 +1,28 @@
 """Reads saved workflows of both kinds, the page's and the API's, and sets inputs of their nodes."""
 
+import codecs
 import copy
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from .object_info import object_info
 from .problems import InvalidGraph, Problem, title_of
 from .validation import COERCIONS, Declared, check_shape, choices, declared_inputs
 
 Graph = dict[str, dict[str, Any]]
+PNG = b"\x89PNG\r\n\x1a\n"
+# Of UTF-32 first: its little-endian mark begins with UTF-16's.
+MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+"""Byte-order marks; that of UTF-8 is read over."""
 
 
 def read(
@@ -18,20 +30,86 @@ def read(
 ) -> tuple[Graph, dict[str, Any] | None]:
     """The API-format graph of a saved workflow, and the page's form of it (None if the file is in API format).
 
+    Also of what was posted to ComfyUI, of an entry of its history, and of a PNG that was saved with its workflow.
     InvalidGraph if the file is missing, no JSON, no workflow, or if the page's form cannot be converted.
     """
+    saved, page_form = _unwrapped(path, _read(path))
+    if isinstance(saved, dict) and isinstance(saved.get("nodes"), list):
+        saved, page_form = _convert(path, saved, node_classes, display_names), saved
+    check_shape(saved)
+    return saved, page_form
+
+
+def _read(path: Path) -> Any:
+    """What the JSON file, or the PNG's text chunks, hold; a PNG's as `{"prompt", "workflow"}`."""
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        if content.startswith(PNG):
+            return _of_picture(path)
     except OSError as error:
-        raise _invalid(f"Cannot read the workflow {path}: {error.strerror}.") from error
+        raise _invalid(f"Cannot read the workflow {path}: {error.strerror or error}.") from error
+    for mark, encoding in MARKS.items():
+        if content.startswith(mark):
+            raise _invalid(f"{path} is written in {encoding}, and JSON is in UTF-8; save it anew as UTF-8.")
+    return _parse(str(path), content)
+
+
+def _parse(where: str, content: bytes | str) -> Any:
+    try:
+        text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
+        return json.loads(text)
+    except UnicodeDecodeError as error:
+        raise _invalid(f"{where} is not a JSON file: it is no text in UTF-8 ({error.reason}).") from error
     except ValueError as error:
-        raise _invalid(f"{path} is not a JSON file: {error}.") from error
-    if not isinstance(saved, dict) or not isinstance(saved.get("nodes"), list):
-        check_shape(saved)
+        raise _invalid(f"{where} is not a JSON file: {error}.") from error
+    except RecursionError as error:
+        raise _invalid(f"{where} is not a workflow: its lists and objects lie too deep in each other.") from error
+
+
+def _of_picture(path: Path) -> dict[str, Any]:
+    try:
+        with Image.open(path) as picture:
+            picture.load()  # chunks may follow the pixels
+            texts = {key: picture.info[key] for key in ("prompt", "workflow") if key in picture.info}
+    except (OSError, ValueError, SyntaxError) as error:
+        raise _invalid(f"{path} is a damaged PNG: {error}.") from error
+    if not texts:
+        raise _invalid(f"{path} is a picture without a workflow: it was saved without metadata, or lost it since.")
+    return {key: _parse(f"The text {key!r} of {path}", text) for key, text in texts.items()}
+
+
+def _unwrapped(path: Path, saved: Any) -> tuple[Any, dict[str, Any] | None]:
+    """The graph inside of what ComfyUI's API takes and gives, and the page's form of it where that lies beside it.
+
+    A request `{"prompt", "extra_data"}`, an entry of the history or of the queue (`[number, id, graph, extra_data,
+    ...]`, alone or under "prompt" or its id), and the texts of a picture; anything else is the graph itself.
+    """
+    if isinstance(saved, list) and len(saved) > 2 and isinstance(saved[2], Mapping):
+        return saved[2], _page_form(saved[3] if len(saved) > 3 else None)
+    if not isinstance(saved, dict) or isinstance(saved.get("nodes"), list):
         return saved, None
-    graph = _convert(path, saved, node_classes, display_names)
-    check_shape(graph)
-    return graph, saved
+    inside = {key: saved.get(key) for key in ("prompt", "workflow")}
+    for key, value in inside.items():
+        if isinstance(value, list) or (isinstance(value, dict) and "class_type" not in value):
+            graph, page_form = _unwrapped(path, value)
+            beside = inside["workflow"] if key == "prompt" and _is_page_form(inside["workflow"]) else None
+            return graph, page_form or _page_form(saved.get("extra_data")) or beside
+    entries = {key: entry for key, entry in saved.items() if isinstance(entry, dict) and "class_type" not in entry}
+    if entries and len(entries) == len(saved) and all("prompt" in entry for entry in entries.values()):
+        if len(entries) > 1:
+            raise _invalid(f"{path} holds {len(entries)} runs of the history; keep one: {', '.join(entries)}.")
+        return _unwrapped(path, next(iter(entries.values())))
+    return saved, None
+
+
+def _page_form(extra_data: Any) -> dict[str, Any] | None:
+    info = extra_data.get("extra_pnginfo") if isinstance(extra_data, dict) else None
+    found = info.get("workflow") if isinstance(info, dict) else None
+    return found if _is_page_form(found) else None
+
+
+def _is_page_form(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("nodes"), list)
 
 
 def _convert(
@@ -95,7 +173,7 @@ def _node_id(graph: Graph, place: str) -> str:
 def _value(text: str, spec: Declared) -> Any:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     takes_text = spec.type == "STRING" or text in (choices(spec) or ())
     return text if takes_text and not isinstance(value, str) else value

@@ -1,8 +1,10 @@
 """The command line: workflows of both kinds, settings, results and exit codes."""
 
 import builtins
+import codecs
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -113,6 +115,97 @@ def test_the_pages_own_format_runs_too_and_travels_in_the_picture(command):
     assert json.loads(picture.text["prompt"])["1"]["inputs"] == {"width": 8, "height": 4, "batch_size": 1, "color": 255}
 
 
+def test_a_byte_order_mark_is_read_over(tmp_path, capsys):
+    (tmp_path / "w.json").write_bytes(codecs.BOM_UTF8 + json.dumps(GRAPH).encode())
+
+    assert headless.main([str(tmp_path / "w.json"), "--output", str(tmp_path / "out")]) == 0
+    assert json.loads(capsys.readouterr().out)["outputs"]["4"]["text"] == ["hello"]
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding", "said"),
+    [
+        (codecs.BOM_UTF16_LE, "utf-16-le", "UTF-16"),
+        (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16"),
+        (codecs.BOM_UTF32_LE, "utf-32-le", "UTF-32"),
+        (codecs.BOM_UTF32_BE, "utf-32-be", "UTF-32"),
+    ],
+)
+def test_other_encodings_are_named(tmp_path, capsys, mark, encoding, said):
+    (tmp_path / "w.json").write_bytes(mark + json.dumps(GRAPH).encode(encoding))
+
+    assert headless.main([str(tmp_path / "w.json")]) == 2
+    assert f"is written in {said}" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+PAIR = [3, "an id", GRAPH, {"client_id": "x", "extra_pnginfo": {"workflow": PAGE}}, ["2"]]
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        {"prompt": GRAPH},
+        {"prompt": GRAPH, "client_id": "x", "extra_data": {"extra_pnginfo": {"workflow": PAGE}}},
+        {"prompt": PAIR, "outputs": {}, "status": {"status_str": "success"}},
+        {"an id": {"prompt": PAIR, "outputs": {}, "status": {}, "meta": {}}},
+        PAIR,
+        {"id": "an id", "workflow": {"prompt": GRAPH, "extra_data": {}}, "outputs": {}},
+    ],
+    ids=["posted", "posted with the page's form", "entry", "history", "queue", "job"],
+)
+def test_what_comfyui_takes_and_keeps_runs(command, saved):
+    code, result, _ = command(saved)
+
+    assert code == 0
+    assert result["outputs"]["4"]["text"] == ["hello"]
+
+
+def test_the_pages_form_of_what_was_posted_travels_in_the_picture(command):
+    _, result, _ = command({"prompt": PAIR, "outputs": {}})
+
+    assert json.loads(Image.open(result["outputs"]["2"]["images"][0]).text["workflow"]) == PAGE
+
+
+def test_of_several_runs_one_is_asked_for(command):
+    code, result, _ = command({"a": {"prompt": PAIR}, "b": {"prompt": PAIR}})
+
+    assert code == 2
+    assert "holds 2 runs of the history; keep one: a, b." in result["error"]["message"]
+
+
+def test_a_saved_picture_runs_again(command, tmp_path, capsys):
+    _, first, _ = command({"prompt": PAIR})
+    picture = first["outputs"]["2"]["images"][0]
+
+    assert headless.main([picture, "--output", str(tmp_path / "again")]) == 0
+
+    (again,) = json.loads(capsys.readouterr().out)["outputs"]["2"]["images"]
+    assert Image.open(again).text == Image.open(picture).text
+
+
+def test_a_picture_without_a_workflow_says_so(tmp_path, capsys):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+
+    assert headless.main([str(tmp_path / "a.png")]) == 2
+    assert "is a picture without a workflow" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "Infinity", "-Infinity", "NaN"])
+@pytest.mark.parametrize("way", ["set", "file"])
+def test_numbers_without_end_are_refused(command, number, way):
+    graph = {"1": node("SolidMask", "Mask", value=0.5, width=8, height=8), "2": node("MaskToImage", mask=["1", 0])}
+    graph["3"] = node("PreviewImage", images=["2", 0])
+    for name in ("value", "width"):
+        text = json.dumps(graph)
+        if way == "file":
+            text = re.sub(rf'"{name}": [\d.]+', f'"{name}": {number}', text)
+        code, result, _ = command(text, *(("--set", f"Mask.{name}={number}") if way == "set" else ()))
+
+        assert code == 2
+        assert "Mask (#1, SolidMask)" in result["error"]["message"]
+        assert "number" in result["error"]["message"] or "not of type INT" in result["error"]["message"]
+
+
 def test_after_settings_the_picture_carries_only_what_ran(command):
     pytest.importorskip("comfy_cli.workflow_to_api", reason="comfy-cli converts the page's format")
 
@@ -202,6 +295,10 @@ def test_settings_that_fit_nothing_are_refused(command, setting, said):
     [
         ('{"1": {', "is not a JSON file"),
         ("[]", "holds no nodes in API format"),
+        ("[" * 100_000, "lie too deep in each other"),
+        ('{"a":' * 100_000, "lie too deep in each other"),
+        (json.dumps({"1": {**node("PreviewImage", images="text"), "_meta": None}}), "takes IMAGE from a node"),
+        (json.dumps({"1": {**node("SavImage"), "_meta": {"title": 5}}}), "did you mean 'SaveImage'?"),
         ('{"1": {"inputs": {}}}', "Entry '1' of the workflow is not a node"),
         ('{"nodes": []}', "cannot be converted to API format"),
         (json.dumps({"1": node("SavImage")}), "did you mean 'SaveImage'?"),

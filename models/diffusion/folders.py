@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -85,7 +86,7 @@ class PipelineFolder(NamedTuple):
         """A tokenizer of CLIP.
 
         Raises:
-            BadCheckpoint: its files are missing.
+            BadCheckpoint: its files are missing, no JSON, or begin with a byte-order mark.
         """
         from transformers import CLIPTokenizerFast
 
@@ -97,6 +98,11 @@ class PipelineFolder(NamedTuple):
         for file in there:
             if file.suffix == ".json":
                 read_json(file, self.name)
+                # transformers and tokenizers read these files themselves.
+                if file.read_bytes().startswith(codecs.BOM_UTF8):
+                    raise BadCheckpoint(
+                        f"{self.name}: {part}/{file.name} begins with a byte-order mark; save it without."
+                    )
             else:
                 with understood(f"{self.name}: {part}/{file.name}"):
                     file.read_text(encoding="utf-8")

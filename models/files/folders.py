@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -133,7 +134,10 @@ def read_json(path: Path, model: str = "") -> dict[str, Any]:
     """
     where = f"{model}: {path.parent.name}" if model else f"model: {path.parent.name}"
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        written = path.read_bytes()
+        if written.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise BadCheckpoint(f"{where}: {path.name} is written in UTF-16; save it anew as UTF-8.")
+        content = json.loads(written.decode("utf-8-sig"))
     except FileNotFoundError:
         raise MissingFile(f"{where}: has no {path.name}; put it into {path.parent}.") from None
     except (ValueError, RecursionError) as error:

@@ -187,3 +187,19 @@ def test_an_interrupt_stops_before_the_next_node():
     with pytest.raises(KeyboardInterrupt):
         run(graph, NODES, on_node=stop_at_first)
     assert started == ["N"]
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_long_chains_run(lazy):
+    """ComfyUI runs them: longer than Python's own stack is deep."""
+    length = 3000
+    graph = {"0": node("Number", value=7)}
+    for number in range(1, length + 1):
+        source = [str(number - 1), 0]
+        graph[str(number)] = node("Either", first=True, a=source, b=source) if lazy else node("Number", value=source)
+    graph["end"] = node("Show", value=[str(length), 0])
+    started = []
+
+    run(graph, NODES, on_node=started.append)
+
+    assert len(started) == length + 2

@@ -1,8 +1,11 @@
 """Graphs that are checked by the rules of ComfyUI's executor before anything runs."""
 
 import pytest
+from trilemma import NODE_CLASS_MAPPINGS
+from trilemma.host import core_nodes
 from trilemma.host.graph import run
 from trilemma.host.problems import InvalidGraph
+from trilemma.host.validation import declared_inputs, validate
 from trilemma.tests.host.graph_nodes import NODES, Number, OwnRules, node, typed
 
 
@@ -152,3 +155,35 @@ def test_a_graph_without_outputs_is_refused():
 )
 def test_what_is_no_graph_is_refused(graph):
     assert len(problems(graph)) == 1
+
+
+@pytest.mark.parametrize("value", ["text", 5, 0.5, True, {"a": 1}, {"__value__": [1]}])
+@pytest.mark.parametrize("name", ["TrilemmaDetectByText", "TrilemmaScore", "TrilemmaSegment", "MaskToImage"])
+def test_a_value_where_a_socket_belongs_is_refused(name, value):
+    """Of every input that only a node can fill."""
+    classes = {**core_nodes.NODES, **NODE_CLASS_MAPPINGS}
+    sockets = {key for key, spec in declared_inputs(classes[name]).items() if spec.required and is_socket(spec)}
+    graph = {"1": node(name, **dict.fromkeys(sockets, value)), "2": node("PreviewAny", source=["1", 0])}
+
+    with pytest.raises(InvalidGraph) as caught:
+        validate(graph, classes)
+
+    refused = {problem.input for problem in caught.value.problems if "wire a node to it" in problem.message}
+    assert sockets and refused == sockets
+
+
+def is_socket(spec):
+    return isinstance(spec.type, str) and spec.type not in ("INT", "FLOAT", "STRING", "BOOLEAN", "BOUNDING_BOX", "*")
+
+
+def test_an_optional_socket_may_be_null():
+    classes = {**core_nodes.NODES, **NODE_CLASS_MAPPINGS}
+    graph = {
+        "1": node("EmptyImage", width=8, height=8, batch_size=1, color=0),
+        "2": node("TrilemmaCropObjects", image=["1", 0], objects=None, mask=None),
+        "3": node("PreviewImage", images=["2", 0]),
+    }
+
+    nodes, _ = validate(graph, classes)
+
+    assert nodes["2"].values["mask"] is None
