@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from torch import nn
 
@@ -17,9 +17,6 @@ from .files.checkpoints import Checkpoint
 from .files.folders import CONFIG, read_model, understood, weight_limits
 from .files.hashes import model_files
 from .weights import DtypeFor, bounded, full_precision, some
-
-NEAR: Final = 0.5
-"""Share of tensors that an unknown file and a family have in common, from which on the file is called a spoilt one."""
 
 
 class Model(Protocol):
@@ -67,11 +64,13 @@ class Family(Generic[Made]):
 class Registry(Generic[M]):
     """The families of one kind of model; of those that claim a file, exactly one must.
 
-    kind: of the models, as messages say it ("detector").
+    kind: of the models, as messages say it ("detector"). check: raises BadCheckpoint for a loaded model that the pack
+    has no use for, given also the file as messages begin.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, check: Callable[[M, str], None] | None = None) -> None:
         self.kind = kind
+        self._check = check
         self._families: dict[str, Family[M]] = {}
 
     def register(self, *families: Family[M]) -> None:
@@ -118,6 +117,8 @@ class Registry(Generic[M]):
             except KeyError as error:
                 # Sizes are read from the shapes of tensors that only a whole file is sure to have.
                 raise BadCheckpoint(f"{what}: it lacks {error}; download it again, or choose another.") from error
+        if self._check is not None:
+            self._check(model, checkpoint.name)
         model.files = files
         model.notes = checkpoint.notes
         return model
@@ -174,8 +175,9 @@ class Registry(Generic[M]):
         for each in checkpoints:
             for view in groups.views(each.tensors):
                 found = signatures.recognise(view.tensors)
-                own = found is not None and self.kind in found.readers
-                if found is not None and not (own and self._nearness(each) >= NEAR):
+                if found is not None and self.kind in found.readers:
+                    return f"looks like {found.what}, but {self._nearest(each)}"
+                if found is not None:
                     return self._foreign(found)
         return self._nearest(max(checkpoints, key=self._nearness)) + _several(checkpoints)
 

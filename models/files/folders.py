@@ -21,7 +21,10 @@ INDEX: Final = "model_index.json"
 """Names the parts of a diffusers folder, each with a folder of its own."""
 CONFIG: Final = "config.json"
 DESCRIPTION: Final = "trilemma.json"
-WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
+WEIGHTS: Final = (
+    *("model.safetensors", "pytorch_model.bin"),
+    *("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"),
+)
 TEXTS: Final = (".json", ".txt")
 SMALLEST: Final = 100
 """Bytes that a tensor takes in a pickle at the least, with its name."""

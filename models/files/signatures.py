@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 OWN_CODE: Final = "neither the pack nor ComfyUI loads it; its authors' code does"
 CHECKPOINT: Final = "it belongs into models/checkpoints, for ComfyUI's Load Checkpoint"
 UNET: Final = "it belongs into models/diffusion_models, for ComfyUI's Load Diffusion Model"
+NO_STYLEGAN1: Final = "neither the pack nor ComfyUI loads it; its authors' code does. The pack reads StyleGAN2"
 GENERATOR: Final = "it belongs into models/generators, for Load Generator"
 DETECTOR: Final = "it belongs into models/grounding-dino, for Load Detector"
 DETECTOR_FOLDER: Final = "it belongs with its config.json into a folder in models/grounding-dino, for Load Detector"
@@ -264,7 +265,7 @@ SIGNATURES: Final = (
     ),
     Signature(
         "a StyleGAN2 discriminator, which draws nothing",
-        "the generator is in the same snapshot as G_ema",
+        "neither the pack nor ComfyUI loads it; the generator is in the same snapshot, as G_ema",
         (),
         (r"b4\.conv\.weight", r"b\d+\.fromrgb\.weight"),
     ),
@@ -282,26 +283,26 @@ SIGNATURES: Final = (
     ),
     Signature(
         "a StyleGAN2 generator in the layout of rosinality/stylegan2-pytorch",
-        "Load Generator reads NVIDIA's own snapshots (stylegan2-ada-pytorch), into which no program converts it; "
+        "neither the pack nor ComfyUI loads it; Load Generator reads NVIDIA's own snapshots (stylegan2-ada-pytorch): "
         "fetch that version",
         (),
         (r"style\.1\.weight", r"(convs\.0\.conv\.modulation|conv1\.conv\.modulation)\."),
     ),
     Signature(
         "a StyleGAN1 generator in the layout of rosinality/style-based-gan-pytorch",
-        "the pack reads StyleGAN2, not StyleGAN1",
+        NO_STYLEGAN1,
         (),
         (r"generator\.progression\.0\.", r"style\.1\."),
     ),
     Signature(
         "a StyleGAN1 generator in the layout of genforce",
-        "the pack reads StyleGAN2, not StyleGAN1",
+        NO_STYLEGAN1,
         (),
         (r"mapping\.dense0\.weight", r"synthesis\.(layer0|lod)"),
     ),
     Signature(
         "a StyleGAN1 generator in the layout of lernapparat",
-        "the pack reads StyleGAN2, not StyleGAN1",
+        NO_STYLEGAN1,
         (),
         (r"g_mapping\.dense0\.weight", r"g_synthesis\."),
     ),
@@ -328,7 +329,7 @@ SIGNATURES: Final = (
     # Autoencoders and what draws their codes.
     Signature(
         "a VQGAN of taming-transformers",
-        "the pack reads VQModel in diffusers' layout; its authors' code loads this one",
+        "neither the pack nor ComfyUI loads it; its authors' code does. The pack reads VQModel in diffusers' layout",
         (),
         (r"encoder\.down\.0\.block\.0\.", r"quantize\."),
     ),

@@ -66,8 +66,9 @@ class Posterior(NamedTuple):
 class Descriptor:
     """What a generator says of itself.
 
-    architecture: its name, as messages and tables show it. height, width: of its pictures, pixels. channels: 1 or 3.
-    parameters: number of weights. conditions: the kinds that it takes ("none" where it also draws without).
+    architecture: its name, as messages and tables show it. height, width: of its pictures, pixels. channels: 1, 3,
+    or 4 with alpha. parameters: number of weights. conditions: the kinds that it takes ("none" where it also draws
+    without).
     class_names: names of its classes in order; empty where the file does not tell them, then numbers serve.
     num_classes: 0 where it has none. latent_shape: of one latent, without the batch; empty where it has none.
     size_multiple: 0 where pictures are always height x width; else encode and decode take every size that it divides.
@@ -109,7 +110,7 @@ class Generator(ABC):
 
     @abstractmethod
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> torch.Tensor:
-        """One batch: float32 [N, H, W, 3], 0..1, sample i depending on `requests[i]` alone.
+        """One batch: float32 [N, H, W, 3], 0..1, [N, H, W, 4] with alpha; sample i depends on `requests[i]` alone.
 
         options: every option of the descriptor, checked. on_step: called with the evaluations done in this batch,
         up to `evaluations(options)`, and now and then with a preview [H, W, 3].
@@ -172,6 +173,12 @@ class Generator(ABC):
     def _cannot(self, ability: str) -> CannotDo:
         can = ", ".join(self.descriptor.abilities)
         return CannotDo(f"generator: {self.descriptor.architecture} cannot {ability}; it can: {can}.")
+
+
+def as_images(pictures: torch.Tensor) -> torch.Tensor:
+    """[N, C, H, W], C of 1, 3 or 4, as IMAGE on the CPU: [N, H, W, 3], grey in three equal planes, or [N, H, W, 4]."""
+    images = pictures.permute(0, 2, 3, 1).cpu()
+    return images.expand(-1, -1, -1, max(3, images.shape[-1])).contiguous()
 
 
 def class_number(descriptor: Descriptor, text: str) -> int:

@@ -9,7 +9,7 @@ MAX_NAMES = 40
 
 def describe(descriptor: Descriptor) -> str:
     """Lines of text: what it is, what can be asked of it, and its options with their values."""
-    colours = "grey" if descriptor.channels == 1 else "RGB"
+    colours = {1: "grey", 3: "RGB"}.get(descriptor.channels, "RGB with alpha")
     options = ", ".join(f"{name} = {value}" for name, value in descriptor.options.items())
     lines = [
         f"{descriptor.architecture} (family: {descriptor.family})",

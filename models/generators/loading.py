@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from ..errors import BadCheckpoint
 from ..families import Registry
 from ..weights import DtypeFor, full_precision
 from .autoregressive import pixelcnn_prior, transformer_prior, vq_model, vqvae
@@ -13,7 +14,20 @@ from .diffusion import ddpm, diffusers_pipelines, stable_diffusion_v1
 from .gan import dcgan, mlp_gan, stylegan2
 from .vae import autoencoder_kl, autoencoder_tiny, conv_vae, mnist_vae, sigma_vae, taef2
 
-GENERATORS: Final[Registry[Generator]] = Registry("generator")
+
+def check_channels(generator: Generator, what: str) -> None:
+    """Raise BadCheckpoint unless its pictures are grey, RGB, or of a GAN RGB with alpha."""
+    descriptor = generator.descriptor
+    known = (1, 3, 4) if descriptor.family == "gan" else (1, 3)
+    if descriptor.channels not in known:
+        alpha = " or 4 (RGB with alpha)" if 4 in known else ""
+        raise BadCheckpoint(
+            f"{what}: its pictures have {descriptor.channels} channels; of {descriptor.architecture} the pack draws "
+            f"those with 1 (grey), 3 (RGB){alpha}. Choose another file."
+        )
+
+
+GENERATORS: Final[Registry[Generator]] = Registry("generator", check_channels)
 GENERATORS.register(
     autoencoder_kl.FAMILY,
     autoencoder_tiny.FAMILY,

@@ -39,7 +39,7 @@ class Samples:
         self._images = torch.empty(0)
 
     def fill(self, batch_size: int) -> torch.Tensor:
-        """All of them, float32 [count, H, W, 3], 0..1, CPU.
+        """All of them, float32 [count, H, W, 3], 0..1, CPU; [count, H, W, 4] with alpha.
 
         Raises:
             BadInput: count or batch size below 1.
@@ -52,7 +52,7 @@ class Samples:
 
         for batch in sample(self._bound, self._count - first, self._seed, batch_size, on_step, first):
             self._place(batch.images)
-            self._on_step(self._done * evaluations, batch.images[-1])
+            self._on_step(self._done * evaluations, batch.images[-1, ..., :3])
         return self._images
 
     def _place(self, images: torch.Tensor) -> None:

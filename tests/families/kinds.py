@@ -131,6 +131,7 @@ GENERATOR = Kind(
     ),
     latents,
     shared=STABLE_DIFFUSION,
+    with_metadata=frozenset({"DDPM", "MLP GAN"}),
 )
 
 

@@ -12,8 +12,8 @@ import torch
 from ... import weights
 from ...diffusion.networks import todays_attention
 from ...families import Family
-from ...files.checkpoints import Checkpoint, described
-from ...files.folders import weight_files
+from ...files import beside
+from ...files.checkpoints import Checkpoint
 from ...files.usual_names import usual_names
 from ...random_weights import write_random
 from ...weights import DtypeFor, Tensors, empty_weights, full_precision
@@ -74,8 +74,9 @@ def detect(checkpoint: Checkpoint) -> bool:
 
 
 def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:
-    """Sizes are read from names and shapes; metadata, where there is any, tells the norms' groups and the side."""
-    told = described(checkpoint.metadata)
+    """Sizes are read from names and shapes; metadata, or a config.json beside the file, tells the norms' groups and the
+    side."""
+    told = beside.told(checkpoint, NAME)
     tensors = todays_attention(checkpoint.tensors)
     coder = build(tensors, told)
     weights.fill(coder.network, tensors, f"{checkpoint.name}, {NAME}")
@@ -143,4 +144,4 @@ def tiny(folder: Path) -> Path:
     return write_random(folder, of_widths((32, 32), 1, codes=16))
 
 
-FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, partial(usual_names, NAME))
+FAMILY: Final = Family(NAME, detect, load, tiny, beside.files, partial(usual_names, NAME))

@@ -12,12 +12,14 @@ import torch
 
 from ... import weights
 from ...diffusion.memory import unet_floats
-from ...diffusion.samplers import OWN, own_sampler
+from ...diffusion.networks import accepted, todays_attention
+from ...diffusion.samplers import OWN, SUPPORTED, own_sampler
 from ...diffusion.sampling import Predict
 from ...errors import BadCheckpoint
 from ...families import Family
+from ...files import beside
 from ...files.checkpoints import Checkpoint, described
-from ...files.folders import weight_files
+from ...files.folders import CONFIG
 from ...files.usual_names import usual_names
 from ...random_weights import write_random
 from ...weights import DtypeFor, Tensors, empty_weights, full_precision
@@ -26,6 +28,8 @@ from ..base import Descriptor, SampleRequest
 from .base import DiffusionGenerator
 
 NAME: Final = "DDPM"
+STEPS: Final = 50
+"""As diffusers' pipelines of other samplers than DDPM draw unasked."""
 
 UNSEEN: Final[Mapping[str, Any]] = {
     "sample_size": 32,
@@ -39,7 +43,7 @@ UNSEEN: Final[Mapping[str, Any]] = {
     "steps": 20,
     "guidance_scale": 2.0,
 }
-"""Cannot be detected: taken from the metadata of the pack's own files, else these, which are diffusers' defaults.
+"""Cannot be detected: what the metadata of one of the pack's own files does not tell; diffusers' defaults.
 
 sample_size: pixels a side. norm_num_groups: None for 32, or the most below that divide every width. class_names: one
 per class. unconditional_label: the label that stands for no class, the last one. steps, guidance_scale: by the eye.
@@ -133,10 +137,18 @@ def detect(checkpoint: Checkpoint) -> bool:
 
 
 def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> PixelDiffusion:
-    """The generator of a state dict of diffusers' UNet2DModel."""
+    """The generator of a state dict of diffusers' UNet2DModel: a file of the pack's own, which tells its settings, or
+    one with diffusers' configurations beside it.
+
+    Raises:
+        BadCheckpoint: nothing tells what shapes do not; or the tensors do not fit exactly.
+    """
     from diffusers import UNet2DModel
 
-    known = {**UNSEEN, **described(checkpoint.metadata)}
+    told = described(checkpoint.metadata)
+    if not told:
+        return _configured(checkpoint)
+    known = {**UNSEEN, **told}
     settings = read_settings(checkpoint.tensors)
     if known["unconditional_label"] is not None and settings["num_class_embeds"] is None:
         raise BadCheckpoint(f"{checkpoint.name}, {NAME}: it tells of classes, but lacks class_embedding.weight.")
@@ -157,6 +169,35 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> PixelD
         known["unconditional_label"],
         known["guidance_scale"],
     )
+
+
+def _configured(checkpoint: Checkpoint) -> PixelDiffusion:
+    """As the diffusers folder that the file is from."""
+    from diffusers import UNet2DModel
+
+    what = f"{checkpoint.name}, {NAME}"
+    config = beside.configuration(checkpoint, "UNet2DModel")
+    scheduler = beside.scheduler_configuration(checkpoint, SUPPORTED)
+    lacking = [name for name, found in ((CONFIG, config), (beside.SCHEDULER, scheduler)) if not found]
+    if lacking:
+        raise BadCheckpoint(
+            f"{what}: tensors do not tell for which size of pictures it was trained, how its norms and attention are "
+            f"grouped, by which noise schedule, and whether it foresees noise. Put {' and '.join(lacking)} of the same "
+            "model beside it, in a folder of their own, or load its whole diffusers folder."
+        )
+    if config.get("sample_size") is None:
+        raise BadCheckpoint(f"{what}: {CONFIG} beside it does not tell sample_size; download it again.")
+    with empty_weights():
+        unet = UNet2DModel(**accepted(UNet2DModel, config))
+    weights.fill(unet, todays_attention(checkpoint.tensors), what)
+    check_channels(unet, what)
+    return of_scheduler(unet, scheduler)
+
+
+def of_scheduler(unet: Any, scheduler: Mapping[str, Any]) -> PixelDiffusion:
+    """A network with the scheduler of its publisher; DDPM takes as many steps as it was trained for."""
+    ancestral = scheduler["_class_name"] == "DDPMScheduler"
+    return PixelDiffusion(unet, scheduler, scheduler.get("num_train_timesteps", 1000) if ancestral else STEPS)
 
 
 def read_settings(tensors: Tensors) -> dict[str, Any]:
@@ -219,4 +260,4 @@ def tiny(folder: Path) -> Path:
     return write_random(folder, unet, **told)
 
 
-FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, partial(usual_names, NAME))
+FAMILY: Final = Family(NAME, detect, load, tiny, beside.files, partial(usual_names, NAME))

@@ -16,7 +16,7 @@ from ...files.checkpoints import Checkpoint
 from ...files.folders import CONFIG, read_description, understood
 from ...weights import DtypeFor, empty_weights
 from ..base import Generator
-from .ddpm import PixelDiffusion, check_channels
+from .ddpm import check_channels, of_scheduler
 from .latent_diffusion import GUIDANCE_SCALE, STEPS, TextToImage, UnconditionalLatentDiffusion
 from .stable_diffusion_xl import StableDiffusionXL
 
@@ -38,8 +38,7 @@ def _pixels(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Generator:
     scheduler = folder.scheduler_config()
     if folder.index["_class_name"] == "DDIMPipeline":
         scheduler["_class_name"] = "DDIMScheduler"
-    ancestral = scheduler["_class_name"] == "DDPMScheduler"
-    return PixelDiffusion(unet, scheduler, scheduler.get("num_train_timesteps", 1000) if ancestral else STEPS)
+    return of_scheduler(unet, scheduler)
 
 
 def _latents(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Generator:

@@ -28,6 +28,8 @@ NAME: Final = "DCGAN"
 STRIDE: Final = 3
 """Layers in a row: convolution, normalisation, ReLU."""
 MNIST_CROP: Final = 2
+MOST_CHANNELS: Final = 6
+"""Of pictures; of features there are more."""
 
 
 class Convolution(NamedTuple):
@@ -75,7 +77,12 @@ def detect(checkpoint: Checkpoint) -> bool:
     """Whether a checkpoint is a DCGAN generator; a discriminator's first layer has colours on its second axis."""
     found = convolutions(checkpoint.tensors)
     chained = all(one.outputs == next_one.inputs for one, next_one in pairwise(found))
-    return len(found) > 1 and chained and "main.1.running_mean" in checkpoint.tensors and found[-1].outputs in (1, 3)
+    return (
+        len(found) > 1
+        and chained
+        and "main.1.running_mean" in checkpoint.tensors
+        and found[-1].outputs <= MOST_CHANNELS
+    )
 
 
 def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> GaussianGAN:

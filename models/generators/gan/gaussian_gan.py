@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...errors import BadInput
 from ...steps import OnStep, quiet
 from .. import noise
-from ..base import Descriptor, Generator, Latents, SampleRequest
+from ..base import Descriptor, Generator, Latents, SampleRequest, as_images
 from ..interpolation import spherical
 
 
@@ -49,7 +49,7 @@ class GaussianGAN(Generator):
 
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> Tensor:
         images = self.decode(self.latents(requests, options), requests, options)
-        on_step(1, images[0])
+        on_step(1, images[0, ..., :3])
         return images
 
     def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
@@ -67,8 +67,7 @@ class GaussianGAN(Generator):
             raise BadInput("latents: they belong to other weights; encode or draw them with this generator.")
         device = next(self.network.parameters()).device
         images = self.network(latents.values.to(device))
-        images = ((images + 1) / 2).permute(0, 2, 3, 1).cpu()
-        return images.expand(-1, -1, -1, 3).contiguous()
+        return as_images((images + 1) / 2)
 
     def mean_latent(self) -> Latents:
         return Latents(torch.zeros(1, *self.descriptor.latent_shape), "z", self.identity)

@@ -14,8 +14,8 @@ from ...diffusion.networks import todays_attention
 from ...diffusion.single_file import flat_attention, vae_name
 from ...errors import BadCheckpoint
 from ...families import Family
-from ...files.checkpoints import Checkpoint, described
-from ...files.folders import weight_files
+from ...files import beside
+from ...files.checkpoints import Checkpoint
 from ...files.usual_names import usual_names
 from ...random_weights import write_random
 from ...weights import DtypeFor, Tensors, empty_weights, full_precision
@@ -65,8 +65,8 @@ def detect(checkpoint: Checkpoint) -> bool:
 
 
 def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:
-    """Sizes are read from names and shapes. The groups of its norms cannot be detected: metadata tells them, else they
-    are the 32 of all published files.
+    """Sizes are read from names and shapes. The groups of its norms cannot be detected: metadata or a config.json
+    beside the file tells them, else they are the 32 of all published files.
 
     Raises:
         BadCheckpoint: a tensor too many or too few, or widths that 32 does not divide.
@@ -74,7 +74,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoen
     from diffusers import AutoencoderKL
 
     tensors = renamed(checkpoint.tensors)
-    groups = described(checkpoint.metadata).get("norm_num_groups", NORM_GROUPS)
+    groups = beside.told(checkpoint, NAME).get("norm_num_groups", NORM_GROUPS)
     config = {**configuration(tensors), "norm_num_groups": groups}
     if any(width % groups for width in config["block_out_channels"]):
         raise BadCheckpoint(
@@ -150,4 +150,4 @@ def tiny(folder: Path) -> Path:
     return write_random(folder, _build((32, 32), 1))
 
 
-FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, partial(usual_names, NAME))
+FAMILY: Final = Family(NAME, detect, load, tiny, beside.files, partial(usual_names, NAME))

@@ -14,8 +14,8 @@ from torch import nn
 from ... import weights
 from ...errors import BadCheckpoint
 from ...families import Family
+from ...files import beside
 from ...files.checkpoints import Checkpoint
-from ...files.folders import weight_files
 from ...files.usual_names import usual_names
 from ...random_weights import write_random
 from ...weights import DtypeFor, Tensors, empty_weights, full_precision
@@ -60,6 +60,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoen
     from diffusers import AutoencoderTiny
 
     tensors, what = renamed(checkpoint.tensors), f"{checkpoint.name}, {NAME}"
+    beside.told(checkpoint, NAME, act_fn="relu", upsample_fn="nearest", upsampling_scaling_factor=2)
     config = configuration(tensors, what)
     with empty_weights():
         network = AutoencoderTiny(**config)
@@ -136,4 +137,4 @@ def tiny(folder: Path) -> Path:
     return write_random(folder, network)
 
 
-FAMILY: Final = Family(NAME, detect, load, tiny, weight_files, partial(usual_names, NAME))
+FAMILY: Final = Family(NAME, detect, load, tiny, beside.files, partial(usual_names, NAME))

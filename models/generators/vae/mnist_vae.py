@@ -58,8 +58,11 @@ class MnistVAE(nn.Module):
 
 
 def detect(checkpoint: Checkpoint) -> bool:
-    """Exactly its five layers."""
-    return frozenset(checkpoint.tensors) == NAMES
+    """Exactly its five layers, of square pictures."""
+    if frozenset(checkpoint.tensors) != NAMES:
+        return False
+    pixels = checkpoint.tensors["fc1.weight"].shape[-1]
+    return math.isqrt(pixels) ** 2 == pixels
 
 
 def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:

@@ -171,7 +171,7 @@ class Benchmark:
                 generator.draw(requests[start : start + batch_size], settings, lambda *step: self._on_step(total, None))
                 for start in range(0, len(requests), batch_size)
             ]
-        return torch.cat([image for part in parts for image in part], dim=1)[None]
+        return torch.cat([image[..., :3] for part in parts for image in part], dim=1)[None]
 
     def told(self, found: Sequence[Candidate]) -> list[dict[str, Any]]:
         """How each of the samples can be drawn again, and how far it is from the reference."""
@@ -232,7 +232,7 @@ class Benchmark:
             if time.monotonic() - written >= self._save_seconds:
                 self.save()
                 written = time.monotonic()
-            self._on_step(self.done * evaluations, batch.images[-1])
+            self._on_step(self.done * evaluations, batch.images[-1, ..., :3])
 
     def _count(self, batch: Batch) -> None:
         self._drew = True

@@ -1,6 +1,7 @@
 """Pixel diffusion: files are read by their shapes, and our loop is diffusers'."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -70,8 +71,8 @@ def test_a_file_is_read_as_it_was_made(tmp_path):
     }
 
 
-def test_a_file_without_metadata_is_read_by_its_shapes():
-    found = ddpm.load(Checkpoint(tiny.unet(channels=1).state_dict(), {}))
+def test_a_grey_file():
+    found = ddpm.load(Checkpoint(tiny.unet(channels=1).state_dict(), {"trilemma": '{"norm_num_groups": 4}'}))
     assert found.modules[0].config.block_out_channels == (8, 16)
     assert found.descriptor.conditions == ("none",)
     assert "guidance_scale" not in found.descriptor.options
@@ -80,9 +81,69 @@ def test_a_file_without_metadata_is_read_by_its_shapes():
     assert torch.equal(drawn[..., 0], drawn[..., 2])
 
 
+def odd_folder(folder, scheduler="DDPMScheduler"):
+    """A diffusers folder whose settings are none of the defaults."""
+    import diffusers
+
+    unet = diffusers.UNet2DModel(
+        sample_size=16,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+        norm_num_groups=4,
+        norm_eps=1e-6,
+        attention_head_dim=4,
+        flip_sin_to_cos=False,
+        freq_shift=1,
+        downsample_padding=0,
+    )
+    made = getattr(diffusers, scheduler)(num_train_timesteps=100, beta_schedule="squaredcos_cap_v2")
+    pipeline = diffusers.DDPMPipeline if scheduler == "DDPMScheduler" else diffusers.DDIMPipeline
+    pipeline(unet, made).save_pretrained(folder)
+
+
+@pytest.mark.parametrize("scheduler", ["DDPMScheduler", "DDIMScheduler"])
+def test_a_file_with_its_configuration_is_the_folder(scheduler, tmp_path):
+    """As google/ddpm-cifar10-32 lies on disk, with an index or without; and a file in a whole diffusers folder."""
+    odd_folder(tmp_path / "whole", scheduler)
+    whole = load_generator(tmp_path / "whole")
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for source in ("unet/config.json", "unet/diffusion_pytorch_model.safetensors", "scheduler/scheduler_config.json"):
+        shutil.copy(tmp_path / "whole" / source, flat)
+    places = [flat, flat / "diffusion_pytorch_model.safetensors"]
+    places.append(tmp_path / "whole" / "unet" / "diffusion_pytorch_model.safetensors")
+    index = tmp_path / "index"
+    shutil.copytree(flat, index)
+    shutil.copy(tmp_path / "whole" / "model_index.json", index)
+    places += [index, index / "diffusion_pytorch_model.safetensors"]
+    expected = tiny.images(tiny.bound(whole, steps=4), 2)
+    for place in places:
+        found = load_generator(place)
+        assert found.descriptor == whole.descriptor
+        assert found.identity == whole.identity
+        assert_close(tiny.images(tiny.bound(found, steps=4), 2), expected)
+        assert any(file.name == "scheduler_config.json" for file in found.files)
+
+
+def test_a_file_alone_is_refused_with_the_question(tmp_path):
+    odd_folder(tmp_path / "whole")
+    alone = tmp_path / "alone.safetensors"
+    shutil.copy(tmp_path / "whole" / "unet" / "diffusion_pytorch_model.safetensors", alone)
+    with pytest.raises(BadCheckpoint, match=r"do not tell .*Put config\.json and scheduler_config\.json of the same"):
+        load_generator(alone)
+    shutil.copy(tmp_path / "whole" / "unet" / "config.json", tmp_path)
+    with pytest.raises(BadCheckpoint, match=r"Put scheduler_config\.json of the same"):
+        load_generator(alone)
+    (tmp_path / "config.json").write_text('{"_class_name": "AutoencoderKL"}')
+    with pytest.raises(BadCheckpoint, match=r"Put config\.json and"):
+        load_generator(alone)
+
+
 def test_a_unet_of_latents_is_refused():
     with pytest.raises(BadCheckpoint, match="takes 4 channels"):
-        ddpm.load(Checkpoint(tiny.unet(channels=4).state_dict(), {}))
+        ddpm.load(Checkpoint(tiny.unet(channels=4).state_dict(), {"trilemma": '{"norm_num_groups": 4}'}))
 
 
 @pytest.mark.parametrize(("sampler", "eta"), [("DDPM", 0.0), ("DDIM", 0.0), ("DDIM", 0.7)])

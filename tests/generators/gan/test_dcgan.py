@@ -1,12 +1,14 @@
 import pytest
 import torch
 from torch import nn
+from trilemma.models.errors import BadCheckpoint
 from trilemma.models.files.checkpoints import Checkpoint
-from trilemma.models.generators import noise
+from trilemma.models.generators import binding, noise
 from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound
 from trilemma.models.generators.gan import dcgan
 from trilemma.models.generators.gan.dcgan import DCGAN, Convolution
+from trilemma.tests.closeness import assert_close
 from trilemma.tests.families import checks, kinds
 from trilemma.tests.generators.gan import gans
 from trilemma.tests.generators.vae import autoencoders
@@ -82,3 +84,14 @@ def test_a_discriminator_is_not_claimed():
         "main.3.running_mean": torch.empty(128),
     }
     assert not dcgan.detect(Checkpoint(discriminator, {}))
+
+
+def test_four_channels_are_an_image_with_alpha(tmp_path):
+    generator = gans.load(tensors(sequence(5, 8, 8, 4, last=4)), tmp_path)
+    (batch,) = binding.sample(Bound(generator), 2, 0, 2)
+    z = noise.normal(noise.generators(noise.requests(2, 0, [Condition()])), (5, 1, 1))
+    with torch.no_grad():
+        expected = (generator.network(z) + 1) / 2
+    assert_close(batch.images, expected.movedim(1, -1))
+    with pytest.raises(BadCheckpoint, match="its pictures have 6 channels; of DCGAN the pack draws"):
+        gans.load(tensors(sequence(5, 8, 8, 6, last=4)), tmp_path)

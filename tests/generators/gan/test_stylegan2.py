@@ -3,15 +3,17 @@ from itertools import pairwise
 
 import pytest
 import torch
-from trilemma.models.errors import BadInput
+from trilemma.models.errors import BadCheckpoint, BadInput
 from trilemma.models.files import catalog, checkpoints
 from trilemma.models.files.checkpoints import Checkpoint
 from trilemma.models.generators import binding, loading, noise
 from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound
+from trilemma.models.generators.describing import describe
 from trilemma.models.generators.gan import stylegan2
 from trilemma.models.generators.gan.stylegan2.layers import fir_filter
-from trilemma.models.generators.gan.stylegan2.network import Sizes, StyleGAN2
+from trilemma.models.generators.gan.stylegan2.network import Settings, Sizes, StyleGAN2
+from trilemma.models.generators.sampling import Samples
 from trilemma.tests import reference_kit
 from trilemma.tests.closeness import assert_close, is_close
 from trilemma.tests.families import checks, kinds
@@ -226,3 +228,72 @@ def test_starter(tmp_path):
     for one, other in pairwise(runs):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=0)
     checks.memory_is_foreseen(kinds.GENERATOR, generator)
+
+
+def snapshot(network: StyleGAN2, **arguments) -> Checkpoint:
+    """What a snapshot's reader gives: the constructor's arguments stand among the values."""
+    return Checkpoint(network.state_dict(), {}, values={"_init_kwargs": arguments})
+
+
+LOUD = Sizes(z_dim=6, c_dim=0, w_dim=10, num_layers=3, channels=(12, 8), img_channels=3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "clamp", "rate"),
+    [
+        ({"synthesis_kwargs": {"conv_clamp": 256}}, 256, 0.01),
+        ({"synthesis_kwargs": {"conv_clamp": 0.5}, "mapping_kwargs": {"lr_multiplier": 0.1}}, 0.5, 0.1),
+        ({"synthesis_kwargs": {"conv_clamp": None}}, None, 0.01),
+        ({"synthesis_kwargs": {}}, None, 0.01),
+        ({"conv_clamp": 2, "mapping_kwargs": {"num_layers": 3}}, 2, 0.01),
+        ({"channel_base": 16384}, 256, 0.01),
+    ],
+)
+def test_settings_come_from_the_snapshot(arguments, clamp, rate):
+    """StyleGAN2-ADA's code clamps nothing unless told, StyleGAN3's at 256; values above 256 show it."""
+    original = network(LOUD)
+    with torch.no_grad():
+        original.synthesis.convolutions[0].bias.fill_(400.0)
+    found = stylegan2.load(snapshot(original, **arguments)).network
+    expected = StyleGAN2(LOUD, Settings(clamp, rate)).eval()
+    expected.load_state_dict(original.state_dict())
+    z = torch.randn(2, LOUD.z_dim)
+    with torch.no_grad():
+        pictures = [net(net.styles(z), net.no_noise()) for net in (found, expected)]
+        usual = original(original.styles(z), original.no_noise())
+    assert_close(*pictures)
+    assert is_close(pictures[0], usual) == ((clamp, rate) == (256, 0.01))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"synthesis_kwargs": {"architecture": "resnet"}}, {"mapping_kwargs": {"activation": "relu"}}, {"activation": "x"}],
+)
+def test_networks_of_other_settings_are_refused(arguments):
+    with pytest.raises(BadCheckpoint, match=r"its (architecture|activation) is '\w+'; the pack builds '(skip|lrelu)'"):
+        stylegan2.load(snapshot(network(LOUD), **arguments))
+
+
+def test_rgba_is_an_image_with_alpha(tmp_path):
+    sizes = LOUD._replace(img_channels=4)
+    original = network(sizes)
+    torch.save(original.state_dict(), tmp_path / "x.pt")
+    generator = loading.load_generator(tmp_path / "x.pt")
+    (batch,) = binding.sample(Bound(generator, {"noise_mode": "const"}), 2, 5, 2)
+    requests = noise.requests(2, 5, [Condition()])
+    z = noise.normal(noise.generators(requests), (sizes.z_dim,))
+    with torch.no_grad():
+        expected = original(original.styles(z), original.const_noise())
+    assert batch.images.shape == (2, 8, 8, 4)
+    assert_close(batch.images, ((expected + 1) / 2).clamp(0, 1).movedim(1, -1))
+    previews = []
+    Samples(Bound(generator), 2, 5, lambda done, preview=None: previews.append(preview)).fill(1)
+    assert all(preview is None or preview.shape == (8, 8, 3) for preview in previews)
+    assert "RGB with alpha" in describe(generator.descriptor)
+
+
+@pytest.mark.parametrize("channels", [2, 6])
+def test_other_channels_are_refused_at_load(channels, tmp_path):
+    torch.save(network(LOUD._replace(img_channels=channels)).state_dict(), tmp_path / "x.pt")
+    with pytest.raises(BadCheckpoint, match=rf"x\.pt: its pictures have {channels} channels; of StyleGAN2"):
+        loading.load_generator(tmp_path / "x.pt")

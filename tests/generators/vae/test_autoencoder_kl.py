@@ -161,3 +161,17 @@ def test_ways_between_images_are_straight(tiny):
     assert torch.equal(way[[0]], start.values)
     assert torch.equal(way[[2]], end.values)
     assert torch.allclose(way[[1]], (start.values + end.values) / 2, atol=1e-6)
+
+
+def test_the_configuration_beside_a_file_is_read(tmp_path):
+    """Of a part of a diffusers folder: its groups; an activation that is not built is refused."""
+    made = build((8, 16), act_fn="silu")
+    made.save_pretrained(tmp_path / "vae")
+    for place in (tmp_path / "vae", tmp_path / "vae" / "diffusion_pytorch_model.safetensors"):
+        found = loading.load_generator(place)
+        pixels = torch.rand(1, 3, 16, 16)
+        assert_close(found.modules[0].means(pixels), made.encode(2 * pixels - 1).latent_dist.mean)
+        assert tmp_path / "vae" / "config.json" in found.files
+    build((8, 16), act_fn="relu").save_pretrained(tmp_path / "vae")
+    with pytest.raises(BadCheckpoint, match=r"AutoencoderKL: its config.json says act_fn = 'relu'"):
+        loading.load_generator(tmp_path / "vae")

@@ -11,7 +11,7 @@ from torch import Tensor
 from ....errors import BadInput
 from ....steps import OnStep, quiet
 from ... import noise
-from ...base import Descriptor, Generator, Latents, SampleRequest
+from ...base import Descriptor, Generator, Latents, SampleRequest, as_images
 from ...interpolation import straight
 from .network import StyleGAN2
 
@@ -50,7 +50,7 @@ class StyleGAN2Generator(Generator):
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> Tensor:
         z, labels, generators = self._start(requests)
         images = self._pictures(self._styles(z, labels), generators, options)
-        on_step(1, images[0])
+        on_step(1, images[0, ..., :3])
         return images
 
     def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
@@ -108,8 +108,7 @@ class StyleGAN2Generator(Generator):
     def _pictures(self, ws: Tensor, generators: Sequence[torch.Generator], options: Mapping[str, Any]) -> Tensor:
         ws = self.network.truncate(ws, options["truncation_psi"], options["truncation_cutoff"])
         images = self.network(ws, self._noise(generators, options["noise_mode"]))
-        images = ((images.float() + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).cpu()
-        return images.expand(-1, -1, -1, 3).contiguous()
+        return as_images((images.float() + 1) / 2).clamp(0, 1)
 
     def _noise(self, generators: Sequence[torch.Generator], mode: str) -> Sequence[Tensor | None]:
         if mode == "const":

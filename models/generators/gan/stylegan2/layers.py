@@ -11,7 +11,7 @@ from torch import Tensor, nn
 SLOPE = 0.2
 """Of the leaky ReLU below 0. Cannot be detected."""
 CLAMP = 256.0
-"""Largest magnitude of an activation. Cannot be detected."""
+"""Largest magnitude of an activation, as NVIDIA trains with. Cannot be detected."""
 
 
 GAIN = math.sqrt(2)
@@ -23,9 +23,9 @@ def activate(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE) * GAIN
 
 
-def clamp(x: Tensor) -> Tensor:
-    """x within -CLAMP to CLAMP. (The derivative of hardtanh is cheaper than that of torch's clamp.)"""
-    return F.hardtanh(x, -CLAMP, CLAMP)
+def clamp(x: Tensor, most: float | None) -> Tensor:
+    """x within -most to most. (The derivative of hardtanh is cheaper than that of torch's clamp.)"""
+    return x if most is None else F.hardtanh(x, -most, most)
 
 
 class Linear(nn.Module):

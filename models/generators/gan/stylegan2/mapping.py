@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .layers import Linear, activate
 
 RATE = 0.01
-"""Learning rate of the mapping relative to the rest. Cannot be detected."""
+"""Learning rate of the mapping relative to the rest, as NVIDIA trains it. Cannot be detected."""
 
 
 class Mapping(nn.Module):
@@ -16,13 +16,13 @@ class Mapping(nn.Module):
 
     w_avg: Tensor
 
-    def __init__(self, z_dim: int, c_dim: int, w_dim: int, num_layers: int) -> None:
+    def __init__(self, z_dim: int, c_dim: int, w_dim: int, num_layers: int, rate: float = RATE) -> None:
         super().__init__()
         self.num_layers = num_layers
         self.embed = Linear(c_dim, w_dim) if c_dim else None
         inputs = z_dim + (w_dim if c_dim else 0)
         for index in range(num_layers):
-            self.add_module(f"fc{index}", Linear(w_dim if index else inputs, w_dim, RATE))
+            self.add_module(f"fc{index}", Linear(w_dim if index else inputs, w_dim, rate))
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .mapping import Mapping
+from .layers import CLAMP
+from .mapping import RATE, Mapping
 from .synthesis import Synthesis
 
 
@@ -27,14 +28,23 @@ class Sizes(NamedTuple):
         return 4 << (len(self.channels) - 1)
 
 
+class Settings(NamedTuple):
+    """What shapes do not tell. clamp: largest magnitude of an activation, None for any. rate: learning rate of the
+    mapping relative to the rest. The defaults are those of NVIDIA's training."""
+
+    clamp: float | None = CLAMP
+    rate: float = RATE
+
+
 class StyleGAN2(nn.Module):
     """Tensors are named as in the snapshots of NVIDIA's StyleGAN2-ADA."""
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: Sizes, settings: Settings | None = None) -> None:
         super().__init__()
+        clamp, rate = settings or Settings()
         self.sizes = sizes
-        self.synthesis = Synthesis(sizes.w_dim, sizes.channels, sizes.img_channels)
-        self.mapping = Mapping(sizes.z_dim, sizes.c_dim, sizes.w_dim, sizes.num_layers)
+        self.synthesis = Synthesis(sizes.w_dim, sizes.channels, sizes.img_channels, clamp)
+        self.mapping = Mapping(sizes.z_dim, sizes.c_dim, sizes.w_dim, sizes.num_layers, rate)
 
     @property
     def num_ws(self) -> int:

@@ -10,14 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import GAIN, SLOPE, Linear, blur, clamp, fir_filter, upsample
+from .layers import CLAMP, GAIN, SLOPE, Linear, blur, clamp, fir_filter, upsample
 
 FIRST = 4
 """Side of the learned constant, pixels."""
 
 
 class StyledConvolution(nn.Module):
-    """3 x 3 convolution whose input channels are scaled by a style, and whose output is brought back to unit variance.
+    """3 x 3 convolution whose input channels are scaled by a style, and whose output is brought back to unit variance
+    and clamped to magnitudes of `most`.
 
     Scaling activations instead of weights gives the same result (Karras et al. 2019, equations 1 to 3) without a set
     of weights for every picture of the batch.
@@ -26,8 +27,9 @@ class StyledConvolution(nn.Module):
     noise_const: Tensor
     resample_filter: Tensor
 
-    def __init__(self, inputs: int, outputs: int, w_dim: int, side: int, up: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, w_dim: int, side: int, up: bool, most: float | None) -> None:
         super().__init__()
+        self.most = most
         self.up = up
         self.affine = Linear(w_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
@@ -50,14 +52,15 @@ class StyledConvolution(nn.Module):
         if noise is not None:
             offset = offset + noise * (self.noise_strength * GAIN)
         x = torch.addcmul(offset, x, (energy + 1e-8).rsqrt()[:, :, None, None] * GAIN)
-        return clamp(F.leaky_relu(x, SLOPE))
+        return clamp(F.leaky_relu(x, SLOPE), self.most)
 
 
 class ToRGB(nn.Module):
     """1 x 1 convolution to colours, scaled by a style but not demodulated."""
 
-    def __init__(self, inputs: int, img_channels: int, w_dim: int) -> None:
+    def __init__(self, inputs: int, img_channels: int, w_dim: int, most: float | None) -> None:
         super().__init__()
+        self.most = most
         self.affine = Linear(w_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(img_channels, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(img_channels))
@@ -65,7 +68,7 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         style = self.affine(w) * self.scale
-        return clamp(F.conv2d(x * style[:, :, None, None], self.weight, self.bias))
+        return clamp(F.conv2d(x * style[:, :, None, None], self.weight, self.bias), self.most)
 
 
 class Block(nn.Module):
@@ -73,15 +76,15 @@ class Block(nn.Module):
 
     resample_filter: Tensor
 
-    def __init__(self, inputs: int, outputs: int, w_dim: int, side: int, img_channels: int) -> None:
+    def __init__(self, inputs: int, outputs: int, w_dim: int, side: int, img_channels: int, most: float | None) -> None:
         super().__init__()
         self.first = side == FIRST
         if self.first:
             self.const = nn.Parameter(torch.randn(outputs, side, side))
         else:
-            self.conv0 = StyledConvolution(inputs, outputs, w_dim, side, up=True)
-        self.conv1 = StyledConvolution(outputs, outputs, w_dim, side, up=False)
-        self.torgb = ToRGB(outputs, img_channels, w_dim)
+            self.conv0 = StyledConvolution(inputs, outputs, w_dim, side, True, most)
+        self.conv1 = StyledConvolution(outputs, outputs, w_dim, side, False, most)
+        self.torgb = ToRGB(outputs, img_channels, w_dim, most)
         self.register_buffer("resample_filter", fir_filter())
 
     @property
@@ -105,11 +108,11 @@ class Synthesis(nn.Module):
     channels: of each block, from 4 pixels up. A block's colours share their w with the next block's first convolution.
     """
 
-    def __init__(self, w_dim: int, channels: Sequence[int], img_channels: int) -> None:
+    def __init__(self, w_dim: int, channels: Sequence[int], img_channels: int, most: float | None = CLAMP) -> None:
         super().__init__()
         self.sides = [FIRST << index for index in range(len(channels))]
         for side, inputs, outputs in zip(self.sides, [0, *channels], channels, strict=False):
-            self.add_module(f"b{side}", Block(inputs, outputs, w_dim, side, img_channels))
+            self.add_module(f"b{side}", Block(inputs, outputs, w_dim, side, img_channels, most))
         self.num_ws = len(self.convolutions) + 1
 
     @property
