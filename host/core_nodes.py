@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from ..models.errors import BadInput, CannotDo, MissingFile
 from . import standalone
+from .filenames import filled
 from .image_reading import read_image
 
 # Nodes of ComfyUI that common graphs use and that only ComfyUI can run.
@@ -117,7 +118,9 @@ class SaveImage:
         prompt: dict[str, Any] | None = None,
         extra_pnginfo: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        files = write_images(images, standalone.output_folder(), filename_prefix, prompt, extra_pnginfo)
+        height, width = images.shape[1:3]
+        prefix = filled(filename_prefix, width, height, prompt, (extra_pnginfo or {}).get("workflow"))
+        files = write_images(images, standalone.output_folder(), prefix, prompt, extra_pnginfo)
         return {"ui": {"images": [{**file, "type": "output"} for file in files]}, "result": (images,)}
 
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 import nodes
 
+from .filenames import page_filled
 from .problems import InvalidGraph, NodeFailed, Problem, problem_at, title_of
 
 
@@ -41,9 +42,19 @@ def run(
 
     KeyboardInterrupt if the run was cancelled.
     """
+    graph = {node_id: _with_names(node, graph, workflow) for node_id, node in graph.items()}
     server = _Listener(graph, on_node)
     comfy.utils.set_progress_bar_global_hook(server.progress)
     return PromptServer.instance.loop.run_until_complete(_run(graph, workflow, server))
+
+
+def _with_names(node: dict[str, Any], graph: Mapping[str, Any], workflow: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The node with the tokens of its file names filled in that the page would fill in."""
+    inputs = node.get("inputs", {})
+    prefix = inputs.get("filename_prefix")
+    if not isinstance(prefix, str):
+        return node
+    return {**node, "inputs": {**inputs, "filename_prefix": page_filled(prefix, graph, workflow)}}
 
 
 async def _run(

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from .. import host
+from ..host.filenames import filled
 from ..models.generators import noise
 from ..models.generators.base import Generator
 from ..models.generators.binding import Bound, total_steps
@@ -169,7 +170,8 @@ class SaveSamples:
                 "filename_prefix": inputs.text(
                     "samples/sample",
                     "Beginning of the names below the output folder; folders are made as needed. "
-                    "Numbers go on from the highest that is there.",
+                    "Numbers go on from the highest that is there. Tokens as in Save Image: %date:yyyy-MM-dd%, "
+                    "%width%, %Node title.input%.",
                 ),
                 "overwrite": inputs.boolean(
                     False,
@@ -191,6 +193,8 @@ class SaveSamples:
     ) -> dict[str, Any]:
         images = check_images(images, "images")
         texts = graph_texts(prompt, extra_pnginfo)
+        height, width = images.shape[1:3]
+        filename_prefix = filled(filename_prefix, width, height, prompt, (extra_pnginfo or {}).get("workflow"))
         with host.progress(len(images)) as on_step:
             told = from_json(records, len(images))
             files = save(images, told, host.output_folder(), filename_prefix, texts, on_step, overwrite)
