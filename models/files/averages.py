@@ -76,6 +76,15 @@ def _leftmost(given: Sequence[tuple[int, ...]], there: Sequence[tuple[int, ...]]
     return places
 
 
+def dotted(averaged: Mapping[str, torch.Tensor], network: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """`completed`, for averages whose names the training code wrote without dots too, as that of latent diffusion does
+    (LitEma), with its counters beside them."""
+    plain = {name.replace(".", ""): name for name in network}
+    if plain.keys() & averaged.keys() and not network.keys() & averaged.keys():
+        averaged = {plain[name]: value for name, value in averaged.items() if name in plain}
+    return completed(averaged, network)
+
+
 def completed(averaged: Mapping[str, torch.Tensor], network: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Averaged weights with what only the network has: scripts that average parameters leave statistics out.
 

@@ -24,6 +24,8 @@ COUNTER: Final = "n_averaged"
 ASIDE: Final = {Role.CRITIC, Role.METRIC, Role.TRAINING}
 CONTENTS: Final = ("Mixed_5b.branch1x1.conv.weight", "slice1.0.weight", "net.slice1.0.weight", "lin0.model.1.weight")
 """Tensors of networks that only compare pictures: Inception, and those of LPIPS."""
+MOST_PARTS: Final = 64
+"""Networks side by side; more are the layers of one."""
 MOST: Final = 6
 """How many prefixes are taken off, one after the other."""
 
@@ -60,11 +62,13 @@ def one_network(tensors: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tenso
     """Of a flat state dict with several networks side by side, the averaged one, or the only generator; all tensors
     where names do not tell."""
     parts = _parts(tensors)
+    if len(parts) > MOST_PARTS:
+        return tensors, ()
     kept = [name for name in parts if not _is_aside(name, parts[name])]
     averaged = [name for name in kept if Role.AVERAGED in roles([name])]
     last = [name for name in kept if name not in averaged]
     if len(averaged) == 1 and len(last) == 1:
-        whole = averages.completed(stripped(parts[averaged[0]]), stripped(parts[last[0]]))
+        whole = averages.dotted(stripped(parts[averaged[0]]), stripped(parts[last[0]]))
         if whole.keys() == stripped(parts[last[0]]).keys():
             return whole, (f"took the EMA weights ({averaged[0]}.*) of {_count(parts)} in the file",)
     if len(parts) > 1 and len(kept) == 1 and Role.GENERATOR in roles(kept):
@@ -82,6 +86,8 @@ def views(tensors: Mapping[str, torch.Tensor]) -> Iterator[View]:
     yield View(rest, notes)
     for _ in range(MOST):
         parts = _parts(rest)
+        if len(parts) > MOST_PARTS:
+            break
         kept = {name: part for name, part in parts.items() if not _is_aside(name, part)}
         loose = any("." not in name for name in rest)
         if not kept or (loose and len(parts) == len(kept)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 
@@ -20,8 +21,8 @@ class Role(Enum):
 
 
 WORDS: Final = {
-    Role.AVERAGED: {"ema", "emas", "averaged", "average", "avg", "shadow", "swa", "polyak"},
-    Role.GENERATOR: {"g", "gen", "generator", "generators", "netg"},
+    Role.AVERAGED: {"ema", "emas", "averaged", "average", "avg", "shadow", "swa", "polyak", "smooth", "smoothed", "gs"},
+    Role.GENERATOR: {"g", "gs", "gen", "generator", "generators", "netg"},
     Role.CRITIC: {"d", "dis", "disc", "discriminator", "discriminators", "critic", "critics", "netd"},
     Role.METRIC: {
         *("metric", "metrics", "fid", "kid", "inception", "lpips", "vgg", "perceptual", "loss", "losses"),
@@ -59,10 +60,11 @@ def roles(path: Sequence[str]) -> frozenset[Role]:
     return frozenset(role for name in path for role in _roles(name))
 
 
-def _roles(name: str) -> set[Role]:
+@lru_cache(maxsize=4096)
+def _roles(name: str) -> frozenset[Role]:
     found = words(name)
     spoken = set(found) if COMPANY.issuperset(found) else {word for word in found if len(word) > 1}
     told = {role for role, known in WORDS.items() if spoken & known}
     if Role.GENERATOR in told and RUNNING in spoken:
         told.add(Role.AVERAGED)
-    return told
+    return frozenset(told)

@@ -21,6 +21,10 @@ CONTROLNET: Final = "it belongs into models/controlnet, for ComfyUI's Load Contr
 PUBLISHED_SAM: Final = "the pack segments with SAM and SAM 2.1 in models/sams; other packs load it"
 
 
+LATER: Final = re.compile(r"(?<![^.])(?!(?:320|640|768|1280)(?![^.]))[1-9]\d+(?![^.])")
+"""Numbers of two and more digits in names, but for those of hypernetworks."""
+
+
 class Signature(NamedTuple):
     """what: an architecture, as messages say it. where: the sentence that says where it belongs. readers: the kinds of
     model of the pack that it is ("generator"). patterns: regular expressions, each of which some tensor's name
@@ -483,7 +487,8 @@ MODEL_TYPES: Final = {
 
 def recognise(names: Collection[str]) -> Signature | None:
     """The architecture that these tensor names belong to; None where no signature fits."""
-    text = "\n".join(names)
+    # Of layers in a row the first ten tell it; those of a huge file would take a minute.
+    text = "\n".join(dict.fromkeys(LATER.sub("10", name) for name in names))
     return next((each for each in SIGNATURES if all(_has(text, pattern) for pattern in each.patterns)), None)
 
 

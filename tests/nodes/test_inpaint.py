@@ -126,7 +126,9 @@ def test_the_starter_says_what_it_does_not_draw():
     (starter,) = Load().run("starter emoji inpainter")
     image, mask = torch.rand(1, 32, 32, 3), torch.zeros(1, 32, 32)
     said = Inpaint().run(starter, image, mask, "an old man on a bench")["ui"]["text"][0]
-    assert said.startswith("'an old man on a bench' is none of the 13 names that this starter inpainter knows; nearest: ")
+    assert said.startswith(
+        "'an old man on a bench' is none of the 13 names that this starter inpainter knows; nearest: "
+    )
     assert "load a Stable Diffusion inpainting model" in said
     assert isinstance(Inpaint().run(starter, image, mask, "a red mushroom"), tuple)
 
