@@ -9,7 +9,7 @@ import torch
 
 from .. import host
 from ..models.errors import MissingFile
-from ..models.files.converting import convert
+from ..models.files.converting import PICKLED, convert
 from ..models.files.paths import fingerprint
 from ..models.pictures import example_scenes
 from .common import inputs, menus
@@ -40,7 +40,6 @@ class ExampleScene:
         return (host.intermediate(example_scenes.scene(scene)),)
 
 
-PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".bin")
 MODEL_FOLDERS = tuple(
     Source(key, PICKLED) for key in ("grounding-dino", "sams", "generators", "metrics", "checkpoints")
 )

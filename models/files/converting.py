@@ -6,13 +6,17 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 
 from ..errors import BadInput, CannotDo
 from . import checkpoints
 from .atomic import sweep_parts, unfinished
+
+PICKLED: Final = (".pt", ".pth", ".ckpt", ".pkl", ".bin")
+"""Endings of files that are worth converting."""
+NAMED: Final = 3
 
 
 class Conversion(NamedTuple):
@@ -32,9 +36,12 @@ def convert(source: Path, target: Path | None = None, overwrite: bool = False) -
 
     Raises:
         MissingFile, BadCheckpoint, CannotDo: as of `checkpoints.read`.
-        BadInput: the target exists already (and `overwrite` is off), is the source, or has another ending.
+        BadInput: the source is a folder; the target exists already (and `overwrite` is off), is the source, or has
+            another ending.
         CannotDo: no such folder, no room on the disk, or a tensor that safetensors cannot hold.
     """
+    if source.is_dir():
+        raise BadInput(f"file: {source.name} is a folder; name {_weights_in(source)}.")
     target = source.with_suffix(".safetensors") if target is None else target
     _check_target(source, target, overwrite)
     sweep_parts(target.parent)
@@ -46,6 +53,12 @@ def convert(source: Path, target: Path | None = None, overwrite: bool = False) -
         raise CannotDo(f"output: {target.name} needs {needed:,} bytes, but its disk has {free:,} free; make room.")
     _write(tensors, _metadata(checkpoint, source.name), target)
     return Conversion(target, len(tensors), target.stat().st_size, checkpoint.notes)
+
+
+def _weights_in(folder: Path) -> str:
+    found = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in PICKLED and file.is_file())
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return f"a file in it: {', '.join(found[:NAMED])}{more}" if found else "a file of weights; it holds none of its own"
 
 
 def _check_target(source: Path, target: Path, overwrite: bool) -> None:

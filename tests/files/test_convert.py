@@ -104,6 +104,25 @@ def test_a_failure_leaves_nothing_behind(tmp_path, content):
     assert [path.name for path in tmp_path.iterdir()] == ["x.pth"]
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ((), "folder is a folder; name a file of weights; it holds none of its own"),
+        (("b.bin", "a.pth", "config.json"), "folder is a folder; name a file in it: a.pth, b.bin."),
+        (("1.pt", "2.pt", "3.pt", "4.pt"), "a file in it: 1.pt, 2.pt, 3.pt and 1 more"),
+    ],
+)
+def test_a_folder_is_told_as_such(command, tmp_path, names, said):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in names:
+        (folder / name).touch()
+    code, result, _ = command(folder)
+    assert code == 2
+    assert said in result["error"]["message"]
+    assert command(tmp_path / "none")[0] == 2
+
+
 @pytest.fixture
 def command(capsys):
     def run(*arguments):

@@ -22,6 +22,24 @@ def test_archives_are_not_unpacked(tmp_path):
         checkpoints.read(path)
 
 
+def test_an_archive_that_was_packed_anew_is_no_bomb(tmp_path):
+    """Unpacked and zipped again, as people do to look inside; without compression it is read."""
+    torch.save({"w": torch.rand(500, generator=torch.Generator().manual_seed(0))}, tmp_path / "x.pth")
+    with zipfile.ZipFile(tmp_path / "x.pth") as archive:
+        records = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED):
+        with zipfile.ZipFile(tmp_path / "y.pth", "w", method) as archive:
+            archive.mkdir("x") if hasattr(archive, "mkdir") else None
+            for name, content in records.items():
+                archive.writestr(name, content)
+        if method == zipfile.ZIP_DEFLATED:
+            with pytest.raises(BadCheckpoint, match=r"is compressed .*packed anew.*zip -0 -r") as told:
+                checkpoints.read(tmp_path / "y.pth")
+            assert "bomb" not in str(told.value)
+    found = checkpoints.read(tmp_path / "y.pth").tensors
+    assert torch.equal(found["w"], torch.rand(500, generator=torch.Generator().manual_seed(0)))
+
+
 def test_archives_that_claim_more_than_the_file(tmp_path):
     """Both sizes in the list of contents are forged, as if the records overlapped."""
     path = tmp_path / "x.pth"

@@ -20,6 +20,9 @@ STREAM_MAGIC: Final = 0x1950A86A20F9469CFC6C
 STREAM_VERSION: Final = 1001
 """The first two values of PyTorch's format before 1.6."""
 
+BOMB: Final = 200
+"""Times by which a record is larger than its compressed bytes, from which on it is no record of weights."""
+
 UTF_8: Final = 0x800
 """The flag of a zip archive's file whose name is in UTF-8."""
 
@@ -152,12 +155,19 @@ def _archive(path: Path, data: np.ndarray, budget: Budget) -> Any:
 
 
 def _check_entries(entries: Collection[zipfile.ZipInfo], size: int) -> None:
+    packed = [
+        each for each in entries if each.compress_type != zipfile.ZIP_STORED or each.compress_size != each.file_size
+    ]
+    if packed:
+        worst = max(packed, key=lambda each: each.file_size / max(each.compress_size, 1))
+        told = f"its record {worst.filename} is compressed ({worst.compress_size:,} bytes for {worst.file_size:,})"
+        if worst.file_size > BOMB * worst.compress_size:
+            raise BadCheckpoint(f"{told}; PyTorch never compresses, zip bombs do.")
+        raise BadCheckpoint(
+            f"{told}, as PyTorch never does: it was unpacked and packed anew. Get the original file, or pack the unpacked "
+            "folder without compression (zip -0 -r)."
+        )
     for entry in entries:
-        if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
-            raise BadCheckpoint(
-                f"its record {entry.filename} is compressed ({entry.compress_size} bytes for {entry.file_size}); "
-                "PyTorch never compresses, zip bombs do."
-            )
         if entry.flag_bits & 1:
             raise BadCheckpoint(f"its record {entry.filename} is encrypted.")
     doubled = next((name for name, times in Counter(entry.filename for entry in entries).items() if times > 1), None)

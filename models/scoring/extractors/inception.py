@@ -9,7 +9,9 @@ from typing import Final
 import torch
 
 from ... import weights
+from ...errors import BadCheckpoint
 from ...families import Family
+from ...files import catalog
 from ...files.checkpoints import Checkpoint
 from ...weights import DtypeFor, empty_weights
 from .base import Answers, Extractor, weight_files
@@ -70,10 +72,17 @@ def inception_of(checkpoint: Checkpoint) -> Inception:
     Raises:
         BadCheckpoint: the tensors are not exactly those of the 2015 graph (those of torchvision's are not).
     """
+    name = checkpoint.path.name if checkpoint.path else "the file"
+    rows = checkpoint.tensors.get("fc.weight", torch.empty(CLASSES, 0)).shape[0]
+    if rows != CLASSES:
+        published = catalog.PUBLISHED["extractor"][0]
+        raise BadCheckpoint(
+            f"model: {name} is an Inception-v3 trained for {rows} classes, such as torchvision's; FID is defined by "
+            f"that of 2015, with {CLASSES}: fetch {published.name} from {published.source}."
+        )
     with empty_weights():
         network = Inception()
     counters = {key: torch.tensor(0) for key in network.state_dict() if key.endswith(COUNTERS)}
-    name = checkpoint.path.name if checkpoint.path else "the file"
     weights.fill(network, {**counters, **checkpoint.tensors}, f"model: {name}, the Inception-v3 of FID")
     return network.to(memory_format=LAYOUT)
 
