@@ -164,8 +164,8 @@ def _check_entries(entries: Collection[zipfile.ZipInfo], size: int) -> None:
         if worst.file_size > BOMB * worst.compress_size:
             raise BadCheckpoint(f"{told}; PyTorch never compresses, zip bombs do.")
         raise BadCheckpoint(
-            f"{told}, as PyTorch never does: it was unpacked and packed anew. Get the original file, or pack the unpacked "
-            "folder without compression (zip -0 -r)."
+            f"{told}, as PyTorch never does: it was unpacked and packed anew. Get the original file, or pack the "
+            "unpacked folder without compression (zip -0 -r)."
         )
     for entry in entries:
         if entry.flag_bits & 1:

@@ -112,7 +112,7 @@ def test_inceptions_that_are_others():
     with pytest.raises(BadCheckpoint, match=r"a.pth, the Inception-v3 of FID: .* 1 unexpected \(AuxLogits"):
         read_as(torchvisions)
     retrained = {**published, "fc.weight": torch.zeros(1000, 2048), "fc.bias": torch.zeros(1000)}
-    with pytest.raises(BadCheckpoint, match=r"a\.pth is an Inception-v3 trained for 1000 classes.*that of 2015.*pt_inc"):
+    with pytest.raises(BadCheckpoint, match=r"a\.pth is an Inception-v3 trained for 1000 classes.* of 2015.*pt_inc"):
         read_as(retrained)
     with pytest.raises(BadCheckpoint, match=r"1 missing \(fc\.bias\)"):
         read_as({key: value for key, value in published.items() if key != "fc.bias"})
