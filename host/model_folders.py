@@ -9,11 +9,12 @@ from ..models.errors import MissingFile
 MODEL_FOLDER_MARKS = ("model_index.json", "config.json")
 
 # Folder key -> the file types in it. Keys of ComfyUI itself (`checkpoints`, `diffusers`) are not ours to register.
+WEIGHT_FILES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 FOLDER_KEYS: dict[str, tuple[str, ...]] = {
-    "grounding-dino": (".pth", ".safetensors"),
-    "sams": (".pth", ".safetensors"),
-    "generators": (".safetensors", ".pt", ".pth", ".ckpt", ".pkl"),
-    "metrics": (".safetensors", ".pt", ".pth"),
+    "grounding-dino": WEIGHT_FILES,
+    "sams": WEIGHT_FILES,
+    "generators": (*WEIGHT_FILES, ".pkl"),
+    "metrics": WEIGHT_FILES,
 }
 
 

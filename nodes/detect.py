@@ -12,14 +12,14 @@ from ..models.detection.selection import SORT_BY, SortBy, select
 from ..models.pictures import drawing
 from ..models.values import Detections, Objects
 from .common import inputs, kinds, menus
-from .common.loading import ModelLoader, Source
+from .common.loading import WEIGHT_FILES, ModelLoader, Source
 from .common.showing import show_text
 
 
 class LoadDetector(ModelLoader):
     REGISTRY = DETECTORS
     KIND = "detector"
-    SOURCES = (Source("grounding-dino", (".pth", ".safetensors"), folders=True),)
+    SOURCES = (Source("grounding-dino", WEIGHT_FILES, folders=True),)
     DISPLAY_NAME = "Load Detector (Grounding DINO)"
     CATEGORY = menus.DETECT
     DESCRIPTION = (

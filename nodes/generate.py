@@ -19,7 +19,7 @@ from ..models.generators.sampling import Samples, fitting_batch
 from ..models.generators.saving import save
 from ..models.pictures.images import check_images
 from .common import inputs, kinds, menus
-from .common.loading import ModelLoader, Source
+from .common.loading import WEIGHT_FILES, ModelLoader, Source
 from .common.provenance import graph_texts
 
 SHOWN = 16
@@ -30,7 +30,7 @@ class LoadGenerator(ModelLoader):
     REGISTRY = GENERATORS
     KIND = "generator"
     SOURCES = (
-        Source("generators", (".safetensors", ".pt", ".pth", ".ckpt", ".pkl"), folders=True),
+        Source("generators", (*WEIGHT_FILES, ".pkl"), folders=True),
         Source("diffusers", (), folders=True),
     )
     DISPLAY_NAME = "Load Generator"

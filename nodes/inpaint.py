@@ -16,7 +16,7 @@ from ..models.pictures import dust, regions
 from ..models.pictures.images import check_images
 from ..models.values import Crops, Objects
 from .common import inputs, kinds, menus
-from .common.loading import ModelLoader, Source
+from .common.loading import WEIGHT_FILES, ModelLoader, Source
 from .common.showing import show_note
 
 
@@ -144,7 +144,7 @@ class LoadInpainter(ModelLoader):
     REGISTRY = INPAINTERS
     KIND = "inpainter"
     SOURCES = (
-        Source("checkpoints", (".safetensors", ".ckpt", ".pt", ".pth")),
+        Source("checkpoints", WEIGHT_FILES),
         Source("diffusers", (), folders=True),
     )
     DISPLAY_NAME = "Load Inpainter (Stable Diffusion)"

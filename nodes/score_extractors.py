@@ -13,7 +13,7 @@ from ..models.scoring.extractors.loading import EXTRACTORS
 from ..models.scoring.extractors.resizes import RESIZES
 from ..models.scoring.metrics.clip_score import check_projection
 from .common import inputs, kinds, menus
-from .common.loading import ModelLoader, Source
+from .common.loading import WEIGHT_FILES, ModelLoader, Source
 from .common.showing import show_text
 
 RESIZE_TOOLTIP = (
@@ -26,7 +26,7 @@ RESIZE_TOOLTIP = (
 class LoadFeatureExtractor(ModelLoader):
     REGISTRY = EXTRACTORS
     KIND = "extractor"
-    SOURCES = (Source("metrics", (".safetensors", ".pt", ".pth")),)
+    SOURCES = (Source("metrics", WEIGHT_FILES),)
     DISPLAY_NAME = "Load Feature Extractor"
     CATEGORY = menus.SCORE
     DESCRIPTION = (

@@ -13,7 +13,7 @@ from ..models.segmentation.loading import SEGMENTERS
 from ..models.segmentation.prompts import read_prompts
 from ..models.values import Objects
 from .common import inputs, kinds, menus
-from .common.loading import ModelLoader, Source
+from .common.loading import WEIGHT_FILES, ModelLoader, Source
 
 ENCODED_INPUTS = {
     "segmenter": inputs.link(kinds.SEGMENTER, "The same that Encode Image used."),
@@ -24,7 +24,7 @@ ENCODED_INPUTS = {
 class LoadSegmenter(ModelLoader):
     REGISTRY = SEGMENTERS
     KIND = "segmenter"
-    SOURCES = (Source("sams", (".pth", ".pt", ".safetensors"), folders=True),)
+    SOURCES = (Source("sams", WEIGHT_FILES, folders=True),)
     DISPLAY_NAME = "Load Segmenter (SAM)"
     CATEGORY = menus.SEGMENT
     DESCRIPTION = (

@@ -16,12 +16,8 @@ from ..weights import empty_weights, fill
 from . import samplers
 from .networks import accepted, todays_attention
 
-WEIGHTS: Final = tuple(
-    f"{name}{ending}"
-    for ending in (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin")
-    for name in ("diffusion_pytorch_model", "model", "pytorch_model")
-)
-"""Names of a part's weights; full precision is preferred."""
+USUAL: Final = ("diffusion_pytorch_model.safetensors", "model.safetensors")
+"""What most parts have, of diffusers and of transformers."""
 TOKENIZER_FILES: Final = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 """Either of these sets is enough: the first is written by transformers 5, the second by all before it."""
 
@@ -80,7 +76,7 @@ class PipelineFolder(NamedTuple):
 
     def tensors(self, part: str) -> dict[str, torch.Tensor]:
         """The state dict of a network."""
-        return read_weights(self.part(part), WEIGHTS).tensors
+        return read_weights(self.part(part), USUAL).tensors
 
     def tokenizer(self, part: str = "tokenizer") -> Any:
         """A tokenizer of CLIP.
@@ -138,7 +134,6 @@ def open_folder(checkpoint: Checkpoint, classes: Classes) -> PipelineFolder:
         found = folder.class_of(part)
         if found not in accepted_classes:
             raise BadCheckpoint(
-                f"{folder.name}: {INDEX} tells of no {part} that the pack reads, but of {found or 'none'}; known are "
-                f"{', '.join(accepted_classes)}."
+                f"{folder.name}: {INDEX}: its {part} is a {found}; the pack reads {', '.join(accepted_classes)} there."
             )
     return folder

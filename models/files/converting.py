@@ -14,7 +14,7 @@ from ..errors import BadInput, CannotDo
 from . import checkpoints
 from .atomic import sweep_parts, unfinished
 
-PICKLED: Final = (".pt", ".pth", ".ckpt", ".pkl", ".bin")
+PICKLED: Final = (".pt", ".pth", ".ckpt", ".pkl", ".bin", ".tar")
 """Endings of files that are worth converting."""
 NAMED: Final = 3
 

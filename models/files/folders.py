@@ -15,23 +15,20 @@ from ..errors import BadCheckpoint, MissingFile, TrilemmaError
 from . import checkpoints
 from .atomic import replacing
 from .checkpoints import Checkpoint
+from .folder_weights import find_weights
 from .hashes import model_files
 
 INDEX: Final = "model_index.json"
 """Names the parts of a diffusers folder, each with a folder of its own."""
 CONFIG: Final = "config.json"
 DESCRIPTION: Final = "trilemma.json"
-WEIGHTS: Final = (
-    *("model.safetensors", "pytorch_model.bin"),
-    *("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"),
-)
+WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
+"""What most folders have."""
 TEXTS: Final = (".json", ".txt")
 SMALLEST: Final = 100
 """Bytes that a tensor takes in a pickle at the least, with its name."""
 REASON: Final = 300
 """Letters of a library's reason that an error repeats."""
-SHARDS: Final = ".index.json"
-"""After the name of weights that lie in several files: tells in which of them a tensor is."""
 
 
 def read_model(path: Path) -> Checkpoint:
@@ -56,36 +53,58 @@ def weight_files(path: Path) -> tuple[Path, ...]:
     """The files that a model's weights are read from: itself, or of a folder what `read_weights` reads there."""
     if not path.is_dir():
         return (path,)
-    for name in WEIGHTS:
-        if (path / name).is_file():
-            return (path / name,)
+    try:
+        found = find_weights(path)
+    except MissingFile:
+        found = None
+    if found is not None and found.index is None:
+        return found.files
     return tuple(file for file in model_files(path) if file.parent == path and file.name != CONFIG)
 
 
-def read_weights(folder: Path, names: Sequence[str] = WEIGHTS) -> Checkpoint:
-    """The weights that lie in a folder, in one file or in several, under the first of these names that is there.
+def read_weights(folder: Path, usual: Sequence[str] = WEIGHTS) -> Checkpoint:
+    """The weights that lie in a folder, in one file or in several; of variants the best, see `find_weights`.
+
+    usual: names, for the message where there are none.
 
     Raises:
         MissingFile: there are none, or one of several is missing.
+        BadCheckpoint: an index is broken, or two files hold the same tensor.
     """
-    for name in names:
-        if (folder / name).is_file():
-            return checkpoints.read(folder / name)
-        if (folder / f"{name}{SHARDS}").is_file():
-            return _read_shards(folder / f"{name}{SHARDS}")
-    raise MissingFile(f"model: {folder.name} has no weights; put {' or '.join(names[:2])} into {folder}.")
+    found = find_weights(folder) if folder.is_dir() else None
+    if found is None:
+        raise MissingFile(f"model: {folder.name} has no weights; put {' or '.join(usual)} into {folder}.")
+    notes = (f"took the variant {found.variant} of the weights",) if found.variant else ()
+    if found.index is not None:
+        checkpoint = _read_shards(found.index)
+    elif len(found.files) == 1:
+        checkpoint = checkpoints.read(found.files[0])
+    else:
+        checkpoint = Checkpoint(_joined(found.files), {})
+    return checkpoint._replace(notes=(*notes, *checkpoint.notes))
+
+
+def _joined(files: Sequence[Path]) -> dict[str, torch.Tensor]:
+    tensors: dict[str, torch.Tensor] = {}
+    for file in files:
+        part = checkpoints.read(file).tensors
+        twice = next((name for name in part if name in tensors), None)
+        if twice is not None:
+            raise BadCheckpoint(f"model: {file.parent.name}: {file.name} holds {twice}, as another file does too.")
+        tensors |= part
+    return tensors
 
 
 def _read_shards(index: Path) -> Checkpoint:
     named = read_json(index).get("weight_map")
     if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
         raise BadCheckpoint(f"model: {index.parent.name}: {index.name} has no weight_map; download it again.")
-    tensors = {}
-    for name in sorted(set(named.values())):
+    names = sorted(set(named.values()))
+    for name in names:
         # Links are followed: caches of downloads keep all contents elsewhere.
         if PurePosixPath(name).name != name or PureWindowsPath(name).name != name:
             raise BadCheckpoint(f"model: {index.parent.name}: {index.name} leads out of the folder, to {name!r}.")
-        tensors |= checkpoints.read(index.parent / name).tensors
+    tensors = _joined([index.parent / name for name in names])
     missing = [tensor for tensor in named if tensor not in tensors]
     if missing:
         raise BadCheckpoint(

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from ... import host
 from ...models.families import Registry
 from ...models.files import catalog
 from ...models.files.paths import fingerprint
 from .showing import show_text
+
+WEIGHT_FILES: Final = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
+"""Endings under which weights are published; what is in a file counts for reading it. A .tar is a PyTorch file too:
+training scripts name theirs model_best.pth.tar."""
 
 
 class Source(NamedTuple):
