@@ -163,9 +163,9 @@ class DrawDetections:
         return {
             "required": {
                 "image": inputs.link("IMAGE", "The images that the boxes belong to."),
-                "boxes": inputs.wired("BOUNDING_BOX", "One list of boxes per image, or one for all; pixels."),
             },
             "optional": {
+                "boxes": inputs.wired("BOUNDING_BOX", "One list of boxes per image, or one for all; pixels."),
                 "objects": inputs.link(kinds.OBJECTS, "Segmented objects of the same images, drawn as masks."),
                 "show_scores": inputs.boolean(True, "Write the score behind the label."),
                 "line_width": inputs.integer(0, 0, 64, "In pixels; 0 follows the size of the image."),
@@ -176,13 +176,13 @@ class DrawDetections:
     def run(
         self,
         image: torch.Tensor,
-        boxes: Any,
+        boxes: Any = None,
         objects: Objects | None = None,
         show_scores: bool = True,
         line_width: int = 0,
         mask_opacity: float = 0.4,
     ) -> tuple[torch.Tensor]:
-        drawn = drawing.draw(image, boxes, objects, line_width, mask_opacity, show_scores)
+        drawn = drawing.draw(image, [] if boxes is None else boxes, objects, line_width, mask_opacity, show_scores)
         return (host.intermediate(drawn),)
 
 

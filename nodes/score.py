@@ -10,7 +10,7 @@ from ..models.scoring.evaluation import Settings, score
 from ..models.scoring.features import feature_files
 from ..models.scoring.features.feature_set import Features
 from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS
-from ..models.scoring.metrics.neighbours import NEAREST
+from ..models.scoring.metrics.neighbours import NEAREST, NEIGHBOURHOODS, Neighbourhood
 from ..models.scoring.reports.scores_text import describe
 from .common import inputs, kinds, menus
 from .common.feature_outputs import show_features
@@ -62,6 +62,13 @@ class Score:
             "optional": {
                 "name": inputs.text("", "As tables show it; empty takes the generated set's."),
                 **METRIC_INPUTS,
+                "neighbourhood": inputs.advanced(
+                    inputs.choice(
+                        NEIGHBOURHOODS,
+                        "Whether precision, recall, density and coverage count an image whose distance equals the "
+                        "radius. open: no, as prdc and torch-fidelity. closed: yes, as the paper defines it.",
+                    )
+                ),
             },
             "hidden": {"prompt": "PROMPT"},
         }
@@ -75,9 +82,10 @@ class Score:
         kid_subset_size: int = SUBSET_SIZE,
         nearest_k: int = NEAREST,
         subsets_seed: int = 0,
+        neighbourhood: Neighbourhood = "open",
         prompt: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed)
+        settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed, neighbourhood)
         found = score(generated, reference, settings, name, provenance=run_provenance(prompt))
         text = describe(found)
         common = (found.value(metric) for metric in ("fid", "kid", "inception_score", "precision", "recall"))

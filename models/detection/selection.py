@@ -19,6 +19,7 @@ import torch
 from .. import closed_vocabulary
 from ..errors import BadInput
 from ..pictures.boxes import Box, suppress
+from ..pictures.labels import bare
 from ..values import Detections
 from .prompt import SEPARATORS
 
@@ -73,7 +74,7 @@ def select(
     nms_threshold: of boxes of one phrase that overlap by more than this IoU, the best stays; 1 keeps all.
     top_k: at most so many boxes per image, the best; 0 keeps all.
     sort_by: best first, largest first, or by the left edge.
-    labels: phrases to keep, separated as in a prompt; empty keeps all.
+    labels: phrases to keep, separated as in a prompt, with or without article; empty keeps all.
     min_area, max_area: of the box inside the image, as fractions of the image.
 
     Raises:
@@ -131,8 +132,8 @@ def own_tokens(detections: Detections) -> torch.Tensor:
 
 
 def _wanted(labels: str, phrases: tuple[str, ...]) -> torch.Tensor:
-    asked = {" ".join(label.split()).lower() for label in SEPARATORS.split(labels)} - {""}
-    known = [phrase.lower() for phrase in phrases]
+    asked = {bare(label) for label in SEPARATORS.split(labels)} - {""}
+    known = [bare(phrase) for phrase in phrases]
     strange = sorted(asked - set(known))
     if strange:
         raise BadInput(f"labels: {strange[0]!r} is no phrase of the prompt; choose among {', '.join(phrases)}.")

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ..errors import BadInput, CannotDo
+from ..pictures.labels import bare
 from ..steps import OnStep, quiet
 
 FamilyName = Literal["vae", "autoregressive", "gan", "diffusion", "images"]
@@ -182,15 +183,15 @@ def as_images(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def class_number(descriptor: Descriptor, text: str) -> int:
-    """The class that a condition names, by its name (whatever its case) or its number from 0."""
-    names = [name.lower() for name in descriptor.class_names]
-    wanted = text.strip().lower()
+    """The class that a condition names, by its name (whatever its article and case) or its number from 0."""
+    names = [bare(name) for name in descriptor.class_names]
+    wanted = bare(text)
     if wanted in names:
         return names.index(wanted)
     if wanted.isdecimal() and int(wanted) < descriptor.num_classes:
         return int(wanted)
-    known = f"one of {', '.join(descriptor.class_names)}" if names else "a number"
+    known = f"one of {', '.join(descriptor.class_names)}, or a number" if names else "a number"
     raise BadInput(
-        f"condition: {descriptor.architecture} has no class {text.strip()!r}; give {known}, or a number from 0 to "
+        f"condition: {descriptor.architecture} has no class {text.strip()!r}; give {known} from 0 to "
         f"{descriptor.num_classes - 1}."
     )

@@ -17,7 +17,7 @@ def per_image(value: Any, frames: int, what: str = "boxes") -> list[list[Box]]:
     """One list of boxes per image, from any of the shapes that the host's nodes produce.
 
     `value` is a box, a list of boxes of one image, or a list per image of lists of boxes. What describes one
-    image is repeated for all `frames`.
+    image is repeated for all `frames`. A box of 0 x 0 pixels, the host's sign for "no box", is left out.
 
     Raises:
         BadInput: another shape, another number of images, or a box without four finite numbers.
@@ -35,7 +35,11 @@ def per_image(value: Any, frames: int, what: str = "boxes") -> list[list[Box]]:
         raise BadInput(
             f"{what}: {len(images)} lists of boxes for {frames} images; give one list per image, or one for all."
         )
-    return [[_checked(box, what) for box in boxes] for boxes in images]
+    return [[_checked(box, what) for box in boxes if not _is_none(box)] for boxes in images]
+
+
+def _is_none(box: Any) -> bool:
+    return isinstance(box, dict) and box.get("width") == 0 and box.get("height") == 0
 
 
 def _checked(box: Any, what: str) -> Box:

@@ -9,6 +9,7 @@ import torch
 
 from ..errors import BadInput
 from ..values import Objects, SegmentedObject
+from .labels import bare
 from .packed import area, paint
 
 
@@ -23,17 +24,17 @@ def select(
 ) -> Objects:
     """The objects that pass every filter, in their order; all frames stay, with or without objects.
 
-    labels: names to keep, compared without regard to case; empty keeps all. Scores 0..1 and areas in mask pixels are
+    labels: names to keep, compared without article and case; empty keeps all. Scores 0..1 and areas in mask pixels are
     inclusive bounds; a `max_area` of None is none. indices: positions to keep among the objects of each frame as they
     come in, counted from 0; empty keeps all.
     """
-    names = {label.casefold() for label in labels}
+    names = {bare(label) for label in labels}
     largest = objects.height * objects.width if max_area is None else max_area
     kept = (
         found
         for index, found in numbered(objects)
         if (not indices or any(index in span for span in indices))
-        and (not names or found.label.casefold() in names)
+        and (not names or bare(found.label) in names)
         and min_score <= found.score <= max_score
         and min_area <= area(found.mask) <= largest
     )

@@ -53,6 +53,7 @@ def _provenance(generated: Features, reference: Features, settings: Settings) ->
             "kid_subsets": settings.kid_subsets,
             "kid_subset_size": settings.kid_subset_size,
             "nearest_k": settings.nearest_k,
+            "neighbourhood": settings.neighbourhood,
             "subsets_seed": settings.subsets_seed,
         },
         "versions": {"trilemma": VERSION, "torch": torch.__version__},

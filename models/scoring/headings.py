@@ -50,6 +50,8 @@ def _sets(taken: TakenBy, provenance: Mapping[str, Any]) -> Iterator[str]:
         yield f"of which {rows:,} for KID, precision and recall"
     if taken.get("nearest_k") not in (None, DEFAULTS.nearest_k):
         yield f"k = {taken['nearest_k']}"
+    if taken.get("neighbourhood") not in (None, DEFAULTS.neighbourhood):
+        yield f"{taken['neighbourhood']} neighbourhoods"
     # As asked for: what is left of it with few rows follows from their number.
     asked = (provenance.get("subsets") or {}).get("kid_subset_size")
     if asked not in (None, DEFAULTS.kid_subset_size):

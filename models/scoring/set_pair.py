@@ -12,19 +12,21 @@ from .features.feature_set import Features, Rows, Tap, check_comparable, gaussia
 from .metrics.frechet import Gaussian, frechet_distance
 from .metrics.frechet_interval import Interval, frechet_interval
 from .metrics.kernel import SUBSET_SIZE, SUBSETS
-from .metrics.neighbours import NEAREST, Neighbours, neighbours
+from .metrics.neighbours import NEAREST, Neighbourhood, Neighbours, neighbours
 
 
 @dataclass(frozen=True)
 class Settings:
     """kid_subsets, kid_subset_size: of KID; where no more rows were kept, a subset is half of them.
     nearest_k: which neighbour makes the radius of precision, recall, density and coverage.
+    neighbourhood: whether those of precision, recall, density and coverage hold what lies at their radius.
     subsets_seed: of the random subsets, 0 to 2^64 - 1."""
 
     kid_subsets: int = SUBSETS
     kid_subset_size: int = SUBSET_SIZE
     nearest_k: int = NEAREST
     subsets_seed: int = 0
+    neighbourhood: Neighbourhood = "open"
 
 
 DEFAULTS: Final = Settings()
@@ -119,7 +121,11 @@ class SetPair:
     def neighbours(self) -> Neighbours | str:
         """Of the rows, or why there are too few of them."""
         found = self.rows(self.settings.nearest_k + 1)
-        return found if isinstance(found, str) else neighbours(*found, self.settings.nearest_k)
+        return (
+            found
+            if isinstance(found, str)
+            else neighbours(*found, self.settings.nearest_k, self.settings.neighbourhood)
+        )
 
 
 def len_of(rows: Rows | None) -> int:

@@ -53,6 +53,7 @@ def of_sets(pair: SetPair) -> TakenBy:
         "kid_subsets": settings.kid_subsets,
         "kid_subset_size": pair.kid_subset_size,
         "nearest_k": settings.nearest_k,
+        "neighbourhood": settings.neighbourhood,
         "subsets_seed": settings.subsets_seed,
     }
 

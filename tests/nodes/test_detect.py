@@ -4,6 +4,8 @@ import pytest
 import torch
 from trilemma.host import Handle, standalone
 from trilemma.models.errors import BadInput
+from trilemma.models.pictures.packed import pack
+from trilemma.models.values import Objects, SegmentedObject
 from trilemma.nodes.detect import DetectByText, DrawDetections, LoadDetector, SelectDetections
 from trilemma.tests.closeness import assert_close
 from trilemma.tests.detection import tiny
@@ -129,3 +131,15 @@ def test_bad_input_is_refused(starter):
 def test_smallest_image(starter):
     (found,) = DetectByText().run(starter, torch.rand(1, 1, 1, 3), "cat")
     assert (found.height, found.width) == (1, 1)
+
+
+def test_masks_are_drawn_without_boxes():
+    image = torch.rand(1, 8, 8, 3)
+    assert torch.equal(DrawDetections().run(image)[0], image)
+    mask = torch.zeros(8, 8, dtype=torch.bool)
+    mask[2:5, 2:5] = True
+    objects = Objects((SegmentedObject(0, (2, 2, 3, 3), "a cat", 0.9, pack(mask)),), 1, 8, 8)
+    (drawn,) = DrawDetections().run(image, objects=objects)
+    assert torch.equal(drawn[0, ~mask], image[0, ~mask])
+    assert not torch.equal(drawn[0, mask], image[0, mask])
+    assert torch.equal(DrawDetections().run(image, [{"x": 1, "y": 1, "width": 0, "height": 0}])[0], image)

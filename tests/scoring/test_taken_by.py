@@ -162,6 +162,7 @@ DECIDES: Mapping[str, Mapping[str, Callable[[], Inputs]]] = {
         "kid_subsets": lambda: {"kid_subsets": 50},
         "kid_subset_size": lambda: {"kid_subset_size": 8},
         "nearest_k": lambda: {"nearest_k": 3},
+        "neighbourhood": lambda: {"neighbourhood": "closed"},
         "subsets_seed": lambda: {"subsets_seed": 1},
     },
     "TrilemmaBenchmarkGenerator": DRAWN_DECIDES,

@@ -39,7 +39,7 @@ def inception_score(
     """
     empty = int((counts < 1).sum())
     if empty:
-        raise BadInput(f"splits: {empty} of {len(counts)} have no sample; give more images, or use fewer splits.")
+        raise BadInput(f"splits: {empty} of {len(counts)} have no sample; give more images, at least one for each.")
     check_finite("class probabilities", probabilities)
     check_finite("class probabilities", negative_entropies)
     q = probabilities / counts[:, None]

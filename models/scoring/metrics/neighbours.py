@@ -3,14 +3,20 @@
 Every distance that decides is exact: its square is summed in float64, then rounded to the features' type, as package
 prdc does; the values are identical. Float32 products, with a bound of their error, only tell which pairs are beyond
 doubt.
+
+A sample lies in a neighbourhood that is open where its distance is below the radius, as prdc and torch-fidelity count,
+and in one that is closed where it is not above it, as Kynkäänniemi et al. define it (equation 1). The two differ where
+distances are equal: of two sets of k + 1 equal rows all radii are 0, open neighbourhoods are empty and precision is 0,
+closed ones hold everything and it is 1.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+import numpy as np
 import torch
 
 from ...errors import BadInput
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
     from ..set_pair import SetPair
 
 NEAREST: Final = 5
+Neighbourhood = Literal["open", "closed"]
+NEIGHBOURHOODS: Final[tuple[Neighbourhood, ...]] = ("open", "closed")
 _BLOCK: Final = 1024
 _SPARE: Final = 4
 """Candidates for the k-th neighbour beyond k."""
@@ -32,12 +40,18 @@ _DOUBTFUL: Final = 0.02
 """Share of a block's pairs from which the whole block is computed exactly."""
 
 
+TOLD: Final[dict[Neighbourhood, str]] = {
+    "open": "distance < radius as in prdc",
+    "closed": "distance <= radius as in the paper",
+}
+
+
 class Neighbours(NamedTuple):
     """Of N generated and M reference samples.
 
     k: which neighbour's distance is a sample's radius.
     reference_radii [M], generated_radii [N]: to the k-th neighbour in the same set, the sample itself not counted.
-    memberships: int64 [N], within how many reference samples' radii (strictly) each generated one lies.
+    memberships: int64 [N], in how many reference samples' neighbourhoods each generated one lies.
     covered: bool [M], whether a generated sample lies within the radius of each reference one.
     recalled: bool [M], whether each reference sample lies within the radius of a generated one.
     nearest: int64 [N], the reference sample next to each generated one; distances [N]: to it.
@@ -73,8 +87,12 @@ class Neighbours(NamedTuple):
         return float(self.covered.double().mean())
 
 
-def neighbours(generated: torch.Tensor, reference: torch.Tensor, k: int = NEAREST) -> Neighbours:
+def neighbours(
+    generated: torch.Tensor, reference: torch.Tensor, k: int = NEAREST, neighbourhood: Neighbourhood = "open"
+) -> Neighbours:
     """Compare features [N, D] and [M, D], float32 or float64, in blocks of bounded memory.
+
+    neighbourhood: whether a distance that equals the radius counts.
 
     Raises:
         BadInput: fewer than k + 1 samples, or k below 1; NaN or infinite features; different dimensions.
@@ -92,10 +110,10 @@ def neighbours(generated: torch.Tensor, reference: torch.Tensor, k: int = NEARES
     for i in _blocks(len(reference)):
         for j in _blocks(len(generated)):
             block = _Block(real, fake, i, j)
-            inside = block.closer_than(reference_radii[i, None])
+            inside = block.within(reference_radii[i, None], neighbourhood)
             memberships[j] += inside.sum(dim=0, dtype=torch.int32)
             covered[i] |= inside.any(dim=1)
-            recalled[i] |= block.closer_than(generated_radii[None, j]).any(dim=1)
+            recalled[i] |= block.within(generated_radii[None, j], neighbourhood).any(dim=1)
             least = block.squares.amin(dim=0)
             better = (least < best[j]).nonzero()[:, 0]
             best[j.start + better] = least[better]
@@ -111,7 +129,8 @@ def scorer(metric: str) -> Callable[[SetPair], Score]:
         found = pair.neighbours
         if isinstance(found, str):
             return Score(metric, math.nan, note=found)
-        return Score(metric, getattr(found, metric), note=f"k = {found.k}, {pair.told_rows}")
+        rule = TOLD[pair.settings.neighbourhood]
+        return Score(metric, getattr(found, metric), note=f"k = {found.k}, {rule}, {pair.told_rows}")
 
     return score
 
@@ -141,8 +160,9 @@ class _Block:
         self._sums = first.norms[i, None] + second.norms[None, j]
         self.squares = self._sums - _products(first.centred[i], second.centred[j]).mul_(2)
 
-    def closer_than(self, radii: torch.Tensor) -> torch.Tensor:
-        """Bool [I, J]: distance < radius, for exact radii [I, 1] or [1, J]."""
+    def within(self, radii: torch.Tensor, neighbourhood: Neighbourhood) -> torch.Tensor:
+        """Bool [I, J]: distance < radius, of a closed neighbourhood <=, for exact radii [I, 1] or [1, J]."""
+        inside = torch.lt if neighbourhood == "open" else torch.le
         bounds = radii.double().square().float()
         margin = self._sums * _relative_margin(self._first.rows.shape[1])
         margin += bounds * 4 * torch.finfo(torch.float32).eps
@@ -150,12 +170,12 @@ class _Block:
         doubtful = (self.squares <= bounds + margin).logical_xor_(surely)
         count = int(doubtful.count_nonzero())
         if count > _DOUBTFUL * doubtful.numel():
-            return _exact_block(self._first.rows[self._i], self._second.rows[self._j]) < radii
+            return inside(_exact_block(self._first.rows[self._i], self._second.rows[self._j]), radii)
         if count:
             rows, columns = doubtful.nonzero(as_tuple=True)
             limits = radii.expand_as(surely)[rows, columns]
             exact = _exact(self._first.rows, self._second.rows, rows + self._i.start, columns + self._j.start)
-            surely[rows, columns] = exact < limits
+            surely[rows, columns] = inside(exact, limits)
         return surely
 
 
@@ -232,13 +252,18 @@ def _settle(rows: _Rows, k: int, squares: torch.Tensor, found: torch.Tensor) -> 
 def _exact(first: torch.Tensor, second: torch.Tensor, i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
     """Distances of the pairs (first[i], second[j]): [P], of the features' type."""
     parts = [_norms(first[a].double().sub_(second[b])) for a, b in zip(i.split(_PAIRS), j.split(_PAIRS), strict=True)]
-    return torch.cat(parts).to(first.dtype).sqrt_()
+    return _roots(torch.cat(parts).to(first.dtype))
 
 
 def _exact_block(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """All distances [I, J], in the same way: products of matrices would not put equal rows at distance 0."""
     parts = [torch.stack([_norms(columns - row) for row in first.double()]) for columns in second.split(_PAIRS)]
-    return torch.cat(parts, dim=1).to(first.dtype).sqrt_()
+    return _roots(torch.cat(parts, dim=1).to(first.dtype))
+
+
+def _roots(squares: torch.Tensor) -> torch.Tensor:
+    """Square roots rounded to the nearest, as prdc has them by NumPy; every eighth of torch's, in float32, is not."""
+    return torch.from_numpy(np.sqrt(squares.numpy()))
 
 
 def _norms(differences: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Precision, recall, density and coverage against prdc's and torch-fidelity's answers, and by all distances."""
 
+import numpy as np
 import pytest
 import torch
 from trilemma.models.errors import BadInput
@@ -16,7 +17,7 @@ def features(count: int, size: int, seed: int = 0) -> torch.Tensor:
 
 
 def distances(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return (x[:, None].double() - y[None].double()).square().sum(dim=2).to(x.dtype).sqrt()
+    return torch.from_numpy(np.sqrt((x[:, None].double() - y[None].double()).square().sum(dim=2).to(x.dtype).numpy()))
 
 
 @pytest.mark.slow
@@ -100,6 +101,30 @@ def test_equal_samples_are_at_no_distance():
     same = torch.full((20, 5), 3.0)
     found = neighbours(same, same)
     assert (found.precision, found.recall, found.density, found.coverage) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_closed_neighbourhoods_hold_equal_samples_as_the_paper_defines(k):
+    same = torch.full((k + 1, 5), 3.0)
+    found = neighbours(same, same, k, "closed")
+    assert (found.precision, found.recall, found.coverage) == (1, 1, 1)
+    assert found.density == (k + 1) / k
+    grid = torch.cartesian_prod(*[torch.arange(4.0)] * 3)
+    shifted = grid + torch.tensor([1.0, 0, 0])
+    found = neighbours(shifted, grid, k, "closed")
+    radii = distances(grid, grid).kthvalue(k + 1, dim=1).values
+    assert torch.equal(found.memberships, (distances(grid, shifted) <= radii[:, None]).sum(dim=0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [64, 512])
+def test_distances_are_rounded_to_the_nearest_as_prdcs(size):
+    """torch's own square roots are not, so that a distance could fall on the other side of a radius."""
+    real, fake = features(300, size).relu(), features(300, size, 1).relu()
+    found = neighbours(fake, real)
+    squares = ((real[:, None].double() - real[None].double()) ** 2).sum(dim=2).float()
+    expected = np.partition(np.sqrt(squares.numpy()), 5, axis=1)[:, 5]
+    assert np.array_equal(found.reference_radii.numpy(), expected)
 
 
 def test_a_far_set_is_outside():
