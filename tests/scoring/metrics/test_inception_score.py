@@ -66,3 +66,8 @@ def test_an_empty_split_is_refused():
 def test_values_that_are_not_numbers_are_refused():
     with pytest.raises(BadInput, match="logits: 1 values are NaN"):
         inception_score_of_logits(torch.tensor([[0.0, torch.nan]]))
+
+
+def test_empty_splits_are_told_with_what_can_be_done():
+    with pytest.raises(BadInput, match=r"splits: 7 of 10 have no sample; give more images, at least one for each\."):
+        inception_score_of_logits(torch.zeros(3, 4), 10)
