@@ -111,7 +111,7 @@ class Registry(Generic[M]):
         files = family.files(path)
         what = f"{checkpoint.name}, {family.name}"
         place = CONFIG if (path / CONFIG).is_file() else "its content"
-        with understood(f"{what}: {place}"), bounded(*weight_limits(files), checkpoint.name):
+        with understood(f"{what}: {place}"), bounded(*weight_limits(files, checkpoint.tensors), checkpoint.name):
             try:
                 model = family.load(checkpoint, dtype_for)
             except KeyError as error:

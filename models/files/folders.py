@@ -135,8 +135,13 @@ def understood(what: str) -> Iterator[None]:
         ) from error
 
 
-def weight_limits(files: Sequence[Path]) -> tuple[int, int]:
-    """At most how many tensors, and elements of them, the files of a model can hold, with room for shared ones."""
+def weight_limits(files: Sequence[Path], tensors: Mapping[str, torch.Tensor]) -> tuple[int, int]:
+    """At most how many tensors, and elements of them, the files of a model can hold, with room for shared ones,
+    and for those that a library registers anew when it fills them.
+
+    tensors: those that are read already; one may stand for more elements than it has bytes on disk, where it is one
+    number, repeated.
+    """
     count = elements = 0
     for file in files:
         size = file.stat().st_size if file.is_file() else 0
@@ -144,7 +149,8 @@ def weight_limits(files: Sequence[Path]) -> tuple[int, int]:
         if safe or file.suffix not in TEXTS:
             count += checkpoints.count_tensors(file) if safe else size // SMALLEST
             elements += size
-    return 4 * count + 1000, 2 * elements + 10**6
+    count, elements = max(count, len(tensors)), max(elements, sum(each.numel() for each in tensors.values()))
+    return 4 * count + 1000, 4 * elements + 10**6
 
 
 def read_json(path: Path, model: str = "") -> dict[str, Any]:

@@ -394,7 +394,7 @@ SIGNATURES: Final = (
         "a row of dense layers, such as a GAN's generator",
         GENERATOR,
         ("generator",),
-        (r"0\.weight", r"\A(\d+\.(weight|bias)\n?)+\Z"),
+        (r"0\.weight", r"\A(\d+\.(weight|bias)\n?){4,}\Z"),
     ),
     # Encoders and networks that compare pictures.
     Signature("a CLIP with both encoders", VISION, (), (r"text_model\.embeddings\.", r"vision_model\.embeddings\.")),

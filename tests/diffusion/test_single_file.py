@@ -167,7 +167,7 @@ FIRST = "model.diffusion_model.input_blocks.0.0.weight"
         ),
         (
             smallest() | {"control_model.input_hint_block.0.weight": (1,)},
-            r"1 unexpected \(control_model",
+            "holds a ControlNet; it belongs into models/controlnet",
         ),
         (smallest(channels=8), "8 input channels"),
         (
@@ -182,7 +182,7 @@ FIRST = "model.diffusion_model.input_blocks.0.0.weight"
         ),
         (
             {name: (1,) for name in original_layout.weights(Sizes(9)) if "first_stage" not in name},
-            r"Nearest is Stable Diffusion 1\.x: 248 of its tensors are missing",
+            "a Stable Diffusion checkpoint without VAE or text encoder",
         ),
     ],
 )

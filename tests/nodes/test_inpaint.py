@@ -75,7 +75,10 @@ def test_a_missing_model_says_where_it_comes_from():
 
 
 def test_another_kind_of_file_is_named():
-    with pytest.raises(Exception, match="holds an Inception-v3 network; the pack reads these inpainters"):
+    with pytest.raises(
+        Exception,
+        match=r"holds an Inception-v3 network; .* the pack reads these inpainters",
+    ):
         Load().run("other.pth")
 
 

@@ -66,7 +66,8 @@ def test_provenance_says_how_the_numbers_were_made_and_survives_json():
     told = found.provenance
     assert told["extractor"] == {"name": "toy", "identity": "00000000", "resize": "cut"}
     assert (told["samples"], told["rows"], told["reference"]["samples"], told["reference"]["rows"]) == (30, 20, 40, 20)
-    assert told["subsets"] == {"kid_subsets": 100, "kid_subset_size": 1000, "nearest_k": 5, "subsets_seed": 4}
+    subsets = {"kid_subsets": 100, "kid_subset_size": 1000, "nearest_k": 5, "subsets_seed": 4}
+    assert told["subsets"] == {**subsets, "neighbourhood": "open"}
     assert told["versions"]["torch"] == torch.__version__
     assert told["reference"]["identity"] == score(features(0, 9), features(30, 70)).provenance["reference"]["identity"]
     assert told["reference"]["identity"] != told["identity"]
