@@ -43,13 +43,7 @@ class ImagesAsGenerator:
                     "Folder of pictures, relative to the location; a dot is the location itself. Leave "
                     "it empty where images are connected.",
                 ),
-                "resize": inputs.choice(
-                    image_source.RESIZES,
-                    "How pictures of other sizes are brought to one. none: all must have the size of "
-                    "the first. crop: cut off what stands out. resize: change the aspect ratio. pad: add black.",
-                ),
-                "width": inputs.pixels(0, 0, "Of every picture, in pixels; 0 is the first picture's own."),
-                "height": inputs.pixels(0, 0, "Of every picture, in pixels; 0 is the first picture's own."),
+                **folders.one_size(),
                 "order": inputs.choice(
                     image_source.ORDERS, "sequential: seed s draws picture s. shuffled: after a fixed permutation."
                 ),

@@ -45,13 +45,7 @@ class LoadImages:
                 ),
             },
             "optional": {
-                "resize": inputs.choice(
-                    image_batches.RESIZES,
-                    "How pictures of other sizes are brought to one. none: all must have the size of "
-                    "the first. crop: cut off what stands out. resize: change the aspect ratio. pad: add black.",
-                ),
-                "width": inputs.pixels(0, 0, "Of every picture, in pixels; 0 is the first picture's own."),
-                "height": inputs.pixels(0, 0, "Of every picture, in pixels; 0 is the first picture's own."),
+                **folders.one_size(),
                 "first": inputs.integer(0, 0, 2**31 - 1, "Where in the sorted folder to begin, counted from 0."),
                 "count": inputs.integer(0, 0, 2**31 - 1, "How many pictures at most; 0 takes all."),
                 "subfolders": folders.subfolders(),

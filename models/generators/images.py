@@ -19,7 +19,6 @@ from ..steps import OnStep
 from .base import Descriptor, Generator, SampleRequest
 
 Resize = Fit | Literal["none"]
-RESIZES: Final = ("none", *FITS)
 Order = Literal["sequential", "shuffled"]
 ORDERS: Final = ("sequential", "shuffled")
 

@@ -9,6 +9,7 @@ from typing import Final
 from ... import host
 from ...models.errors import BadInput, MissingFile
 from ...models.files.paths import fingerprint, path_inside
+from ...models.pictures.image_batches import RESIZES
 from ...models.pictures.picture_folders import folder_inside, folder_state, left_out_lines, list_pictures
 from . import inputs
 
@@ -24,6 +25,19 @@ def location(what: str, first: str = "input") -> inputs.Input:
 def subfolders() -> inputs.Input:
     """Whether a folder's pictures are all below it."""
     return inputs.boolean(False, "Take the pictures of subfolders too.")
+
+
+def one_size() -> dict[str, inputs.Input]:
+    """How pictures of several sizes become one batch."""
+    return {
+        "resize": inputs.choice(
+            RESIZES,
+            "How pictures of other sizes are brought to one. none: all must have the size of "
+            "the first. crop: cut off what stands out. resize: change the aspect ratio. pad: add black.",
+        ),
+        "width": inputs.pixels(0, 0, "Of every picture, in pixels; 0 is the first picture's own."),
+        "height": inputs.pixels(0, 0, "Of every picture, in pixels; 0 is the first picture's own."),
+    }
 
 
 def root_of(location: str) -> Path:
