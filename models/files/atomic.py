@@ -109,8 +109,8 @@ def sweep_parts(folder: Path) -> None:
     for entry in left:
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
-            if PART.fullmatch(entry.name) and not _is_held(path):
-                shutil.rmtree(path, ignore_errors=True)
+            if PART.fullmatch(entry.name):
+                _remove_left(path)
         elif entry.is_file(follow_symlinks=False) and not _is_open(path):
             _remove(path)
 
@@ -134,16 +134,24 @@ def _work_folder(path: Path) -> tuple[Path, BinaryIO]:
         lock.close()
 
 
-def _is_held(folder: Path) -> bool:
-    """Whether the writer of a folder is alive."""
+def _remove_left(folder: Path) -> None:
+    """Remove a folder of `unfinished` whose writer is dead; one that vanishes meanwhile had a living one."""
     try:
         with open(folder / LOCK, "rb+") as lock:
             _lock(lock, wait=False)
-        return False
+            # Under the lock: a writer that has just made its folder waits for it, and then sees that it is gone.
+            shutil.rmtree(folder, ignore_errors=True)
+        # Windows removes no open file; one that is open still, or again, has a writer.
+        (folder / LOCK).unlink(missing_ok=True)
     except FileNotFoundError:
-        return time.time() - folder.stat().st_mtime < SETTLED
+        try:
+            if time.time() - folder.stat().st_mtime < SETTLED:
+                return
+        except OSError:
+            return
     except OSError:
-        return True
+        return
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_open(path: Path) -> bool:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -216,6 +217,19 @@ def test_an_open_file_of_an_earlier_version_is_left(tmp_path):
     sweep_parts(tmp_path)
     assert not parts(tmp_path)
     sweep_parts(tmp_path / "none")
+
+
+@pytest.mark.slow
+def test_writers_that_sweep_beside_each_other_lose_nothing(tmp_path):
+    def write(name):
+        for number in range(100):
+            sweep_parts(tmp_path)
+            with replacing(tmp_path / f"{name}-{number}") as file:
+                file.write(b"whole")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(write, "abcd"))
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"whole"] * 400
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])
