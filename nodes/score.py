@@ -10,11 +10,11 @@ from ..models.scoring.evaluation import Settings, score
 from ..models.scoring.features import feature_files
 from ..models.scoring.features.feature_set import Features
 from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS
-from ..models.scoring.metrics.neighbours import NEAREST, NEIGHBOURHOODS, Neighbourhood
+from ..models.scoring.metrics.neighbours import NEAREST, Neighbourhood
 from ..models.scoring.reports.scores_text import describe
 from .common import inputs, kinds, menus
 from .common.feature_outputs import show_features
-from .common.metric_inputs import METRIC_INPUTS
+from .common.metric_inputs import METRIC_INPUTS, NEIGHBOURHOOD
 from .common.provenance import run_provenance
 from .common.showing import show_text
 
@@ -62,13 +62,7 @@ class Score:
             "optional": {
                 "name": inputs.text("", "As tables show it; empty takes the generated set's."),
                 **METRIC_INPUTS,
-                "neighbourhood": inputs.advanced(
-                    inputs.choice(
-                        NEIGHBOURHOODS,
-                        "Whether precision, recall, density and coverage count an image whose distance equals the "
-                        "radius. open: no, as prdc and torch-fidelity. closed: yes, as the paper defines it.",
-                    )
-                ),
+                **NEIGHBOURHOOD,
             },
             "hidden": {"prompt": "PROMPT"},
         }

@@ -15,13 +15,14 @@ from ..models.scoring.benchmark.task import SHOWN, Task, batch_size_of, carry_ou
 from ..models.scoring.evaluation import Settings
 from ..models.scoring.features.feature_set import ROWS, Features
 from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS
-from ..models.scoring.metrics.neighbours import NEAREST
+from ..models.scoring.metrics.neighbours import NEAREST, Neighbourhood
 from ..models.scoring.reports import sweep_report
 from ..models.scoring.reports.curves import draw_curves
 from ..models.scoring.reports.scores_text import describe
 from .common import inputs, kinds, menus
-from .common.metric_inputs import METRIC_INPUTS
+from .common.metric_inputs import METRIC_INPUTS, NEIGHBOURHOOD
 from .common.provenance import run_provenance
+from .common.readers import readers_above
 from .common.showing import show_text
 
 INPUTS = {
@@ -48,6 +49,7 @@ TAKING = {
     "batch_size": inputs.fitting_batch_size("drawn"),
     **METRIC_INPUTS,
 }
+HIDDEN = {"prompt": "PROMPT", "graph": "DYNPROMPT", "node_id": "UNIQUE_ID"}
 
 
 def _num_images(default: int, tooltip: str) -> inputs.Input:
@@ -87,8 +89,9 @@ class BenchmarkGenerator:
             "optional": {
                 **TAKING,
                 "num_shown": inputs.integer(SHOWN, 1, KEPT, "Samples in the strips of best and worst."),
+                **NEIGHBOURHOOD,
             },
-            "hidden": {"prompt": "PROMPT"},
+            "hidden": HIDDEN,
         }
 
     def run(
@@ -108,12 +111,16 @@ class BenchmarkGenerator:
         nearest_k: int = NEAREST,
         subsets_seed: int = 0,
         num_shown: int = SHOWN,
+        neighbourhood: Neighbourhood = "open",
         prompt: dict[str, Any] | None = None,
+        graph: Any = None,
+        node_id: str | None = None,
     ) -> dict[str, Any]:
         bound, model = generator.model, extractor.model
         plan = Plan(num_images, first_seed, kept_rows, rows_seed)
-        settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed)
-        task = _task(plan, settings, filename_prefix, batch_size, num_shown, prompt)
+        settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed, neighbourhood)
+        readers = readers_above(graph, node_id, "generator")
+        task = _task(plan, settings, filename_prefix, batch_size, num_shown, prompt, readers)
         memory = memory_bytes(bound, model, batch_size_of(task, bound, model))
         with (
             host.placed(generator, extractor, memory=memory) as device,
@@ -170,8 +177,9 @@ class Sweep:
                 "knee_of": inputs.choice(CURVES, "Which curve's knee the first two outputs are."),
                 "theme": inputs.theme(),
                 **TAKING,
+                **NEIGHBOURHOOD,
             },
-            "hidden": {"prompt": "PROMPT"},
+            "hidden": HIDDEN,
         }
 
     def run(
@@ -194,13 +202,17 @@ class Sweep:
         kid_subset_size: int = SUBSET_SIZE,
         nearest_k: int = NEAREST,
         subsets_seed: int = 0,
+        neighbourhood: Neighbourhood = "open",
         prompt: dict[str, Any] | None = None,
+        graph: Any = None,
+        node_id: str | None = None,
     ) -> dict[str, Any]:
         bound, model = generator.model, extractor.model
         found = read_values(values, bound, option)
         plan = Plan(num_images, first_seed, kept_rows, rows_seed)
-        settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed)
-        task = _task(plan, settings, filename_prefix, batch_size, 0, prompt)
+        settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed, neighbourhood)
+        readers = readers_above(graph, node_id, "generator")
+        task = _task(plan, settings, filename_prefix, batch_size, 0, prompt, readers)
         memory = memory_bytes(bound, model, batch_size_of(task, bound, model))
         steps = sum(total_steps(each, num_images) for _, each in found)
         with host.placed(generator, extractor, memory=memory) as device, host.progress(steps) as on_step:
@@ -218,8 +230,10 @@ def _task(
     batch_size: int,
     num_shown: int,
     prompt: dict[str, Any] | None,
+    readers: tuple[str, ...],
 ) -> Task:
-    return Task(plan, settings, host.output_folder(), filename_prefix, batch_size, num_shown, run_provenance(prompt))
+    provenance = run_provenance(prompt)
+    return Task(plan, settings, host.output_folder(), filename_prefix, batch_size, num_shown, readers, provenance)
 
 
 NODES = {"TrilemmaBenchmarkGenerator": BenchmarkGenerator, "TrilemmaSweep": Sweep}

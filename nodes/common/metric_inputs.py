@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS
-from ...models.scoring.metrics.neighbours import NEAREST
+from ...models.scoring.metrics.neighbours import NEAREST, NEIGHBOURHOODS
 from . import inputs
 
 METRIC_INPUTS: Final = {
@@ -26,6 +26,17 @@ METRIC_INPUTS: Final = {
     "subsets_seed": inputs.advanced(inputs.fixed_seed("Of the random subsets of KID and of FID at infinity.")),
 }
 """By the names of models/scoring/evaluation.py's Settings."""
+
+NEIGHBOURHOOD: Final = {
+    "neighbourhood": inputs.advanced(
+        inputs.choice(
+            NEIGHBOURHOODS,
+            "Whether precision, recall, density and coverage count an image whose distance equals the radius. "
+            "open: no, as prdc and torch-fidelity. closed: yes, as the paper defines it.",
+        )
+    ),
+}
+"""The last of them, which came later: saved graphs hold inputs by their order."""
 
 
 def name_of_images(default: str) -> inputs.Input:

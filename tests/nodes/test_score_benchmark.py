@@ -11,6 +11,7 @@ from trilemma.models.scoring.scores import from_json
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.generators.toy import HEIGHT, WIDTH
 from trilemma.tests.generators.toy import Toy as ToyGenerator
+from trilemma.tests.nodes.running_graph import RunningGraph
 from trilemma.tests.scoring.toy import Toy, features
 
 pytestmark = pytest.mark.slow
@@ -68,10 +69,29 @@ def test_an_interrupt_keeps_what_was_drawn():
 
 
 def test_defaults_are_the_librarys_own():
-    settings = {name: spec[1]["default"] for name, spec in Benchmark.INPUT_TYPES()["optional"].items()}
+    given = Benchmark.INPUT_TYPES()["optional"].items()
+    settings = {name: spec[1].get("default", spec[0][0]) for name, spec in given}
     settings["num_shown"] = 2
     first, second = (run(**changes)["result"][0] for changes in (settings, {}))
     assert first.scores == second.scores
+
+
+def test_pictures_that_are_given_back_name_their_reader_and_neighbourhoods_their_rule():
+    graph = RunningGraph(
+        _1=("TrilemmaImagesAsGenerator", {"folder": "set"}), _2=("TrilemmaBenchmarkGenerator", {"generator": ["1", 0]})
+    )
+    reference = REFERENCE._replace(readers=("PyAV",))
+    told = {"graph": graph, "node_id": "2", "neighbourhood": "closed"}
+    with torch.inference_mode():
+        scores, taken, *_, report, _ = Benchmark().run(*handles(), reference, 12, 0, "read/toy", **told)["result"]
+        shown = NODE_CLASS_MAPPINGS["TrilemmaSweep"]().run(
+            *handles(), reference, "truncation_psi", "0.3, 1", 12, 0, "read/swept", **told
+        )
+    assert taken.readers == ("Pillow",)
+    assert "generated set's files were read by Pillow, the reference's by PyAV" in report
+    for each in (scores, *shown["result"][2]):
+        assert each.provenance["readers"] == {"generated": ["Pillow"], "reference": ["PyAV"]}
+        assert each.provenance["taken_by"]["neighbourhood"] == "closed"
 
 
 def test_a_report_alone_is_enough_to_run_it_again(output):

@@ -16,6 +16,7 @@ from trilemma.models.scoring.reports.scores_text import describe
 from trilemma.models.scoring.taken_by import key_of
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.generators.toy import Toy as ToyGenerator
+from trilemma.tests.nodes.running_graph import RunningGraph
 from trilemma.tests.scoring.toy import SIZE, Toy, pictures
 
 OfImages, OfFolder, Merge, Save, Load, Sample = (
@@ -344,18 +345,6 @@ def test_the_info_tells_what_is_kept():
     ]
 
 
-class Graph:
-    """What nodes see of the graph that runs."""
-
-    def __init__(self, **nodes):
-        self.nodes = {
-            number.strip("_"): {"class_type": kind, "inputs": given} for number, (kind, given) in nodes.items()
-        }
-
-    def get_node(self, number):
-        return self.nodes[number]
-
-
 @pytest.mark.parametrize(
     ("above", "readers"),
     [
@@ -374,7 +363,7 @@ class Graph:
     ],
 )
 def test_sets_name_what_read_their_files(above, readers):
-    graph = Graph(_2=("TrilemmaImageFeatures", {"images": ["1", 0]}), **above)
+    graph = RunningGraph(_2=("TrilemmaImageFeatures", {"images": ["1", 0]}), **above)
     found = taken(images(3), graph=graph, node_id="2")
     assert found.readers == readers
     assert ("files read by" in summary(found)) == bool(readers)

@@ -33,6 +33,7 @@ class Task:
 
     root: folder below which everything is written. prefix: beginning of the name of the benchmark's own folder there.
     batch_size: samples drawn at once; 0 takes what fits. shown: samples in the strips.
+    readers: what read the files of a generator that only gives them back (see `Features`).
     provenance: further entries of the report.
     """
 
@@ -42,6 +43,7 @@ class Task:
     prefix: str
     batch_size: int = 0
     shown: int = SHOWN
+    readers: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -100,14 +102,15 @@ def carry_out(
         **task.provenance,
     }
     name = name or bound.generator.descriptor.architecture
-    scores = score(outcome.features, reference, task.settings, name, outcome.cost, provenance)
+    features = outcome.features._replace(name=name, readers=task.readers)
+    scores = score(features, reference, task.settings, name, outcome.cost, provenance)
     file = folder / f"{task.plan.num_images}.json"
     sweep_parts(folder)
     with replacing(file) as stream:
         stream.write(to_json(scores).encode())
     best, worst = (run.draw_again(found, batch_size) for found in (nearest, farthest))
     written = file.relative_to(task.root).as_posix()
-    return Done(scores, outcome.features._replace(name=name), best, worst, written)
+    return Done(scores, features, best, worst, written)
 
 
 def carry_out_all(
