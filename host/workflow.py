@@ -3,6 +3,7 @@
 import codecs
 import copy
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -122,10 +123,31 @@ def _convert(
             f"{path} is in the page's format, which comfy-cli converts: pip install comfy-cli, "
             "or export it in API format (menu: Workflow, Export (API))."
         ) from error
+    skipped: list[str] = []
+
+    def note(record: logging.LogRecord) -> bool:
+        # The converter logs a node that it cannot read, and leaves it out.
+        if record.exc_info:
+            skipped.append(f"{record.getMessage()} ({record.exc_info[1]})")
+        return not record.exc_info
+
+    logger = logging.getLogger(convert_ui_to_api.__module__)
+    logger.addFilter(note)
     try:
-        return convert_ui_to_api(saved, object_info(node_classes, display_names))
+        graph = convert_ui_to_api(saved, object_info(node_classes, display_names))
     except WorkflowConversionError as error:
         raise _invalid(f"{path} cannot be converted to API format: {error}.") from error
+    except Exception as error:
+        # The converter takes for granted that fields have their kind.
+        raise _invalid(
+            f"{path} is damaged: comfy-cli cannot convert it to API format ({type(error).__name__}: {error}); "
+            "open it in the page and save it anew."
+        ) from error
+    finally:
+        logger.removeFilter(note)
+    if skipped:
+        raise _invalid(f"{path} is damaged: {'; '.join(skipped)}; open it in the page and save it anew.")
+    return graph
 
 
 def with_settings(graph: Graph, settings: Iterable[str], node_classes: Mapping[str, type]) -> Graph:

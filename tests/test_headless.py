@@ -301,6 +301,8 @@ def test_settings_that_fit_nothing_are_refused(command, setting, said):
         (json.dumps({"1": {**node("SavImage"), "_meta": {"title": 5}}}), "did you mean 'SaveImage'?"),
         ('{"1": {"inputs": {}}}', "Entry '1' of the workflow is not a node"),
         ('{"nodes": []}', "cannot be converted to API format"),
+        ('{"nodes": [{"id": 7, "type": "SaveImage", "inputs": 1}], "links": []}', "convert node id=7 type=SaveImage"),
+        ('{"nodes": [{"id": 7, "type": {"a": 1}}], "links": []}', "is damaged: comfy-cli cannot convert it"),
         (json.dumps({"1": node("SavImage")}), "did you mean 'SaveImage'?"),
         (json.dumps({"1": node("KSampler")}), "run the graph with --comfyui PATH"),
         (json.dumps({"1": node("SaveImage", "S", filename_prefix="x")}), "S (#1, SaveImage), input 'images': required"),

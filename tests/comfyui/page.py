@@ -45,8 +45,10 @@ def opened(server: Server, new_nodes: bool = True) -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         page = browser.new_page(viewport={"width": 1920, "height": 1080})
+        # Beside other work the page's own scripts may take most of a minute.
+        page.set_default_timeout(120_000)
         page.goto(f"http://{server.address}", wait_until="domcontentloaded")
-        page.wait_for_function(READY, timeout=120_000)
+        page.wait_for_function(READY)
         yield page
         browser.close()
 
@@ -56,6 +58,8 @@ def load_template(page: Any, name: str) -> None:
     page.evaluate("() => app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("All Templates").first.click()
+    # What is typed before the templates have come finds nothing, and is not looked for again.
+    page.locator("[data-testid^=template-workflow-]").first.wait_for()
     dialog.get_by_placeholder("Search").first.fill(name)
     page.get_by_test_id(f"template-workflow-{name}").first.click()
     page.wait_for_function("(name) => app.graph._nodes.some((node) => node.type.startsWith('Trilemma'))", arg=name)
