@@ -23,6 +23,10 @@ class Detections(NamedTuple):
     tokens: the T tokens of the caption, or the phrases.
     height, width: size of the images in pixels.
     names: what the detector can find at all, where that is a closed set.
+    limits: of each phrase, at most so many of an image count; 0 is all of them. Empty: all of every phrase.
+    thresholds: of each phrase, scores from which it counts, or None. Empty: no phrase has its own.
+    passes: how often the network looked, each time for other phrases; the queries of a pass stand together, all passes
+        have as many, and a query gives the tokens of other passes no probability.
     """
 
     boxes: torch.Tensor
@@ -33,6 +37,9 @@ class Detections(NamedTuple):
     height: int
     width: int
     names: tuple[str, ...] = ()
+    limits: tuple[int, ...] = ()
+    thresholds: tuple[float | None, ...] = ()
+    passes: int = 1
 
 
 class PackedMask(NamedTuple):

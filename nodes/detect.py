@@ -59,7 +59,9 @@ class DetectByText:
                 "detector": inputs.link(kinds.DETECTOR, "From Load Detector (Grounding DINO)."),
                 "image": inputs.images(),
                 "prompt": inputs.multiline(
-                    "a cat . a dog", "What to look for: phrases separated by full stops, commas, semicolons or lines."
+                    "a cat . a dog",
+                    "What to look for: phrases separated by full stops, commas, semicolons or lines. a cat:2 keeps the "
+                    "two best cats of an image, a cat@0.4 cats from a score of 0.4 on.",
                 ),
             },
             "optional": {

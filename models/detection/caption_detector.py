@@ -15,10 +15,12 @@ from ..steps import OnStep, quiet
 from ..values import Detections
 from . import preprocessing
 from .base import Detector
-from .captions import VOCABULARY, encode, read_vocabulary
+from .captions import VOCABULARY, Caption, encode_all, read_vocabulary
 from .heads import distinct, spread
 from .memory import activation_bytes
+from .passes import joined
 from .pretrained import build, network_class
+from .prompt import parse
 
 if TYPE_CHECKING:
     from tokenizers import BertWordPieceTokenizer
@@ -65,31 +67,43 @@ class CaptionDetector(Detector):
         """See `Detector.detect`."""
         images = rgb(images)
         frames, height, width = images.shape[:3]
-        asked = encode(prompt, self.tokenizer, self.network.config.max_text_len)
-        placed = preprocessing.sizes(self.input_size, height, width)
-        device = self.network.device
-        boxes, probabilities = [], []
+        asked = parse(prompt)
+        captions = encode_all([phrase.text for phrase in asked], self.tokenizer, self.network.config.max_text_len)
+        placed = self._sizes(height, width)
+        found = []
         for start in range(0, frames, batch_size):
-            pixels = preprocessing.pixels(images[start : start + batch_size], placed).to(device)
-            ids = asked.ids.to(device).expand(len(pixels), -1)
-            output = self.network(pixel_values=pixels, input_ids=ids)
-            boxes.append(preprocessing.to_picture(output.pred_boxes, placed).float().cpu())
-            probabilities.append(output.logits[..., : len(asked.tokens)].sigmoid().float().cpu())
+            pixels = preprocessing.pixels(images[start : start + batch_size], placed).to(self.network.device)
+            found.append(joined([self._look(pixels, caption) for caption in captions]))
             on_step(min(start + batch_size, frames))
+        boxes, probabilities = zip(*found, strict=True)
         return Detections(
-            torch.cat(boxes),
+            preprocessing.to_picture(torch.cat(boxes), placed),
             torch.cat(probabilities),
-            asked.phrase_tokens,
-            asked.phrases,
-            asked.tokens,
+            torch.block_diag(*(caption.phrase_tokens for caption in captions)).bool(),
+            tuple(phrase.text for phrase in asked),
+            tuple(token for caption in captions for token in caption.tokens),
             height,
             width,
             self.class_names,
+            tuple(phrase.limit for phrase in asked),
+            tuple(phrase.threshold for phrase in asked),
+            len(captions),
         )
+
+    def _look(self, pixels: torch.Tensor, caption: Caption) -> tuple[torch.Tensor, torch.Tensor]:
+        """Boxes [B, Q, 4] as fractions of the canvas, and probabilities of the caption's tokens [B, Q, T]."""
+        ids = caption.ids.to(pixels.device).expand(len(pixels), -1)
+        output = self.network(pixel_values=pixels, input_ids=ids)
+        probabilities = output.logits[..., : len(caption.tokens)].sigmoid()
+        return output.pred_boxes.float().cpu(), probabilities.float().cpu()
+
+    def _sizes(self, height: int, width: int) -> preprocessing.Sizes:
+        config = self.network.config
+        return preprocessing.sizes(self.input_size, height, width, config.num_queries, preprocessing.strides(config))
 
     def memory_bytes(self, batch_size: int, height: int, width: int) -> int:
         """See `Detector.memory_bytes`."""
-        placed = preprocessing.sizes(self.input_size, height, width)
+        placed = self._sizes(height, width)
         return activation_bytes(self.network.config, batch_size, placed.canvas_height, placed.canvas_width)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 VOCABULARY: Final = Path(__file__).parent / "bert_base_uncased_vocab.txt"
 """The WordPiece vocabulary of bert-base-uncased, which the published detectors read."""
+ENDS: Final = ("[CLS]", "[SEP]")
+"""Tokens before and behind every caption."""
 
 
 class Caption(NamedTuple):
@@ -40,20 +43,48 @@ def read_vocabulary(path: Path = VOCABULARY) -> BertWordPieceTokenizer:
 
 
 def encode(prompt: str, tokenizer: BertWordPieceTokenizer, max_tokens: int) -> Caption:
-    """Tokenise a prompt for a network that reads at most `max_tokens` tokens.
+    """Tokenise a prompt as one caption, for a network that reads at most `max_tokens` tokens.
 
     Raises:
         BadInput: an empty or too long prompt, or a phrase of which the vocabulary knows no part.
     """
-    phrases = split(prompt)
+    caption = _caption(split(prompt), tokenizer)
+    if len(caption.tokens) > max_tokens:
+        raise BadInput(
+            f"prompt: its {len(caption.phrases)} phrases are {len(caption.tokens)} tokens, and this detector reads at "
+            f"most {max_tokens}; use fewer or shorter phrases."
+        )
+    return caption
+
+
+def encode_all(phrases: Sequence[str], tokenizer: BertWordPieceTokenizer, max_tokens: int) -> tuple[Caption, ...]:
+    """Phrases as captions of at most `max_tokens` tokens each, in their order: one, unless they do not fit into it.
+
+    Raises:
+        BadInput: a phrase that does not fit into a caption alone, or of which the vocabulary knows no part.
+    """
+    groups: list[list[str]] = [[]]
+    room = max_tokens - len(ENDS)
+    for phrase in phrases:
+        # A full stop parts words, so that a phrase has the same tokens in any company.
+        length = len(tokenizer.encode(f"{phrase} .", add_special_tokens=False).tokens)
+        if length > max_tokens - len(ENDS):
+            raise BadInput(
+                f"prompt: the phrase {phrase!r} is {length} tokens with its full stop, and this detector reads at most "
+                f"{max_tokens - len(ENDS)} at once; shorten it."
+            )
+        if length > room:
+            groups.append([])
+            room = max_tokens - len(ENDS)
+        groups[-1].append(phrase)
+        room -= length
+    return tuple(_caption(group, tokenizer) for group in groups)
+
+
+def _caption(phrases: Sequence[str], tokenizer: BertWordPieceTokenizer) -> Caption:
     caption = "".join(f"{phrase} . " for phrase in phrases).strip()
     encoding = tokenizer.encode(caption)
     tokens = tuple(encoding.tokens)
-    if len(tokens) > max_tokens:
-        raise BadInput(
-            f"prompt: its {len(phrases)} phrases are {len(tokens)} tokens, and this detector reads at most "
-            f"{max_tokens}; use fewer or shorter phrases, or several Detect by Text nodes."
-        )
     places = torch.tensor(encoding.offsets)
     rows = []
     start = 0
@@ -66,4 +97,4 @@ def encode(prompt: str, tokenizer: BertWordPieceTokenizer, max_tokens: int) -> C
     for phrase, spelled in zip(phrases, phrase_tokens, strict=True):
         if not bool((spelled & known).any()):
             raise BadInput(f"prompt: the detector's vocabulary knows no part of {phrase!r}; use English words.")
-    return Caption(phrases, tokens, torch.tensor(encoding.ids), phrase_tokens)
+    return Caption(tuple(phrases), tokens, torch.tensor(encoding.ids), phrase_tokens)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from math import ceil
 from typing import TYPE_CHECKING
+
+from .preprocessing import count_cells, strides
 
 if TYPE_CHECKING:
     from transformers import GroundingDinoConfig
 
 FLOAT_BYTES = 4
-STRIDES = (8, 16, 32, 64)
 PICTURE_FLOATS = 240
 """Of the picture and its int64 mask, for each cell."""
 
@@ -22,7 +22,7 @@ def activation_bytes(config: GroundingDinoConfig, batch_size: int, height: int, 
     to one another. The other numbers are what was counted to be alive then; on Swin-T, Swin-B and the starter the
     estimate is 2 % high at 3 tokens and 20 % low at 256.
     """
-    cells = sum(ceil(height / stride) * ceil(width / stride) for stride in STRIDES[: config.num_feature_levels])
+    cells = count_cells(height, width, strides(config))
     d_model, queries = config.d_model, config.num_queries
     encoder_samples = config.num_feature_levels * config.encoder_n_points
     decoder_samples = config.num_feature_levels * config.decoder_n_points
@@ -32,6 +32,6 @@ def activation_bytes(config: GroundingDinoConfig, batch_size: int, height: int, 
     decoder = (
         cells * 14 * d_model
         + queries * ((3 * decoder_samples + 10) * d_model + 10 * config.decoder_attention_heads * decoder_samples)
-        + queries**2 * config.decoder_attention_heads
+        + 2 * queries**2 * config.decoder_attention_heads
     )
     return batch_size * max(encoder, decoder) * FLOAT_BYTES

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from math import ceil, sqrt
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import torch
 import torch.nn.functional as F
 
 from ..errors import BadCheckpoint
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)
@@ -17,7 +21,9 @@ STD: Final = (0.229, 0.224, 0.225)
 LARGEST: Final = 16384
 """Pixels of a side that a file may ask for."""
 MIN_SIDE: Final = 64
-"""Thinner pictures are padded: the network needs more cells than it has queries."""
+"""Thinner pictures are padded, so that every level has a cell."""
+STRIDES: Final = (8, 16, 32, 64)
+"""Of the levels of most networks, in pixels."""
 
 
 class InputSize(NamedTuple):
@@ -59,8 +65,34 @@ class Sizes(NamedTuple):
     canvas_width: int
 
 
-def sizes(rule: InputSize, height: int, width: int) -> Sizes:
-    """Sizes for a picture of `height` x `width` pixels; rounded as transformers' image processor rounds them."""
+def sizes(rule: InputSize, height: int, width: int, queries: int = 0, strides: Sequence[int] = STRIDES) -> Sizes:
+    """Sizes for a picture of `height` x `width` pixels; rounded as transformers' image processor rounds them.
+
+    A network takes its queries from the cells of its levels, which lie `strides` pixels apart: where there are fewer
+    cells than `queries`, the picture is scaled up until there are enough.
+    """
+    placed = _scaled(rule, height, width)
+    while (cells := count_cells(placed.canvas_height, placed.canvas_width, strides)) < queries:
+        larger = [max(edge + 1, int(edge * sqrt(queries / cells))) for edge in rule]
+        rule = InputSize(*larger)
+        placed = _scaled(rule, height, width)
+    return placed
+
+
+def strides(config: PretrainedConfig) -> tuple[int, ...]:
+    """Pixels between the cells of each level, of a network's configuration: stages of a backbone halve the side, and
+    so do the levels that are made of the last one."""
+    first, *_ = config.backbone_config.out_indices
+    patch = config.backbone_config.patch_size
+    return tuple(patch * 2 ** (first - 1 + level) for level in range(config.num_feature_levels))
+
+
+def count_cells(height: int, width: int, strides: Sequence[int]) -> int:
+    """Cells of all levels."""
+    return sum(ceil(height / stride) * ceil(width / stride) for stride in strides)
+
+
+def _scaled(rule: InputSize, height: int, width: int) -> Sizes:
     small, large = min(height, width), max(height, width)
     exact = min(rule.shortest, rule.longest * small / large)
     shorter, longer = round(exact), int(exact * large / small)

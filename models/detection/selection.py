@@ -21,6 +21,7 @@ from ..errors import BadInput
 from ..pictures.boxes import Box, suppress
 from ..pictures.labels import bare
 from ..values import Detections
+from .passes import suppress_across
 from .prompt import SEPARATORS
 
 SortBy = Literal["score", "area", "left to right"]
@@ -47,6 +48,7 @@ class Named(NamedTuple):
     certainty: float64 [Q], the highest probability of that phrase's own words.
     name: int64 [Q], index of the phrase.
     area: float32 [Q], as a fraction of the image.
+    found_in: int64 [Q], the pass.
     """
 
     corners: torch.Tensor
@@ -55,6 +57,15 @@ class Named(NamedTuple):
     certainty: torch.Tensor
     name: torch.Tensor
     area: torch.Tensor
+    found_in: torch.Tensor
+
+
+class Bounds(NamedTuple):
+    """What boxes of each phrase must exceed, float64 [P]; and the text threshold of phrases without their own."""
+
+    score: torch.Tensor
+    certainty: torch.Tensor
+    text_threshold: float
 
 
 def select(
@@ -71,7 +82,10 @@ def select(
 ) -> Selection:
     """Keep the queries whose score exceeds `box_threshold` and whose name is surer than `text_threshold`.
 
-    nms_threshold: of boxes of one phrase that overlap by more than this IoU, the best stays; 1 keeps all.
+    A phrase with a threshold of its own has that one instead of `box_threshold`, and of `text_threshold` where it is
+    lower; of a phrase with a limit, the best of an image are kept.
+    nms_threshold: of boxes of one phrase that overlap by more than this IoU, the best stays; 1 keeps all. So it is
+        for boxes of different passes, whatever their phrases.
     top_k: at most so many boxes per image, the best; 0 keeps all.
     sort_by: best first, largest first, or by the left edge.
     labels: phrases to keep, separated as in a prompt, with or without article; empty keeps all.
@@ -84,21 +98,27 @@ def select(
     # Lower thresholds would keep boxes of what a detector does not know, which mean nothing.
     strangers = closed_vocabulary.unknown(detections.phrases, detections.names)
     known = torch.tensor([phrase not in strangers for phrase in detections.phrases])
+    bounds = _bounds(detections, box_threshold, text_threshold)
     boxes, lines = [], []
     for frame in range(len(detections.boxes)):
         named = name_queries(detections, frame)
         allowed = wanted[named.name] & (named.area > 0) & (named.area >= min_area) & (named.area <= max_area)
-        above = (named.score > box_threshold) & (named.certainty > text_threshold)
+        above = (named.score > bounds.score[named.name]) & (named.certainty > bounds.certainty[named.name])
         found = (allowed & above).nonzero().flatten()
-        kept = _best(named, found, nms_threshold)
+        distinct = _best(named, found, nms_threshold)
+        kept = _limited(named, distinct, detections.limits)
         chosen = _sorted(named, kept[:top_k] if top_k else kept, sort_by)
         boxes.append([_box(named, int(i), detections.phrases) for i in chosen])
         if boxes[-1]:
             names = ", ".join(f"{box['label']} {box['score']:.2f}" for box in boxes[-1])
-            lines.append(f"image {frame}: {names}" + _dropped(len(found), len(kept), len(chosen)))
+            lines.append(f"image {frame}: {names}" + _dropped(len(found), len(distinct), len(kept), len(chosen)))
         else:
             lines.append(f"image {frame}: nothing kept")
-            lines += _why(detections, named, wanted & known, allowed, box_threshold, text_threshold)
+        missing = wanted & known & ~torch.isin(torch.arange(len(wanted)), named.name[chosen])
+        lines += [
+            _why(detections, named, int(index), allowed, bounds, (found, distinct))
+            for index in missing.nonzero().flatten()
+        ]
     total = sum(map(len, boxes))
     head = f"{total} box{'es' * (total != 1)} in {len(boxes)} image{'s' * (len(boxes) != 1)}"
     remark = closed_vocabulary.remark(strangers, detections.names, "this starter detector", INSTEAD)
@@ -117,7 +137,8 @@ def name_queries(detections: Detections, frame: int) -> Named:
     centre, size = detections.boxes[frame].split(2, dim=1)
     corners = torch.cat([centre - size / 2, centre + size / 2], dim=1).clamp(0, 1)
     area = (corners[:, 2:] - corners[:, :2]).prod(dim=1)
-    return Named(corners * scale, scores, score, certainty, name, area)
+    found_in = torch.arange(len(name)) // max(1, len(name) // detections.passes)
+    return Named(corners * scale, scores, score, certainty, name, area, found_in)
 
 
 def own_tokens(detections: Detections) -> torch.Tensor:
@@ -140,14 +161,36 @@ def _wanted(labels: str, phrases: tuple[str, ...]) -> torch.Tensor:
     return torch.tensor([not asked or phrase in asked for phrase in known])
 
 
+def _bounds(detections: Detections, box_threshold: float, text_threshold: float) -> Bounds:
+    own = detections.thresholds or (None,) * len(detections.phrases)
+    scores = [box_threshold if each is None else each for each in own]
+    certainties = [text_threshold if each is None else min(text_threshold, each) for each in own]
+    score, certainty = (torch.tensor(each, dtype=torch.float64) for each in (scores, certainties))
+    return Bounds(score, certainty, text_threshold)
+
+
 def _best(named: Named, found: torch.Tensor, nms_threshold: float) -> torch.Tensor:
-    """Those of the queries `found` that survive suppression within their phrase, best score first."""
+    """Those of the queries `found` that survive suppression within phrases and between passes, best score first."""
     survivors = []
     for name in named.name[found].unique():
         group = found[named.name[found] == name]
         survivors.append(group[suppress(named.corners[group], named.score[group], nms_threshold)])
     kept = torch.cat([found[:0], *survivors]).sort().values
-    return kept[named.score[kept].argsort(descending=True, stable=True)]
+    kept = kept[named.score[kept].argsort(descending=True, stable=True)]
+    return kept[suppress_across(named.corners[kept], named.found_in[kept], nms_threshold)]
+
+
+def _limited(named: Named, kept: torch.Tensor, limits: tuple[int, ...]) -> torch.Tensor:
+    """Of each phrase with a limit the first so many."""
+    left = {index: limit for index, limit in enumerate(limits) if limit}
+    chosen = []
+    for query in kept.tolist():
+        name = int(named.name[query])
+        if left.get(name, 1) > 0:
+            chosen.append(query)
+        if name in left:
+            left[name] -= 1
+    return torch.tensor(chosen, dtype=torch.long)
 
 
 def _sorted(named: Named, kept: torch.Tensor, sort_by: SortBy) -> torch.Tensor:
@@ -170,8 +213,9 @@ def _box(named: Named, index: int, phrases: tuple[str, ...]) -> Box:
     }
 
 
-def _dropped(found: int, kept: int, chosen: int) -> str:
-    parts = [f"{found - kept} overlapping"] if found > kept else []
+def _dropped(found: int, distinct: int, kept: int, chosen: int) -> str:
+    parts = [f"{found - distinct} overlapping"] if found > distinct else []
+    parts += [f"{distinct - kept} beyond the limit of their phrase"] if distinct > kept else []
     parts += [f"{kept - chosen} beyond top_k"] if kept > chosen else []
     return f" (left out: {', '.join(parts)})" if parts else ""
 
@@ -179,35 +223,39 @@ def _dropped(found: int, kept: int, chosen: int) -> str:
 def _why(
     detections: Detections,
     named: Named,
-    wanted: torch.Tensor,
+    index: int,
     allowed: torch.Tensor,
-    box_threshold: float,
-    text_threshold: float,
-) -> list[str]:
-    """One line per wanted phrase: its best box, and the settings that would keep it."""
-    lines = []
-    for index, phrase in enumerate(detections.phrases):
-        if not bool(wanted[index]):
-            continue
-        of_phrase = (named.name == index) & (named.area > 0)
-        candidates = (of_phrase & allowed).nonzero().flatten()
-        if len(candidates):
-            best = candidates[named.score[candidates].argmax()]
-            score, certainty = float(named.score[best]), float(named.certainty[best])
-            remedies = [f"box_threshold {below(score):.2f}"] if score <= box_threshold else []
-            remedies += [f"text_threshold {below(certainty):.2f}"] if certainty <= text_threshold else []
-            lines.append(f"  {phrase}: best score {score:.3f}; {' and '.join(remedies)} would keep it")
-        elif bool(of_phrase.any()):
-            best = of_phrase.nonzero().flatten()[named.score[of_phrase].argmax()]
-            score, area = float(named.score[best]), float(named.area[best])
-            lines.append(
-                f"  {phrase}: best score {score:.3f}, but it covers {area:.4f} of the image; move min_area or max_area"
-            )
-        else:
-            best = named.phrase_scores[:, index].argmax()
-            score, winner = float(named.phrase_scores[best, index]), detections.phrases[int(named.name[best])]
-            lines.append(f"  {phrase}: best score {score:.3f}, on a box that fits {winner!r} better; ask for it alone")
-    return lines
+    bounds: Bounds,
+    left_out: tuple[torch.Tensor, torch.Tensor],
+) -> str:
+    """What was found of a phrase of which nothing is kept: its best box, and the settings that would keep it.
+
+    left_out: the queries above the thresholds, and those of them that overlap no better one.
+    """
+    phrase = detections.phrases[index]
+    of_phrase = (named.name == index) & (named.area > 0)
+    for queries, reason in zip(left_out[::-1], ("beyond top_k", "it overlaps a better box"), strict=True):
+        scores = named.score[queries[named.name[queries] == index]]
+        if len(scores):
+            return f"  {phrase}: best score {float(scores.max()):.3f}, left out: {reason}"
+    candidates = (of_phrase & allowed).nonzero().flatten()
+    if len(candidates):
+        best = candidates[named.score[candidates].argmax()]
+        score, certainty = float(named.score[best]), float(named.certainty[best])
+        own = detections.thresholds[index] if detections.thresholds else None
+        if own is not None:
+            remedy = below(score if certainty > bounds.text_threshold else certainty)
+            return f"  {phrase}: best score {score:.3f}; {phrase}@{remedy:.2f} would keep it"
+        remedies = [f"box_threshold {below(score):.2f}"] if score <= bounds.score[index] else []
+        remedies += [f"text_threshold {below(certainty):.2f}"] if certainty <= bounds.certainty[index] else []
+        return f"  {phrase}: best score {score:.3f}; {' and '.join(remedies)} would keep it"
+    if bool(of_phrase.any()):
+        best = of_phrase.nonzero().flatten()[named.score[of_phrase].argmax()]
+        score, area = float(named.score[best]), float(named.area[best])
+        return f"  {phrase}: best score {score:.3f}, but it covers {area:.4f} of the image; move min_area or max_area"
+    best = named.phrase_scores[:, index].argmax()
+    score, winner = float(named.phrase_scores[best, index]), detections.phrases[int(named.name[best])]
+    return f"  {phrase}: best score {score:.3f}, on a box that fits {winner!r} better; ask for it alone"
 
 
 def below(score: float) -> float:

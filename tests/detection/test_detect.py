@@ -1,11 +1,14 @@
 """Detection as a whole on tiny random networks: batches, sizes, bad input, memory."""
 
+import json
+
 import pytest
 import torch
 from trilemma.models.detection import grounding_dino, mm_grounding_dino
 from trilemma.models.detection.base import Detector
-from trilemma.models.detection.caption_folders import TINY
+from trilemma.models.detection.caption_folders import PREPROCESSOR, TINY, random_network, save
 from trilemma.models.detection.loading import load_detector
+from trilemma.models.detection.preprocessing import count_cells, sizes
 from trilemma.models.detection.selection import select
 from trilemma.models.errors import BadInput
 from trilemma.models.files import catalog
@@ -15,6 +18,7 @@ from trilemma.tests.peak_memory import peak_bytes
 pytestmark = pytest.mark.slow
 
 PROMPT = "a cat . a red car, dog"
+MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 
 
 @pytest.fixture(
@@ -47,10 +51,9 @@ def test_shapes_and_ranges(detector):
 def test_answers_are_the_networks_own(detector):
     batch = images(1, 128, 160)
     found = run(detector, batch, "cat")
-    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     with torch.no_grad():
         expected = detector.network(
-            pixel_values=((batch - mean) / std).permute(0, 3, 1, 2), input_ids=torch.tensor([[101, 4937, 1012, 102]])
+            pixel_values=((batch - MEAN) / STD).permute(0, 3, 1, 2), input_ids=torch.tensor([[101, 4937, 1012, 102]])
         )
     assert_close(found.boxes, expected.pred_boxes)
     assert_close(found.token_probs, expected.logits[..., :4].sigmoid())
@@ -96,9 +99,60 @@ def test_empty_prompt_is_refused(detector):
         run(detector, images(1, 32, 32), " . ")
 
 
-def test_prompt_longer_than_the_network_reads(detector):
-    with pytest.raises(BadInput, match="reads at most 256"):
-        run(detector, images(1, 32, 32), ", ".join(f"thing {n}" for n in range(100)))
+def test_prompt_longer_than_the_network_reads_is_asked_in_passes(detector):
+    phrases = [f"thing {n}" for n in range(150)]
+    batch = images(3, 60, 80)
+    found = run(detector, batch, ", ".join(phrases), batch_size=2)
+    parts = [phrases[:84], phrases[84:]]
+    alone = [run(detector, batch, ", ".join(part), batch_size=2) for part in parts]
+    assert [len(part.tokens) for part in alone] == [254, 200]
+    assert found.passes == 2 and found.phrases == tuple(phrases)
+    assert_close(found.boxes, torch.cat([part.boxes for part in alone], dim=1))
+    queries, tokens = TINY["num_queries"], len(alone[0].tokens)
+    assert_close(found.token_probs[:, :queries, :tokens], alone[0].token_probs)
+    assert_close(found.token_probs[:, queries:, tokens:], alone[1].token_probs)
+    assert not found.token_probs[:, :queries, tokens:].any() and not found.token_probs[:, queries:, :tokens].any()
+    assert torch.equal(found.phrase_tokens, torch.block_diag(*(part.phrase_tokens for part in alone)).bool())
+
+
+def test_limits_and_thresholds_of_phrases_travel_along(detector):
+    batch = images(1, 60, 80)
+    found, plain = run(detector, batch, "a cat:2@0.4, a dog, a car@0"), run(detector, batch, "a cat, a dog, a car")
+    assert found.phrases == plain.phrases and found.tokens == plain.tokens
+    assert found.limits == (2, 0, 0) and found.thresholds == (0.4, None, 0)
+    assert_close(found.token_probs, plain.token_probs)
+
+
+@pytest.mark.parametrize("family", [grounding_dino.FOLDER, mm_grounding_dino.FOLDER], ids=lambda family: family.name)
+def test_pictures_of_fewer_cells_than_queries_are_scaled_up(family, tmp_path):
+    """As many as published networks have: transformers itself fails, and answers so for the picture scaled up."""
+    kind = {grounding_dino.FOLDER: grounding_dino.KIND, mm_grounding_dino.FOLDER: mm_grounding_dino.KIND}[family]
+    network = random_network(kind, num_queries=900)
+    folder = save(network, tmp_path)
+    (folder / PREPROCESSOR).write_text(json.dumps({"size": {"shortest_edge": 128, "longest_edge": 192}}))
+    detector, batch = load_detector(folder), images(1, 128, 160)
+    ids = torch.tensor([[101, 4937, 1012, 102]])
+
+    def seen(pixels):
+        with torch.no_grad():
+            return network(pixel_values=((pixels - MEAN) / STD).permute(0, 3, 1, 2), input_ids=ids)
+
+    with pytest.raises(RuntimeError, match="out of range"):
+        seen(batch)
+    found = run(detector, batch, "cat")
+    placed = sizes(detector.input_size, 128, 160, 900)
+    assert (placed.height, placed.width) == (186, 232)
+    assert count_cells(186, 232, (8, 16, 32, 64)) >= 900 > count_cells(128, 160, (8, 16, 32, 64))
+    scaled = torch.nn.functional.interpolate(
+        batch.permute(0, 3, 1, 2), size=(186, 232), mode="bilinear", antialias=True
+    ).permute(0, 2, 3, 1)
+    expected = seen(scaled)
+    assert_close(found.boxes, expected.pred_boxes)
+    assert_close(found.token_probs, expected.logits[..., :4].sigmoid())
+    for height, width in ((1, 1), (1, 500), (400, 2)):
+        assert run(detector, images(1, height, width), "cat").boxes.shape == (1, 900, 4)
+    peak = peak_bytes(lambda: run(detector, batch, "cat"))
+    assert 0.7 < detector.memory_bytes(1, 128, 160) / peak < 1.5
 
 
 @pytest.mark.parametrize(("count", "height", "width"), [(1, 64, 64), (1, 128, 192), (6, 100, 100)])

@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 import torch
-from trilemma.models.detection.captions import VOCABULARY, encode, read_vocabulary
-from trilemma.models.detection.prompt import split
+from trilemma.models.detection.captions import VOCABULARY, encode, encode_all, read_vocabulary
+from trilemma.models.detection.prompt import Phrase, parse, split
 from trilemma.models.errors import BadInput
 from trilemma.tests.detection import berts
 
@@ -25,6 +25,49 @@ def test_phrases_are_separated_by_stops_commas_and_lines(prompt):
 
 def test_phrases_count_once_whatever_their_case():
     assert split("A cat. dog. a Cat. Dog") == ("A cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("a cat:2", Phrase("a cat", 2)),
+        ("a cat@0.4", Phrase("a cat", 0, 0.4)),
+        ("a cat:2@0.4", Phrase("a cat", 2, 0.4)),
+        ("a cat @ .4 : 2", Phrase("a cat", 2, 0.4)),
+        ("a cat@0", Phrase("a cat", 0, 0.0)),
+        ("a cat:2.6", Phrase("a cat", 3)),
+        ("(a cat:2)", Phrase("a cat", 2)),
+        ("(a cat)", Phrase("(a cat)")),
+        ("12:30 clock", Phrase("12:30 clock")),
+        ("me@home", Phrase("me@home")),
+        ("animals:", Phrase("animals:")),
+    ],
+)
+def test_phrases_carry_limits_and_thresholds(prompt, expected):
+    assert parse(f"dog . {prompt}. bird") == (Phrase("dog"), expected, Phrase("bird"))
+    assert parse(expected.written) == (expected,)
+
+
+def test_full_stops_of_other_numbers_separate():
+    assert split("a cat@0.4.a dog:2.a bird") == ("a cat", "a dog", "a bird")
+    assert split("3.5 inch disk") == ("3", "5 inch disk")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("a cat:0", "behind the colon stands how many to keep, 1 or more, as in a cat:2"),
+        ("a cat:-1", "behind the colon stands how many"),
+        ("a cat@1.5", "behind the at sign stands a threshold from 0 to 1, as in a cat@0.4"),
+        ("a cat@40%", "behind the at sign stands a threshold"),
+        ("a cat:2:3", "has two numbers behind ':'"),
+        (":2", "is a number without a phrase"),
+        ("a cat:2 . A cat", "asks for 'a cat' twice, as 'a cat:2' and as 'A cat'"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(prompt, message):
+    with pytest.raises(BadInput, match=f"prompt: .*{message}"):
+        parse(prompt)
 
 
 @pytest.mark.parametrize("prompt", ["", " \n", ". , ;"])
@@ -72,6 +115,23 @@ def test_too_many_tokens_are_counted(tokenizer):
     names = " . ".join(f"cat {n}" for n in range(100))
     with pytest.raises(BadInput, match="its 100 phrases are 302 tokens, and this detector reads at most 256"):
         encode(names, tokenizer, 256)
+
+
+def test_phrases_are_spread_over_captions_whole_and_in_order(tokenizer):
+    phrases = [f"cat {n}" for n in range(100)]
+    captions = encode_all(phrases, tokenizer, 256)
+    assert [len(caption.tokens) for caption in captions] == [254, 50]
+    assert sum((caption.phrases for caption in captions), ()) == tuple(phrases)
+    for caption in captions:
+        assert caption.ids.tolist() == encode(" . ".join(caption.phrases), tokenizer, 256).ids.tolist()
+    (alone,) = encode_all(phrases[:84], tokenizer, 254)
+    assert len(alone.tokens) == 254
+    assert len(encode_all(phrases[:84], tokenizer, 253)) == 2
+
+
+def test_phrase_longer_than_a_caption_is_named(tokenizer):
+    with pytest.raises(BadInput, match=r"the phrase 'very very .*' is 302 tokens with its full stop.* at most 254"):
+        encode_all(["dog", "very " * 300 + "cat"], tokenizer, 256)
 
 
 def test_phrase_outside_the_vocabulary_is_named(tokenizer):

@@ -205,6 +205,62 @@ def test_suppression_is_greedy_by_score():
     assert [round(b["score"], 2) for b in select(raw, nms_threshold=0.5).boxes[0]] == [0.9, 0.6]
 
 
+def test_boxes_of_other_passes_are_suppressed_whatever_their_phrase():
+    raw = detections(
+        "dog . cat", [LEFT, RIGHT, SHIFTED, LEFT], [{"dog": 0.5}, {"dog": 0.6}, {"cat": 0.9}, {"cat": 0.3}]
+    )
+    one = select(raw, nms_threshold=0.7, box_threshold=0.25)
+    assert [(b["label"], round(b["score"], 2)) for b in one.boxes[0]] == [("cat", 0.9), ("dog", 0.6), ("dog", 0.5)]
+    two = select(raw._replace(passes=2), nms_threshold=0.7, box_threshold=0.25)
+    assert [(b["label"], round(b["score"], 2)) for b in two.boxes[0]] == [("cat", 0.9), ("dog", 0.6)]
+    assert "left out: 2 overlapping" in two.report
+    assert len(select(raw._replace(passes=2), nms_threshold=1, box_threshold=0.25).boxes[0]) == 4
+    hidden = raw._replace(passes=2, token_probs=raw.token_probs.clone())
+    hidden.token_probs[:, 1] = 0.01
+    report = select(hidden, nms_threshold=0.7).report
+    assert report.splitlines()[1:] == [
+        "image 0: cat 0.90 (left out: 1 overlapping)",
+        "  dog: best score 0.500, left out: it overlaps a better box",
+    ]
+
+
+# Limits and thresholds of phrases.
+
+
+def three_dogs_and_a_cat():
+    boxes = [[0.1 + 0.25 * i, 0.5, 0.1, 0.2] for i in range(4)]
+    return detections("dog . cat", boxes, [{"dog": 0.5}, {"dog": 0.9}, {"dog": 0.7}, {"cat": 0.305}])
+
+
+def test_a_limit_keeps_the_best_of_its_phrase_in_each_image():
+    raw = three_dogs_and_a_cat()._replace(limits=(2, 0))
+    found = select(raw, box_threshold=0.2)
+    assert [(b["label"], round(b["score"], 1)) for b in found.boxes[0]] == [("dog", 0.9), ("dog", 0.7), ("cat", 0.3)]
+    assert "left out: 1 beyond the limit of their phrase" in found.report
+    assert labels(select(raw._replace(limits=(2, 5)), box_threshold=0.2, top_k=2)) == ["dog", "dog"]
+    # What overlaps a better one takes no place.
+    copies = detections("dog", [LEFT, SHIFTED, RIGHT], [{"dog": 0.9}, {"dog": 0.8}, {"dog": 0.5}])
+    assert len(select(copies._replace(limits=(2,))).boxes[0]) == 2
+
+
+def test_a_phrase_has_its_own_threshold():
+    raw = three_dogs_and_a_cat()._replace(thresholds=(0.6, 0.1))
+    found = select(raw)
+    assert [(b["label"], round(b["score"], 1)) for b in found.boxes[0]] == [("dog", 0.9), ("dog", 0.7), ("cat", 0.3)]
+    assert labels(select(raw._replace(thresholds=(None, 0.1)))) == ["dog", "dog", "dog", "cat"]
+    # It also stands for a text threshold that is higher.
+    assert labels(select(raw, text_threshold=0.5)) == ["dog", "dog", "cat"]
+
+
+def test_advice_for_a_phrase_with_its_own_threshold_works():
+    raw = three_dogs_and_a_cat()._replace(thresholds=(None, 0.5))
+    assert "  cat: best score 0.305; cat@0.30 would keep it" in select(raw).report
+    assert "cat" in labels(select(raw._replace(thresholds=(None, 0.3))))
+    cars = detections("red car . blue car", [LEFT], [{"red": 0.3, "car": 0.9, "car#1": 0.9}])
+    assert "red car@0.89 would keep it" in select(cars._replace(thresholds=(0.95, None))).report
+    assert labels(select(cars._replace(thresholds=(0.89, None)))) == ["red car"]
+
+
 # Filters and order.
 
 THREE = detections(
@@ -267,6 +323,24 @@ def test_report_says_why_nothing_was_kept_and_its_advice_works():
     for line, phrase in zip(found.report.splitlines()[2:], ("dog", "cat"), strict=True):
         advice = {name: float(value) for name, value in re.findall(r"(\w+_threshold) ([\d.]+)", line)}
         assert phrase in labels(select(raw, **advice))
+
+
+def test_report_names_every_phrase_of_each_image():
+    raw = detections(
+        "dog . cat . bird", [LEFT, RIGHT, [0.5, 0.2, 0.1, 0.1]], [{"dog": 0.9}, {"cat": 0.195}, {"bird": 0.4}]
+    )
+    assert select(raw).report.splitlines() == [
+        "2 boxes in 1 image",
+        "image 0: dog 0.90, bird 0.40",
+        "  cat: best score 0.195; box_threshold 0.19 and text_threshold 0.19 would keep it",
+    ]
+    assert select(raw, top_k=1).report.splitlines() == [
+        "1 box in 1 image",
+        "image 0: dog 0.90 (left out: 1 beyond top_k)",
+        "  cat: best score 0.195; box_threshold 0.19 and text_threshold 0.19 would keep it",
+        "  bird: best score 0.400, left out: beyond top_k",
+    ]
+    assert "cat" not in select(raw, labels="dog, bird").report
 
 
 def test_report_blames_the_text_threshold():

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from ...detection.prompt import split
+from ...detection.prompt import parse
 from ...detection.selection import select
 from ...errors import BadInput
 from ...pictures.boxes import Box, corners, pairwise_iou
@@ -86,11 +86,12 @@ def ask(new_object: str, old_object: str) -> Question:
     """
     if not new_object.strip() and not old_object.strip():
         raise BadInput("new_object, old_object: both are empty; name one of them, or disconnect the detector.")
-    new, old = (split(text) if text.strip() else () for text in (new_object, old_object))
+    asked = [parse(text) if text.strip() else () for text in (new_object, old_object)]
+    new, old = (tuple(phrase.text for phrase in phrases) for phrases in asked)
     both = {phrase.lower() for phrase in new} & {phrase.lower() for phrase in old}
     if both:
         raise BadInput(f"new_object, old_object: {min(both)!r} is both; name what tells the two apart.")
-    return Question(new, old, " . ".join((*new, *old)))
+    return Question(new, old, " . ".join(phrase.written for phrases in asked for phrase in phrases))
 
 
 def judge(
