@@ -24,13 +24,14 @@ class LoadDetector(ModelLoader):
     CATEGORY = menus.DETECT
     DESCRIPTION = (
         "Loads a detector, which finds what a text names: the starter that comes with the pack, a published Grounding "
-        "DINO, or a transformers folder of Grounding DINO or MM-Grounding-DINO, from models/grounding-dino."
+        "DINO, or a transformers folder of Grounding DINO, MM-Grounding-DINO or OWLv2, from models/grounding-dino."
     )
     SEARCH_ALIASES = [
         "grounding dino loader",
         "groundingdino",
         "mm grounding dino",
         "llmdet",
+        "owlv2",
         "object detection model",
         "open vocabulary detector",
     ]

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from ..families import Registry
-from . import grounding_dino, mm_grounding_dino
+from . import grounding_dino, mm_grounding_dino, owlv2
 from .base import Detector
 
 DETECTORS: Final[Registry[Detector]] = Registry("detector")
-DETECTORS.register(grounding_dino.PUBLISHED, grounding_dino.FOLDER, mm_grounding_dino.FOLDER)
+DETECTORS.register(grounding_dino.PUBLISHED, grounding_dino.FOLDER, mm_grounding_dino.FOLDER, owlv2.FOLDER)
 
 
 def load_detector(path: Path) -> Detector:

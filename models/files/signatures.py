@@ -163,6 +163,12 @@ SIGNATURES: Final = (
         ("detector",),
         (r"model\.text_projection\.weight", r"model\.(encoder|text_backbone)\."),
     ),
+    Signature(
+        "the weights of an OWLv2 in transformers' layout, which is read as a folder with its config.json",
+        DETECTOR_FOLDER,
+        ("detector",),
+        (r"owlv2\.vision_model\.", r"class_head\.dense0\.weight"),
+    ),
     # Whole diffusion models, and their parts.
     Signature(
         "a Stable Diffusion XL checkpoint",
@@ -462,6 +468,7 @@ MODEL_TYPES: Final = {
     "sam2_video": SEGMENTER,
     "grounding-dino": DETECTOR,
     "mm-grounding-dino": DETECTOR,
+    "owlv2": DETECTOR,
     "clip": VISION,
     "clip_vision_model": VISION,
     "clip_text_model": TEXT_ENCODER,
