@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
 from torch import nn
@@ -99,8 +100,12 @@ class Registry(Generic[M]):
         ways = dict.fromkeys(family.files for family in self.families)
         return tuple(dict.fromkeys(file for files in ways for file in files(path)))
 
-    def load(self, path: Path, dtype_for: DtypeFor = full_precision) -> M:
+    def load(
+        self, path: Path, dtype_for: DtypeFor = full_precision, told: Mapping[str, str] = MappingProxyType({})
+    ) -> M:
         """The model of a file or a folder, on the CPU.
+
+        told: what the user says of it, added to the checkpoint's metadata.
 
         Raises:
             MissingFile: there is none, or a file of its folder is missing.
@@ -108,6 +113,7 @@ class Registry(Generic[M]):
                 by several; or its tensors do not fit exactly.
         """
         family, checkpoint = self.claiming(read_model(path), path.name)
+        checkpoint = checkpoint._replace(metadata={**checkpoint.metadata, **told})
         files = family.files(path)
         what = f"{checkpoint.name}, {family.name}"
         place = CONFIG if (path / CONFIG).is_file() else "its content"

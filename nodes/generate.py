@@ -19,14 +19,14 @@ from ..models.generators.sampling import Samples, fitting_batch
 from ..models.generators.saving import save
 from ..models.pictures.images import check_images
 from .common import inputs, kinds, menus
-from .common.loading import WEIGHT_FILES, ModelLoader, Source
+from .common.loading import WEIGHT_FILES, DiffusionLoader, Source
 from .common.provenance import graph_texts
 
 SHOWN = 16
 """Of the images that were saved, on the node: it grows with them."""
 
 
-class LoadGenerator(ModelLoader):
+class LoadGenerator(DiffusionLoader):
     REGISTRY = GENERATORS
     KIND = "generator"
     SOURCES = (

@@ -16,7 +16,7 @@ from ..models.pictures import dust, regions
 from ..models.pictures.images import check_images
 from ..models.values import Crops, Objects
 from .common import inputs, kinds, menus
-from .common.loading import WEIGHT_FILES, ModelLoader, Source
+from .common.loading import WEIGHT_FILES, DiffusionLoader, Source
 from .common.showing import show_note
 
 
@@ -140,7 +140,7 @@ class StitchObjects:
         return (host.intermediate(stitched.images), mean, report, host.intermediate(regions.pasted(crops)))
 
 
-class LoadInpainter(ModelLoader):
+class LoadInpainter(DiffusionLoader):
     REGISTRY = INPAINTERS
     KIND = "inpainter"
     SOURCES = (
@@ -150,11 +150,17 @@ class LoadInpainter(ModelLoader):
     DISPLAY_NAME = "Load Inpainter (Stable Diffusion)"
     CATEGORY = menus.INPAINT
     DESCRIPTION = (
-        "Loads a Stable Diffusion model for repainting: the starter that comes with the pack, a single file of Stable "
-        "Diffusion 1.x from models/checkpoints, or a folder from models/diffusers. Inpainting models see what "
-        "surrounds the mask; base models work too."
+        "Loads a Stable Diffusion model (1.x, 2.x or XL) for repainting: the starter that comes with the pack, a "
+        "single file from models/checkpoints, or a folder from models/diffusers. Inpainting models see what surrounds "
+        "the mask; base models work too."
     )
-    SEARCH_ALIASES = ["stable diffusion inpainting", "inpaint model", "sd-v1-5-inpainting", "diffusers loader"]
+    SEARCH_ALIASES = [
+        "stable diffusion inpainting",
+        "inpaint model",
+        "sd-v1-5-inpainting",
+        "sdxl inpainting",
+        "diffusers loader",
+    ]
     RETURN_TYPES = (kinds.INPAINTER,)
     RETURN_NAMES = ("inpainter",)
     OUTPUT_TOOLTIPS = ("For Inpaint by Text and Crop Objects.",)
@@ -237,7 +243,7 @@ class InpaintByText:
         )
         total = len(image) * model.steps(request)
         batch_size = min(batch_size, len(image))
-        memory = model.memory_bytes(batch_size, *image.shape[1:3])
+        memory = model.memory_bytes(batch_size, *image.shape[1:3], guided=guidance_scale > 1)
         with host.placed(inpainter, memory=memory), host.progress(total) as on_step:
             painted = host.halving(lambda size: model.inpaint(request, size, on_step), batch_size)
         notes = (dust.report_dust(mask, mask_threshold), model.remark(prompt))

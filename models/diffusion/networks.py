@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..files.folders import CONFIG, understood
-from ..weights import DtypeFor, empty_weights, fill
+from ..weights import empty_weights, fill
 
 TEXT_PREFIX: Final = "text_model."
 TEXT_PROJECTION: Final = "text_projection.weight"
@@ -21,7 +21,7 @@ OLD_ATTENTION: Final = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_a
 
 
 class Networks(NamedTuple):
-    """The three networks of a Stable Diffusion model."""
+    """The three networks that every Stable Diffusion model has."""
 
     unet: Any
     vae: Any
@@ -53,19 +53,30 @@ def build(
     return Networks(made_unet, made_vae, made_encoder)
 
 
+def build_second(config: Mapping[str, Any], source: str = "model") -> Any:
+    """Stable Diffusion XL's second text encoder, with its projection, of this configuration on the meta device.
+
+    Raises:
+        BadCheckpoint: the library makes nothing of it.
+    """
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+    with empty_weights(), understood(f"{source}: text_encoder_2/{CONFIG}"):
+        return CLIPTextModelWithProjection(CLIPTextConfig.from_dict(dict(config)))
+
+
 def accepted(made: type, config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that this class of diffusers takes: files also carry its name, its version, and older settings."""
     names = inspect.signature(made.__init__).parameters
     return {name: value for name, value in config.items() if name in names}
 
 
-def fill_all(networks: Networks, tensors: Networks, dtype_for: DtypeFor, source: str) -> None:
+def fill_all(networks: Networks, tensors: Networks, dtype: torch.dtype, source: str) -> None:
     """Fill each network with its state dict, under the names of today's or of older libraries, in one dtype.
 
     Raises:
         BadCheckpoint: a tensor is missing, left over or of another shape.
     """
-    dtype = dtype_for(sum(parameter.numel() for network in networks for parameter in network.parameters()))
     fill(networks.unet, tensors.unet, f"{source}, U-Net", dtype)
     fill(networks.vae, todays_attention(tensors.vae), f"{source}, VAE", dtype)
     fill_text_encoder(networks.text_encoder, tensors.text_encoder, f"{source}, text encoder", dtype)

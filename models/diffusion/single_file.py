@@ -1,4 +1,5 @@
-"""Single files of Stable Diffusion 1.x: the layout of the original code (CompVis, RunwayML) to that of diffusers."""
+"""Single files of Stable Diffusion: the layouts of the original code (CompVis, RunwayML, Stability) to that of
+diffusers."""
 
 from __future__ import annotations
 
@@ -11,28 +12,41 @@ from typing import Any, Final
 import torch
 
 from ..errors import BadCheckpoint
+from ..files.groups import MARKS
 from ..weights import check_fit, count_layers, under
+from . import open_clip
 from .networks import Networks
-from .original_layout import Sizes, weights
+from .original_layout import V1, V2, VERSIONS, XL, Sizes, Version, weights
 
 UNET: Final = "model.diffusion_model."
 VAE: Final = "first_stage_model."
-TEXT_ENCODER: Final = "cond_stage_model.transformer."
-TEXT_MODEL: Final = f"{TEXT_ENCODER}text_model."
+TEXT_ENCODER: Final = V1.clip
 AVERAGED: Final = "model_ema."
 FIRST_LAYER: Final = f"{UNET}input_blocks.0.0.weight"
+LABELS: Final = f"{UNET}label_emb.0.0.weight"
+"""Of XL: what is told of sizes and by the pooled embedding."""
 
-CONFIGURATIONS: Final = Path(__file__).parent / "stable_diffusion_v1"
-TOKENIZER: Final = CONFIGURATIONS / "tokenizer"
+CONFIGURATIONS: Final = {
+    V1: Path(__file__).parent / "stable_diffusion_v1",
+    V2: Path(__file__).parent / "stable_diffusion_v2",
+    XL: Path(__file__).parent / "stable_diffusion_xl",
+}
+"""What differs from version 1 stands in the folders of the others."""
+TOKENIZER: Final = CONFIGURATIONS[V1] / "tokenizer"
+"""Of all versions, but for what they are filled up with."""
 
-# Buffers of the training code, all computable, and weights of the text encoder that no picture depends on.
+# Buffers of the training code, all computable, marks, and weights of the text encoders that no picture depends on.
 EXTRAS: Final = re.compile(
     r"(alphas_cumprod(_prev)?|betas|logvar|log_one_minus_alphas_cumprod"
     r"|sqrt_(one_minus_)?alphas_cumprod|sqrt_recip(m1)?_alphas_cumprod"
     r"|posterior_(variance|log_variance_clipped|mean_coef[12])"
+    rf"|denoiser\.(log_)?sigmas|{'|'.join(MARKS)}"
     r"|model_ema\.(decay|num_updates)"
-    r"|cond_stage_model\.(logit_scale|text_projection)|cond_stage_model\.transformer\.text_projection(\.weight)?"
-    r"|cond_stage_model\.transformer\.text_model\.embeddings\.position_ids)"
+    r"|(cond_stage_model|conditioner\.embedders\.[01])\.(logit_scale|text_projection)"
+    r"|(cond_stage_model|conditioner\.embedders\.0)\.transformer\.text_projection(\.weight)?"
+    r"|(cond_stage_model|conditioner\.embedders\.0)\.transformer\.text_model\.embeddings\.position_ids"
+    r"|cond_stage_model\.model\.text_projection"
+    r"|(cond_stage_model|conditioner\.embedders\.1)\.model\.(logit_scale|attn_mask))"
 )
 
 RESNET: Final = {
@@ -47,6 +61,8 @@ UNET_ENDS: Final = {
     "input_blocks.0.0": "conv_in",
     "time_embed.0": "time_embedding.linear_1",
     "time_embed.2": "time_embedding.linear_2",
+    "label_emb.0.0": "add_embedding.linear_1",
+    "label_emb.0.2": "add_embedding.linear_2",
     "out.0": "conv_norm_out",
     "out.2": "conv_out",
 }
@@ -63,27 +79,37 @@ VAE_PARTS: Final = (
     (r"mid\.attn_1\.([qkv])\.", r"mid_block.attentions.0.to_\1."),
     (r"mid\.attn_1\.proj_out\.", "mid_block.attentions.0.to_out.0."),
 )
+LATENT_CHANNELS: Final = 4
 LEVELS: Final = 4
+"""Of every VAE, and of the U-Nets of all but XL, which have three."""
 GROUPS: Final = 32
 """Of every norm, so that it divides all widths."""
 HEAD: Final = 64
-"""Width of an attention head in CLIP's text encoders."""
+"""Width of an attention head in all text encoders, and in the U-Nets of all but version 1."""
+SIZES_TOLD: Final = 6
+"""Numbers that XL is told: height and width of the original, corner of the crop, height and width asked for."""
 BLOCKS_PER_LEVEL: Final = 3
 """Two residual blocks and a change of resolution on the way down; three residual blocks on the way up."""
 
 
-def detect(tensors: Mapping[str, torch.Tensor]) -> bool:
-    """Whether these are U-Net, VAE and text encoder of Stable Diffusion 1.x in the original layout."""
-    parts_there = all(any(name.startswith(prefix) for name in tensors) for prefix in (UNET, VAE, TEXT_ENCODER))
-    return FIRST_LAYER in tensors and parts_there
+def detect(tensors: Mapping[str, torch.Tensor], version: Version = V1) -> bool:
+    """Whether these are U-Net, VAE and text encoders of this version of Stable Diffusion in the original layout."""
+    parts = [part for part in (UNET, VAE, version.clip, version.open_clip) if part]
+    return FIRST_LAYER in tensors and all(any(name.startswith(part) for name in tensors) for part in parts)
+
+
+def version_of(tensors: Mapping[str, torch.Tensor]) -> Version:
+    """The version that `detect` finds; 1.x where it finds none."""
+    return next((version for version in reversed(VERSIONS) if detect(tensors, version)), V1)
 
 
 def convert(tensors: Mapping[str, torch.Tensor], source: str) -> tuple[dict[str, dict[str, Any]], Networks]:
-    """Configurations of the parts (unet, vae, text_encoder, scheduler), and state dicts under diffusers' names.
+    """Configurations of the parts (unet, vae, text_encoder, scheduler; of XL text_encoder_2), and state dicts under
+    diffusers' names; that of XL's second text encoder is found by `second_encoder`.
 
     tensors: that `detect` accepts. source: as messages begin. Sizes are read from the weights. What the sampler should
     be, how large pictures are, how many heads attend and that the network predicts noise cannot be detected: they are
-    those of Stable Diffusion 1.x. Averaged weights are taken where the file has both.
+    those of the published models (see also `prediction`). Averaged weights are taken where the file has both.
 
     Raises:
         BadCheckpoint: a tensor is missing, unexpected, or of another shape, under the file's own names; or sizes that
@@ -96,22 +122,56 @@ def convert(tensors: Mapping[str, torch.Tensor], source: str) -> tuple[dict[str,
     return configurations(sizes), _split(own)
 
 
+def second_encoder(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The state dict of XL's second text encoder, of tensors that `convert` accepts."""
+    own = under(_own(tensors), XL.open_clip)
+    return open_clip.converted(own, _open_clip_layers(own))
+
+
 def configurations(sizes: Sizes) -> dict[str, dict[str, Any]]:
     """Of the parts of a model of these sizes."""
-    parts = {part: _configuration(part) for part in (*Networks._fields, "scheduler")}
+    version = sizes.version
+    parts = {part: _configuration(part, version) for part in (*Networks._fields, "scheduler")}
+    attending = [bool(depth) for depth in sizes.depths]
     parts["unet"] |= {
         "in_channels": sizes.channels,
         "block_out_channels": sizes.widths,
-        "cross_attention_dim": sizes.hidden,
+        "cross_attention_dim": sizes.hidden + sizes.second_hidden,
+        "down_block_types": [("CrossAttnDownBlock2D" if each else "DownBlock2D") for each in attending],
+        "up_block_types": [("CrossAttnUpBlock2D" if each else "UpBlock2D") for each in reversed(attending)],
+        # diffusers takes the number of the last level for the middle too.
+        "transformer_layers_per_block": [*(max(depth, 1) for depth in sizes.depths[:-1]), sizes.middle],
     }
+    if version.linear:
+        parts["unet"] |= {
+            "use_linear_projection": True,
+            "attention_head_dim": [width // HEAD for width in sizes.widths],
+        }
     parts["vae"] |= {"block_out_channels": sizes.vae_widths}
-    parts["text_encoder"] |= {
-        "hidden_size": sizes.hidden,
-        "intermediate_size": 4 * sizes.hidden,
-        "num_hidden_layers": sizes.layers,
-        "num_attention_heads": sizes.hidden // HEAD,
-    }
+    # No picture depends on the last layer of a version 2 text encoder.
+    layers = sizes.layers - 1 if version is V2 else sizes.layers
+    parts["text_encoder"] |= _text_sizes(sizes.hidden, layers)
+    if version is XL:
+        second = _configuration("text_encoder_2", XL)
+        parts["text_encoder_2"] = second | _text_sizes(sizes.second_hidden, sizes.second_layers)
+        parts["text_encoder_2"] |= {"projection_dim": sizes.projection}
+        parts["unet"] |= {
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": (sizes.added - sizes.projection) // SIZES_TOLD,
+            "projection_class_embeddings_input_dim": sizes.added,
+            "sample_size": 128,
+        }
+        parts["vae"] |= {"scaling_factor": 0.13025, "force_upcast": True, "sample_size": 1024}
     return parts
+
+
+def _text_sizes(hidden: int, layers: int) -> dict[str, int]:
+    return {
+        "hidden_size": hidden,
+        "intermediate_size": 4 * hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": hidden // HEAD,
+    }
 
 
 def read_sizes(tensors: Mapping[str, torch.Tensor], source: str) -> Sizes:
@@ -127,16 +187,49 @@ def read_sizes(tensors: Mapping[str, torch.Tensor], source: str) -> Sizes:
             raise BadCheckpoint(f"{source}: {name} is of shape {shape}; download the file again, or choose another.")
         return shape[axis]
 
-    blocks = range(1, 1 + LEVELS * BLOCKS_PER_LEVEL, BLOCKS_PER_LEVEL)
-    widths = [size(f"{UNET}input_blocks.{block}.0.out_layers.3.weight", 0, GROUPS) for block in blocks]
+    def depth(place: str) -> int:
+        return count_layers(tensors, f"{UNET}{place}.1.transformer_blocks.{{}}.norm1.weight")
+
+    version = version_of(tensors)
+    levels = 3 if version is XL else LEVELS
+    blocks = range(1, 1 + levels * BLOCKS_PER_LEVEL, BLOCKS_PER_LEVEL)
+    grouped = HEAD if version.linear else GROUPS
     vae_widths = [size(f"{VAE}encoder.down.{level}.block.0.conv2.weight", 0, GROUPS) for level in range(LEVELS)]
-    return Sizes(
+    clip, text = f"{version.clip}text_model.", under(tensors, version.open_clip) if version.open_clip else {}
+    if version is V2:
+        hidden, layers = size(f"{V2.open_clip}positional_embedding", 1, HEAD), _open_clip_layers(text)
+    else:
+        hidden = size(f"{clip}embeddings.position_embedding.weight", 1, HEAD)
+        layers = count_layers(tensors, f"{clip}encoder.layers.{{}}.layer_norm1.weight")
+    sizes = Sizes(
         channels=size(FIRST_LAYER, 1),
-        widths=(widths[0], widths[1], widths[2], widths[3]),
+        widths=tuple(size(f"{UNET}input_blocks.{block}.0.out_layers.3.weight", 0, grouped) for block in blocks),
         vae_widths=(vae_widths[0], vae_widths[1], vae_widths[2], vae_widths[3]),
-        hidden=size(f"{TEXT_MODEL}embeddings.position_embedding.weight", 1, HEAD),
-        layers=count_layers(tensors, f"{TEXT_MODEL}encoder.layers.{{}}.layer_norm1.weight"),
+        hidden=hidden,
+        layers=layers,
+        version=version,
     )
+    if version is not XL:
+        return sizes
+    projection = size(f"{XL.open_clip}{open_clip.PROJECTION}", 1)
+    added = size(LABELS, 1)
+    if added <= projection or (added - projection) % (2 * SIZES_TOLD):
+        raise BadCheckpoint(
+            f"{source}: {LABELS} takes {added} numbers, which are no pooled embedding of {projection} and "
+            f"{SIZES_TOLD} sizes; choose another file."
+        )
+    return sizes._replace(
+        depths=tuple(depth(f"input_blocks.{block}") for block in blocks),
+        middle=depth("middle_block"),
+        second_hidden=size(f"{XL.open_clip}positional_embedding", 1, HEAD),
+        second_layers=_open_clip_layers(text),
+        projection=projection,
+        added=added,
+    )
+
+
+def _open_clip_layers(tensors: Mapping[str, torch.Tensor]) -> int:
+    return count_layers(tensors, "transformer.resblocks.{}.ln_1.weight")
 
 
 def _own(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -153,12 +246,18 @@ def _as_convolution(name: str, value: torch.Tensor) -> torch.Tensor:
 
 
 def _split(tensors: Mapping[str, torch.Tensor]) -> Networks:
-    """The state dicts of the parts, under diffusers' names."""
+    """The state dicts of the parts, under diffusers' names; of XL without the second text encoder."""
     vae = under(tensors, VAE).items()
+    version = version_of(tensors)
+    if version is V2:
+        own = under(tensors, V2.open_clip)
+        text = open_clip.converted(own, _open_clip_layers(own) - 1)
+    else:
+        text = under(tensors, version.clip)
     return Networks(
         unet={unet_name(name): value for name, value in under(tensors, UNET).items()},
         vae={vae_name(name): flat_attention(name, value) for name, value in vae},
-        text_encoder=under(tensors, TEXT_ENCODER),
+        text_encoder=text,
     )
 
 
@@ -203,6 +302,32 @@ def _resnet_name(name: str) -> str:
     return f"{RESNET.get(layer, layer)}.{kind}"
 
 
+def original_unet_name(path: str, layers_per_block: int, attends: bool) -> str:
+    """The original name of a layer of the U-Net, the reverse of `unet_name` without the tensor's; names that are not
+    the U-Net's come back as they are. layers_per_block: residual blocks of a level on the way down. attends: whether
+    the layer's level does."""
+    ends = {after: before for before, after in UNET_ENDS.items()}
+    if path in ends:
+        return ends[path]
+    inner = {after: before for before, after in RESNET.items()}
+    middle = re.fullmatch(r"mid_block\.(resnets|attentions)\.(\d)\.(.+)", path)
+    if middle is not None:
+        place = 1 if middle[1] == "attentions" else 2 * int(middle[2])
+        return f"middle_block.{place}.{inner.get(middle[3], middle[3]) if place != 1 else middle[3]}"
+    match = re.fullmatch(r"(down|up)_blocks\.(\d)\.(resnets|attentions|downsamplers|upsamplers)\.(\d)\.(.+)", path)
+    if match is None:
+        return path
+    way, level, kind, index, rest = match[1], int(match[2]), match[3], int(match[4]), match[5]
+    first = level * (layers_per_block + 1) + (1 if way == "down" else 0)
+    side = "input_blocks" if way == "down" else "output_blocks"
+    if kind == "downsamplers":
+        return f"{side}.{first + layers_per_block}.0.op"
+    if kind == "upsamplers":
+        return f"{side}.{first + layers_per_block}.{2 if attends else 1}.conv"
+    place = 0 if kind == "resnets" else 1
+    return f"{side}.{first + index}.{place}.{inner.get(rest, rest) if place == 0 else rest}"
+
+
 def vae_name(name: str, levels: int = LEVELS) -> str:
     """diffusers' name of a tensor of the VAE; its decoder counts levels from the latents on, the original from the
     pixels."""
@@ -217,5 +342,7 @@ def flat_attention(name: str, value: torch.Tensor) -> torch.Tensor:
     return value.flatten(1) if projection else value
 
 
-def _configuration(part: str) -> dict[str, Any]:
-    return json.loads((CONFIGURATIONS / f"{part}.json").read_text(encoding="utf-8"))
+def _configuration(part: str, version: Version) -> dict[str, Any]:
+    own = CONFIGURATIONS[version] / f"{part}.json"
+    file = own if own.is_file() else CONFIGURATIONS[V1] / f"{part}.json"
+    return json.loads(file.read_text(encoding="utf-8"))

@@ -9,8 +9,22 @@ from torch import nn
 
 from . import autoencoders
 
+NAME: Final = "Stable Diffusion"
+XL_NAME: Final = "Stable Diffusion XL"
 LATENT_SETTINGS: Final = {"clip_sample": False, "steps_offset": 1}
 """What diffusers' pipelines of Stable Diffusion set on every scheduler: latents have no limits to clip at."""
+
+
+class SecondEncoder(NamedTuple):
+    """What Stable Diffusion XL reads prompts with besides (Podell et al., 2023, arXiv 2307.01952).
+
+    encoder: CLIPTextModelWithProjection. tokenizer: its CLIPTokenizer. zero_negative: whether an empty negative prompt
+    is all zeros instead of an encoded nothing (`force_zeros_for_empty_prompt`).
+    """
+
+    encoder: Any
+    tokenizer: Any
+    zero_negative: bool = True
 
 
 class StableDiffusion(NamedTuple):
@@ -18,7 +32,7 @@ class StableDiffusion(NamedTuple):
 
     unet: UNet2DConditionModel with 9 input channels (latents, mask, latents of the masked picture) or 4 (latents).
     vae: AutoencoderKL or AutoencoderTiny. text_encoder: CLIPTextModel. tokenizer: CLIPTokenizer.
-    scheduler_config: the model's own scheduler, with its class under `_class_name`.
+    scheduler_config: the model's own scheduler, with its class under `_class_name`. second: of Stable Diffusion XL.
     """
 
     unet: Any
@@ -26,11 +40,23 @@ class StableDiffusion(NamedTuple):
     text_encoder: Any
     tokenizer: Any
     scheduler_config: Mapping[str, Any]
+    second: SecondEncoder | None = None
+
+    @property
+    def name(self) -> str:
+        """Of its architecture, where nothing more is known of it."""
+        return NAME if self.second is None else XL_NAME
 
     @property
     def modules(self) -> tuple[nn.Module, ...]:
         """The networks that must be on one device at the same time."""
-        return self.unet, self.vae, self.text_encoder
+        networks = (self.unet, self.vae, self.text_encoder)
+        return networks if self.second is None else (*networks, self.second.encoder)
+
+    @property
+    def latent_settings(self) -> Mapping[str, Any]:
+        """Its scheduler's settings, as diffusers' pipelines change them: those of XL leave them as they are."""
+        return self.scheduler_config if self.second is not None else {**self.scheduler_config, **LATENT_SETTINGS}
 
     @property
     def latent_channels(self) -> int:

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+
 from .. import random_weights
 from ..files.atomic import replacing
 from ..files.folders import INDEX, write_json
 from . import original_layout
+from .original_layout import V1, V2, Version
+from .prediction import VELOCITIES_MARK
 
 WIDTH: Final = 32
 """Of a text encoder's hidden states."""
@@ -46,9 +50,10 @@ def unet(channels: int = 4, width: int = WIDTH, **changes: Any) -> Any:
     ).train(False)
 
 
-def xl_unet() -> Any:
+def xl_unet(channels: int = 4) -> Any:
     """The U-Net of a Stable Diffusion XL model with `text_encoder` and `second_encoder`."""
     return unet(
+        channels,
         width=WIDTH + SECOND_WIDTH,
         addition_embed_type="text_time",
         addition_time_embed_dim=8,
@@ -175,10 +180,13 @@ def write_pipeline(folder: Path, pipeline: str, scheduler: Mapping[str, Any], **
     return folder
 
 
-def write_single_file(folder: Path, channels: int) -> Path:
-    """A single file of Stable Diffusion 1.x, of the least size; gives its path."""
-    shapes = original_layout.weights(original_layout.TINY._replace(channels=channels))
-    return random_weights.write(folder / "tiny.safetensors", random_weights.random_tensors(shapes))
+def write_single_file(folder: Path, channels: int, version: Version = V1) -> Path:
+    """A single file of a version of Stable Diffusion, of the least size; gives its path."""
+    shapes = original_layout.weights(original_layout.SMALLEST[version]._replace(channels=channels))
+    tensors = random_weights.random_tensors(shapes)
+    if version is V2 and channels == 4:
+        tensors[VELOCITIES_MARK] = torch.zeros(0)  # of base models nothing else tells
+    return random_weights.write(folder / "tiny.safetensors", tensors)
 
 
 def write_stable_diffusion(folder: Path, pipeline: str, channels: int) -> Path:
@@ -187,16 +195,16 @@ def write_stable_diffusion(folder: Path, pipeline: str, channels: int) -> Path:
     return write_pipeline(folder, pipeline, SCHEDULER, **networks)
 
 
-def write_xl(folder: Path) -> Path:
+def write_xl(folder: Path, pipeline: str = "StableDiffusionXLPipeline", channels: int = 4) -> Path:
     """A diffusers folder of a Stable Diffusion XL model; gives its path."""
     networks = {
-        "unet": xl_unet(),
+        "unet": xl_unet(channels),
         "vae": autoencoder(),
         "text_encoder": text_encoder(),
         "text_encoder_2": second_encoder(),
     }
     scheduler = {**SCHEDULER, "_class_name": "EulerDiscreteScheduler"}
-    return write_pipeline(folder, "StableDiffusionXLPipeline", scheduler, **networks)
+    return write_pipeline(folder, pipeline, scheduler, **networks)
 
 
 def write_unconditional(folder: Path, pipeline: str) -> Path:

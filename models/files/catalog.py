@@ -130,6 +130,12 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             bytes=4_265_203_873,
             sha256="0ec8f8585b104417a8c34a9fbcc1e922a70b8c15490ec4553087f01c8cf33673",
         ),
+        PublishedFile(
+            name="sd_xl_base_1.0.safetensors",
+            source="https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0",
+            bytes=6_938_078_334,
+            sha256="31e35c80fc4829d14f90153f4c74cd59c90b779f6afe05a74cd6120b893f7e5b",
+        ),
     ),
     "generator": (),
     "extractor": (

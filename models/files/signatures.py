@@ -6,8 +6,14 @@ import re
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
+LORA: Final = "lora"
+"""What the pack reads without a registry of families."""
 OWN_CODE: Final = "neither the pack nor ComfyUI loads it; its authors' code does"
 CHECKPOINT: Final = "it belongs into models/checkpoints, for ComfyUI's Load Checkpoint"
+STABLE_DIFFUSION: Final = (
+    "it belongs into models/checkpoints, for Load Inpainter, or into models/generators, for Load Generator"
+)
+STABLE_DIFFUSION_FOLDER: Final = "it belongs into models/diffusers, for Load Generator and Load Inpainter"
 UNET: Final = "it belongs into models/diffusion_models, for ComfyUI's Load Diffusion Model"
 NO_STYLEGAN1: Final = "neither the pack nor ComfyUI loads it; its authors' code does. The pack reads StyleGAN2"
 GENERATOR: Final = "it belongs into models/generators, for Load Generator"
@@ -41,8 +47,8 @@ SIGNATURES: Final = (
     # What is laid over another model.
     Signature(
         "a LoRA",
-        "it belongs into models/loras, for ComfyUI's Load LoRA, and changes another model",
-        (),
+        "it belongs into models/loras, for Load LoRA, and changes another model",
+        (LORA,),
         (
             r".*[._](lora[._](down|up|A|B|linear_layer)|lora_(embedding_)?[AB]|hada_w\d|lokr_w\d|oft_blocks|oft_diag"
             r"|lora_magnitude_vector|dora_scale)\b",
@@ -172,8 +178,8 @@ SIGNATURES: Final = (
     # Whole diffusion models, and their parts.
     Signature(
         "a Stable Diffusion XL checkpoint",
-        CHECKPOINT,
-        (),
+        STABLE_DIFFUSION,
+        ("generator", "inpainter"),
         (r"conditioner\.embedders\.0\.transformer\.text_model\.embeddings\.token_embedding\.weight",),
     ),
     Signature(
@@ -200,8 +206,8 @@ SIGNATURES: Final = (
     ),
     Signature(
         "a Stable Diffusion 2.x checkpoint",
-        CHECKPOINT,
-        (),
+        STABLE_DIFFUSION,
+        ("generator", "inpainter"),
         (LDM + r"input_blocks\.0\.0\.weight", r"cond_stage_model\.model\.token_embedding\.weight"),
     ),
     Signature(
@@ -212,7 +218,7 @@ SIGNATURES: Final = (
     ),
     Signature(
         "a Stable Diffusion 1.x checkpoint",
-        "it belongs into models/checkpoints, for Load Inpainter, or into models/generators, for Load Generator",
+        STABLE_DIFFUSION,
         ("generator", "inpainter"),
         (
             LDM + r"input_blocks\.0\.0\.weight",
@@ -484,10 +490,12 @@ MODEL_TYPES: Final = {
     "DDPMPipeline": GENERATOR,
     "DDIMPipeline": GENERATOR,
     "LDMPipeline": GENERATOR,
-    "StableDiffusionPipeline": "it belongs into models/diffusers, for Load Generator and Load Inpainter",
-    "StableDiffusionInpaintPipeline": "it belongs into models/diffusers, for Load Generator and Load Inpainter",
+    "StableDiffusionPipeline": STABLE_DIFFUSION_FOLDER,
+    "StableDiffusionInpaintPipeline": STABLE_DIFFUSION_FOLDER,
     "StableDiffusionImg2ImgPipeline": "it belongs into models/diffusers, for Load Inpainter",
-    "StableDiffusionXLPipeline": "it belongs into models/diffusers, for Load Generator",
+    "StableDiffusionXLPipeline": STABLE_DIFFUSION_FOLDER,
+    "StableDiffusionXLInpaintPipeline": STABLE_DIFFUSION_FOLDER,
+    "StableDiffusionXLImg2ImgPipeline": "it belongs into models/diffusers, for Load Inpainter",
 }
 """Where a folder belongs whose configuration says that it is of this class of diffusers, or type of transformers."""
 

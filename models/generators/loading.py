@@ -10,7 +10,7 @@ from ..families import Registry
 from ..weights import DtypeFor, full_precision
 from .autoregressive import pixelcnn_prior, transformer_prior, vq_model, vqvae
 from .base import Generator
-from .diffusion import ddpm, diffusers_pipelines, stable_diffusion_v1
+from .diffusion import ddpm, diffusers_pipelines, stable_diffusion_files
 from .gan import dcgan, mlp_gan, stylegan2
 from .vae import autoencoder_kl, autoencoder_tiny, conv_vae, mnist_vae, sigma_vae, taef2
 
@@ -38,7 +38,7 @@ GENERATORS.register(
     mnist_vae.FAMILY,
     pixelcnn_prior.FAMILY,
     sigma_vae.FAMILY,
-    stable_diffusion_v1.FAMILY,
+    *stable_diffusion_files.FAMILIES,
     stylegan2.FAMILY,
     taef2.FAMILY,
     transformer_prior.FAMILY,

@@ -141,9 +141,9 @@ class Inpainter(ABC):
         """
 
     @abstractmethod
-    def memory_bytes(self, batch_size: int, height: int, width: int) -> int:
+    def memory_bytes(self, batch_size: int, height: int, width: int, guided: bool = True) -> int:
         """Activation memory of `inpaint` for a batch of images of this size, within 0.7 to 1.5 times of what is
-        measured."""
+        measured. guided: whether the model is asked twice per step (a guidance_scale above 1)."""
 
 
 def _blended(images: torch.Tensor, masks: torch.Tensor, painted: torch.Tensor) -> torch.Tensor:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
 import torch
 import torch.nn.functional as F
 
-from ..diffusion import original_layout, prompts, samplers, sampling, single_file, tiny
+from ..diffusion import original_layout, prediction, prompts, samplers, sampling, single_file, tiny
 from ..diffusion.autoencoders import decode, encode, preview
 from ..diffusion.folders import holds
-from ..diffusion.loading import from_folder, from_single_file
+from ..diffusion.loading import XL_PIPELINES, from_folder, from_single_file
 from ..diffusion.memory import unet_floats, vae_floats
+from ..diffusion.original_layout import VERSIONS, Version
+from ..diffusion.prompts import Encoded
 from ..diffusion.samplers import Schedule
 from ..diffusion.stable_diffusion import LATENT_SETTINGS, StableDiffusion
 from ..families import Family
@@ -23,14 +25,13 @@ from ..steps import OnStep
 from ..weights import DtypeFor
 from .base import Inpainter, InpaintRequest, Paint
 
-NAME: Final = "Stable Diffusion"
-SINGLE_FILE: Final = "Stable Diffusion 1.x"
 PIPELINES: Final = ("StableDiffusionInpaintPipeline", "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
 CHANNELS: Final = 9
 """Of an inpainting model's U-Net: latents, the mask, latents of the masked picture."""
 
-# What StableDiffusionInpaintPipeline sets besides: PNDM's Runge-Kutta steps cannot be combined with a mask.
-MASKED_SETTINGS: Final = {**LATENT_SETTINGS, "skip_prk_steps": True}
+NO_RUNGE_KUTTA: Final = {"skip_prk_steps": True}
+"""What StableDiffusionInpaintPipeline sets besides: PNDM's Runge-Kutta steps cannot be combined with a mask."""
+MASKED_SETTINGS: Final = {**LATENT_SETTINGS, **NO_RUNGE_KUTTA}
 
 PICTURE_FLOATS: Final = 14
 """Floats per pixel of a batch outside of the networks: the pictures before, padded, masked and after, and masks."""
@@ -57,31 +58,30 @@ class StableDiffusionInpainter(Inpainter):
     2206.02779).
     """
 
-    def __init__(self, networks: StableDiffusion, architecture: str = NAME) -> None:
+    def __init__(self, networks: StableDiffusion, architecture: str = "") -> None:
         self.networks = networks
-        self.architecture = architecture
+        self.architecture = architecture or networks.name
         self.modules = networks.modules
         self.native_resolution = networks.native_resolution
 
     def steps(self, request: InpaintRequest) -> int:
         return len(self._schedule(request).times)
 
-    def memory_bytes(self, batch_size: int, height: int, width: int) -> int:
-        """The larger of what the UNet needs for the whole batch, with and without prompt, and what the VAE needs for
-        the one picture that it is given at a time; attention is counted as linear, as in every fused kernel."""
+    def memory_bytes(self, batch_size: int, height: int, width: int, guided: bool = True) -> int:
+        """The larger of what the UNet needs for the whole batch, where guided with and without prompt, and what the VAE
+        needs for the one picture that it is given at a time; attention is counted as linear, as in every fused
+        kernel."""
         unet, vae = self.networks.unet, self.networks.vae
         tall, wide = self.networks.padded_size(height, width)
         cells = tall * wide // self.networks.latent_scale**2
-        denoising = 2 * batch_size * cells * unet_floats(unet.config) * unet.dtype.itemsize
+        rows = 2 * batch_size if guided else batch_size
+        denoising = rows * cells * unet_floats(unet.config) * unet.dtype.itemsize
         decoding = tall * wide * vae_floats(vae.config) * vae.dtype.itemsize
         return int(max(denoising, decoding) + batch_size * tall * wide * PICTURE_FLOATS * 4)
 
     def painter(self, request: InpaintRequest) -> Paint:
-        parts = self.networks
-        positive, negative = prompts.encode(
-            parts.text_encoder, parts.tokenizer, request.prompt, request.negative_prompt
-        )
-        context = torch.cat([negative, positive] if request.guidance_scale > 1 else [positive]).to(parts.unet.dtype)
+        positive, negative = prompts.both(self.networks, request.prompt, request.negative_prompt)
+        context = [negative, positive] if request.guidance_scale > 1 else [positive]
 
         def paint(
             images: torch.Tensor, holes: torch.Tensor, generators: Sequence[torch.Generator], on_step: OnStep, /
@@ -91,19 +91,20 @@ class StableDiffusionInpainter(Inpainter):
         return paint
 
     def _schedule(self, request: InpaintRequest, device: torch.device | str = "cpu") -> Schedule:
-        config = {**self.networks.scheduler_config, **MASKED_SETTINGS}
+        own = self.networks.latent_settings
+        config = {**own, **MASKED_SETTINGS} if self.networks.second is None else {**own, **NO_RUNGE_KUTTA}
         return samplers.schedule(config, request.sampler, request.steps, strength=request.strength, device=device)
 
     def _paint(
         self,
         request: InpaintRequest,
-        context: torch.Tensor,
+        context: Sequence[Encoded],
         images: torch.Tensor,
         holes: torch.Tensor,
         generators: Sequence[torch.Generator],
         on_step: OnStep,
     ) -> torch.Tensor:
-        """See `Paint`. context: hidden states of the prompts [1 or 2, T, D], the negative one first."""
+        """See `Paint`. context: the prompts, one or two, the negative one first."""
         parts = self.networks
         height, width = images.shape[1:3]
         tall, wide = parts.padded_size(height, width)
@@ -124,7 +125,7 @@ class StableDiffusionInpainter(Inpainter):
             on_step(calls, shown)
 
         latents = sampling.denoise(
-            self._predict(canvas, context, request.guidance_scale),
+            self._predict(canvas, context, request.guidance_scale, tall, wide),
             schedule,
             schedule.start(canvas.noise, canvas.original if request.strength < 1 else None),
             generators,
@@ -146,21 +147,26 @@ class StableDiffusionInpainter(Inpainter):
         # Every cell that the hole touches; the nearest pixel alone would miss thin masks.
         return Canvas(noise, original, F.max_pool2d(hole, scale), masked)
 
-    def _predict(self, canvas: Canvas, context: torch.Tensor, guidance_scale: float) -> sampling.Predict:
+    def _predict(
+        self, canvas: Canvas, context: Sequence[Encoded], guidance_scale: float, height: int, width: int
+    ) -> sampling.Predict:
+        """height, width: of the padded pictures, in pixels."""
         unet: Any = self.networks.unet
         around = [] if canvas.masked is None else [torch.cat([canvas.hole, canvas.masked], dim=1)] * len(context)
-        context = context.repeat_interleave(len(canvas.noise), dim=0)
+        rows = [each for each in context for _ in range(len(canvas.noise))]
+        given = prompts.unet_inputs(self.networks, rows, height, width)
 
         def predict(latents: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-            given = torch.cat([latents, torch.cat(around)], dim=1) if around else latents
-            return unet(given.to(unet.dtype), time, encoder_hidden_states=context).sample.float()
+            seen = torch.cat([latents, torch.cat(around)], dim=1) if around else latents
+            return unet(seen.to(unet.dtype), time, **given).sample.float()
 
         return sampling.guided(predict, guidance_scale) if guidance_scale > 1 else predict
 
 
 def load_file(checkpoint: Checkpoint, dtype_for: DtypeFor) -> StableDiffusionInpainter:
     """The inpainter of a single file."""
-    return StableDiffusionInpainter(from_single_file(checkpoint, dtype_for), SINGLE_FILE)
+    version = single_file.version_of(checkpoint.tensors)
+    return StableDiffusionInpainter(from_single_file(checkpoint, dtype_for), version.name)
 
 
 def load_folder(checkpoint: Checkpoint, dtype_for: DtypeFor) -> StableDiffusionInpainter:
@@ -170,26 +176,33 @@ def load_folder(checkpoint: Checkpoint, dtype_for: DtypeFor) -> StableDiffusionI
     return inpainter
 
 
-def typical() -> frozenset[str]:
+def _of_files(version: Version) -> Family[Inpainter]:
+    return Family(
+        version.name,
+        lambda checkpoint: single_file.detect(checkpoint.tensors, version),
+        load_file,
+        partial(tiny.write_single_file, channels=CHANNELS, version=version),
+        prediction.files,
+        typical=partial(_typical, version),
+    )
+
+
+@cache
+def _typical(version: Version) -> frozenset[str]:
     """Names in a single file."""
-    return frozenset(original_layout.weights(original_layout.Sizes(CHANNELS)))
+    return frozenset(original_layout.weights(original_layout.PUBLISHED[version]))
 
 
 FAMILIES: Final = (
-    Family(
-        SINGLE_FILE,
-        lambda checkpoint: single_file.detect(checkpoint.tensors),
-        load_file,
-        partial(tiny.write_single_file, channels=CHANNELS),
-        typical=typical,
-    ),
+    *map(_of_files, VERSIONS),
     *(
         Family(
             pipeline,
             holds(pipeline),
             load_folder,
-            partial(tiny.write_stable_diffusion, pipeline=pipeline, channels=channels),
+            partial(write, pipeline=pipeline, channels=channels),
         )
-        for pipeline, channels in zip(PIPELINES, (CHANNELS, 4, 4), strict=True)
+        for pipelines, write in ((PIPELINES, tiny.write_stable_diffusion), (XL_PIPELINES, tiny.write_xl))
+        for pipeline, channels in zip(pipelines, (CHANNELS, 4, 4), strict=True)
     ),
 )

@@ -6,14 +6,19 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
 from ... import host
+from ...models.diffusion import prediction as prediction_of
 from ...models.families import Registry
 from ...models.files import catalog
 from ...models.files.paths import fingerprint
+from . import inputs
 from .showing import show_text
 
 WEIGHT_FILES: Final = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 """Endings under which weights are published; what is in a file counts for reading it. A .tar is a PyTorch file too:
 training scripts name theirs model_best.pth.tar."""
+OF_FILE: Final = "as the file says"
+PREDICTIONS: Final = {OF_FILE: "", "noise": prediction_of.NOISE, "velocity": prediction_of.VELOCITY}
+"""Public names, for ever, of what a network foresees."""
 
 
 class Source(NamedTuple):
@@ -32,7 +37,7 @@ class ModelLoader:
     """Base of the nodes that load a model by its name. A starter of the pack comes first, then what the SOURCES hold.
 
     REGISTRY: the families that are read. KIND: which starters and published files. SOURCES: where the user's files
-    are; they are told to use the first. Further inputs of a subclass are settings, which `bind` takes.
+    are; they are told to use the first. Further inputs of a subclass are settings, which `told` or `handled` takes.
     """
 
     REGISTRY: ClassVar[Registry[Any]]
@@ -60,12 +65,17 @@ class ModelLoader:
 
     def run(self, model: str, **settings: Any) -> tuple[Any, ...] | dict[str, Any]:
         with host.without_inference_mode():
-            loaded = self.REGISTRY.load(self.path(model), host.compute_dtype)
+            loaded = self.REGISTRY.load(self.path(model), host.compute_dtype, self.told(**settings))
         bound = self.handled(loaded, **settings)
         handle, info = host.hold(bound, loaded.modules), self.info(bound)
         text = "\n".join([*([info] if info else []), *loaded.notes])
         outputs = (handle,) if info is None else (handle, text)
         return show_text(text, *outputs) if text else outputs
+
+    @classmethod
+    def told(cls, **settings: Any) -> dict[str, str]:
+        """What the node's settings say of the file that it does not tell itself, for `Registry.load`."""
+        return {}
 
     @classmethod
     def handled(cls, loaded: Any) -> Any:
@@ -91,3 +101,21 @@ class ModelLoader:
             if model in source.names():
                 return host.model_path(source.key, model)
         raise catalog.missing_file(cls.KIND, model, host.model_folder(cls.SOURCES[0].key))
+
+
+class DiffusionLoader(ModelLoader):
+    """Base of the loaders that read single files of diffusion models too."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        foresees = inputs.choice(
+            PREDICTIONS,
+            "What a Stable Diffusion network foresees. Most files tell it; single files of Stable Diffusion 2 may not: "
+            "those for 512 pixels foresee noise, those for 768 velocities (v-prediction).",
+            default=OF_FILE,
+        )
+        return {**super().INPUT_TYPES(), "optional": {"prediction": inputs.advanced(foresees)}}
+
+    @classmethod
+    def told(cls, prediction: str = OF_FILE) -> dict[str, str]:
+        return {prediction_of.TOLD: PREDICTIONS[prediction]} if PREDICTIONS[prediction] else {}

@@ -135,9 +135,10 @@ def test_code_is_refused(folder):
     ("changes", "words"),
     [
         (
-            {"_class_name": "StableDiffusionXLInpaintPipeline"},
-            "of the model 'StableDiffusionXLInpaintPipeline'; the pack",
+            {"_class_name": "StableDiffusion3InpaintPipeline"},
+            "of the model 'StableDiffusion3InpaintPipeline'; the pack",
         ),
+        ({"_class_name": "StableDiffusionXLInpaintPipeline"}, "its text_encoder_2 is a None"),
         ({"_class_name": ["my_pipeline", "MyPipeline"]}, "MyPipeline"),
         ({"unet": ["diffusers", "UNet3DConditionModel"]}, "its unet is a UNet3DConditionModel"),
         ({"scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"]}, "its scheduler is a FlowMatch"),

@@ -151,19 +151,8 @@ FIRST = "model.diffusion_model.input_blocks.0.0.weight"
     [
         ({"image_encoder.patch_embed.proj.weight": (1,), "mask_decoder.iou_token.weight": (1,)}, "Segment Anything"),
         (
-            {
-                FIRST: (1, 4),
-                "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight": (1,),
-            },
-            "Stable Diffusion XL",
-        ),
-        (
-            {
-                FIRST: (1, 9),
-                "first_stage_model.encoder.conv_in.weight": (1,),
-                "cond_stage_model.model.token_embedding.weight": (1,),
-            },
-            r"Stable Diffusion 2\.x",
+            {FIRST: (1, 4), "conditioner.embedders.0.model.token_embedding.weight": (1,)},
+            "a Stable Diffusion XL refiner",
         ),
         (
             smallest() | {"control_model.input_hint_block.0.weight": (1,)},

@@ -39,7 +39,13 @@ THIN = 6
 PROMPT = "cat . dog"
 CELLS = 16
 """Most latents along a side of what diffusion models draw here."""
-STABLE_DIFFUSION = frozenset({"Stable Diffusion 1.x", "StableDiffusionPipeline", "StableDiffusionInpaintPipeline"})
+STABLE_DIFFUSION = frozenset(
+    {
+        *("Stable Diffusion 1.x", "Stable Diffusion 2.x", "Stable Diffusion XL"),
+        *("StableDiffusionPipeline", "StableDiffusionInpaintPipeline"),
+        *("StableDiffusionXLPipeline", "StableDiffusionXLInpaintPipeline"),
+    }
+)
 """They draw, and repaint."""
 
 

@@ -280,8 +280,10 @@ def test_padded_size(inpainter):
 
 @pytest.mark.parametrize("vae", ["tiny", "kl"])
 @pytest.mark.parametrize(("batch", "height", "width"), [(1, 64, 64), (1, 128, 96), (3, 64, 96)])
-def test_memory_is_estimated(pipelines, vae, batch, height, width):
+@pytest.mark.parametrize("guidance_scale", [7.5, 1.0])
+def test_memory_is_estimated(pipelines, vae, batch, height, width, guidance_scale):
     ours = tiny.inpainter_of(pipelines(9, vae))
     images, masks = pictures(batch, height, width), torch.ones(batch, height, width)
-    peak = peak_bytes(lambda: inpaint(ours, images, masks, "cat", steps=1, batch_size=batch))
-    assert 0.7 <= ours.memory_bytes(batch, height, width) / peak <= 1.5
+    settings = {"steps": 1, "batch_size": batch, "guidance_scale": guidance_scale}
+    peak = peak_bytes(lambda: inpaint(ours, images, masks, "cat", **settings))
+    assert 0.7 <= ours.memory_bytes(batch, height, width, guidance_scale > 1) / peak <= 1.5

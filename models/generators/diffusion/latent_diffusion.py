@@ -7,59 +7,54 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import torch
 
 from ...diffusion import prompts
 from ...diffusion.autoencoders import decode, encode, latent_scale, preview
 from ...diffusion.memory import unet_floats, vae_floats
+from ...diffusion.prompts import Encoded
 from ...diffusion.samplers import OWN, own_sampler
 from ...diffusion.sampling import Predict
-from ...diffusion.stable_diffusion import LATENT_SETTINGS, StableDiffusion
+from ...diffusion.stable_diffusion import StableDiffusion
 from ..base import Condition, Descriptor, SampleRequest
 from .base import DiffusionGenerator
 from .ddpm import STATE_FLOATS, PixelDiffusion
 
-NAME: Final = "Stable Diffusion"
 UNCONDITIONAL: Final = "latent diffusion"
 STEPS: Final = 50
 GUIDANCE_SCALE: Final = 7.5
-"""As diffusers' StableDiffusionPipeline draws unasked."""
+XL_GUIDANCE_SCALE: Final = 5.0
+"""As diffusers' StableDiffusionPipeline and StableDiffusionXLPipeline draw unasked."""
 
 PICTURE_FLOATS: Final = 9
 """Floats per pixel of a batch: the pictures decoded, stacked and scaled, three channels each."""
-
-
-class Encoded(NamedTuple):
-    """A prompt. states: [T, D], what the U-Net attends to. pooled: [P], for models that take one."""
-
-    states: torch.Tensor
-    pooled: torch.Tensor | None = None
 
 
 class TextToImage(DiffusionGenerator):
     """A Stable Diffusion model that draws by prompt, at the resolution that it was made for.
 
     networks: U-Net with 4 channels (latents) or 9 (inpainting), VAE, text encoder, tokenizer, scheduler. steps,
-    guidance_scale: the model's own. names: what it can draw, where that is a closed set.
+    guidance_scale: the model's own, diffusers' where it has none. names: what it can draw, where that is a closed set.
     """
 
     def __init__(
         self,
         networks: StableDiffusion,
         steps: int = STEPS,
-        guidance_scale: float = GUIDANCE_SCALE,
+        guidance_scale: float | None = None,
         names: Sequence[str] = (),
-        architecture: str = NAME,
+        architecture: str = "",
     ) -> None:
         self.modules = networks.modules
-        self.scheduler_config = {**networks.scheduler_config, **LATENT_SETTINGS}
+        self.scheduler_config = networks.latent_settings
         self._parts = networks
         size, scale = networks.native_resolution, networks.latent_scale
+        usual = GUIDANCE_SCALE if networks.second is None else XL_GUIDANCE_SCALE
         self.descriptor = Descriptor(
             family="diffusion",
-            architecture=architecture,
+            architecture=architecture or networks.name,
             height=size,
             width=size,
             channels=3,
@@ -71,16 +66,11 @@ class TextToImage(DiffusionGenerator):
                 "sampler": own_sampler(self.scheduler_config),
                 "steps": steps,
                 "eta": 0.0,
-                "guidance_scale": guidance_scale,
+                "guidance_scale": usual if guidance_scale is None else guidance_scale,
                 "spacing": OWN,
             },
             abilities=("sample", "decode", "interpolate"),
         )
-
-    def _extend(self, further: tuple[torch.nn.Module, ...]) -> None:
-        """Add networks to those that are placed and counted together."""
-        self.modules = (*self.modules, *further)
-        self.descriptor = replace(self.descriptor, parameters=_parameters(self.modules))
 
     def memory_bytes(self, batch_size: int) -> int:
         rows = self._rows(self.descriptor.options)
@@ -93,9 +83,9 @@ class TextToImage(DiffusionGenerator):
 
     def _network(self, condition: Sequence[Condition], generators: Sequence[torch.Generator], guided: bool) -> Predict:
         unet = self._parts.unet
-        prompts = [(each.negative, True) for each in condition if guided] + [(each.text, False) for each in condition]
-        encoded = {prompt: self._encode(*prompt) for prompt in dict.fromkeys(prompts)}
-        context = self._context([encoded[prompt] for prompt in prompts])
+        asked = [(each.negative, True) for each in condition if guided] + [(each.text, False) for each in condition]
+        encoded = {each: self._encode(*each) for each in dict.fromkeys(asked)}
+        context = self._context([encoded[each] for each in asked])
         around = self._around(generators)
         if around is not None and guided:
             around = torch.cat([around, around])
@@ -106,6 +96,14 @@ class TextToImage(DiffusionGenerator):
 
         return predict
 
+    def _encode(self, text: str, negative: bool) -> Encoded:
+        """Each prompt on its own, so that none depends on the batch."""
+        return prompts.encoded(self._parts, text, negative)
+
+    def _context(self, encoded: Sequence[Encoded]) -> dict[str, Any]:
+        """The U-Net's inputs for a batch."""
+        return prompts.unet_inputs(self._parts, encoded, self.descriptor.height, self.descriptor.width)
+
     def _around(self, generators: Sequence[torch.Generator]) -> torch.Tensor | None:
         """[N, 1 + C, h, w], what an inpainting U-Net sees beside the latents: a full mask, and latents of grey."""
         unet, vae = self._parts.unet, self._parts.vae
@@ -114,20 +112,6 @@ class TextToImage(DiffusionGenerator):
         grey = torch.zeros(len(generators), 3, self.descriptor.height, self.descriptor.width, device=unet.device)
         latents = encode(vae, grey, generators)
         return torch.cat([torch.ones_like(latents[:, :1]), latents], dim=1)
-
-    def _encode(self, text: str, negative: bool) -> Encoded:
-        """Each prompt on its own, so that none depends on the batch."""
-        return Encoded(prompts.encode_one(self._parts.text_encoder, self._parts.tokenizer, text))
-
-    def _context(self, encoded: Sequence[Encoded]) -> dict[str, Any]:
-        """The U-Net's inputs for a batch: shorter prompts are filled up, and what fills them is masked."""
-        dtype = self._parts.unet.dtype
-        lengths = torch.tensor([len(each.states) for each in encoded], device=encoded[0].states.device)
-        states = torch.nn.utils.rnn.pad_sequence([each.states for each in encoded], batch_first=True).to(dtype)
-        if bool((lengths == lengths[0]).all()):
-            return {"encoder_hidden_states": states}
-        kept = torch.arange(states.shape[1], device=states.device) < lengths[:, None]
-        return {"encoder_hidden_states": states, "encoder_attention_mask": kept}
 
     def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
         return decode(self._parts.vae, latents)
