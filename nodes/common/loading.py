@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -37,7 +38,7 @@ class ModelLoader:
     """Base of the nodes that load a model by its name. A starter of the pack comes first, then what the SOURCES hold.
 
     REGISTRY: the families that are read. KIND: which starters and published files. SOURCES: where the user's files
-    are; they are told to use the first. Further inputs of a subclass are settings, which `told` or `handled` takes.
+    are; they are told to use the first. Further inputs of a subclass are settings, which `handled` takes.
     """
 
     REGISTRY: ClassVar[Registry[Any]]
@@ -64,18 +65,17 @@ class ModelLoader:
         return True
 
     def run(self, model: str, **settings: Any) -> tuple[Any, ...] | dict[str, Any]:
+        return self.load(model, {}, **settings)
+
+    def load(self, model: str, told: Mapping[str, str], **settings: Any) -> tuple[Any, ...] | dict[str, Any]:
+        """What `run` gives. told: what the user says of the file, for `Registry.load`."""
         with host.without_inference_mode():
-            loaded = self.REGISTRY.load(self.path(model), host.compute_dtype, self.told(**settings))
+            loaded = self.REGISTRY.load(self.path(model), host.compute_dtype, told)
         bound = self.handled(loaded, **settings)
         handle, info = host.hold(bound, loaded.modules), self.info(bound)
         text = "\n".join([*([info] if info else []), *loaded.notes])
         outputs = (handle,) if info is None else (handle, text)
         return show_text(text, *outputs) if text else outputs
-
-    @classmethod
-    def told(cls, **settings: Any) -> dict[str, str]:
-        """What the node's settings say of the file that it does not tell itself, for `Registry.load`."""
-        return {}
 
     @classmethod
     def handled(cls, loaded: Any) -> Any:
@@ -116,6 +116,6 @@ class DiffusionLoader(ModelLoader):
         )
         return {**super().INPUT_TYPES(), "optional": {"prediction": inputs.advanced(foresees)}}
 
-    @classmethod
-    def told(cls, prediction: str = OF_FILE) -> dict[str, str]:
-        return {prediction_of.TOLD: PREDICTIONS[prediction]} if PREDICTIONS[prediction] else {}
+    def run(self, model: str, prediction: str = OF_FILE) -> tuple[Any, ...] | dict[str, Any]:
+        foresees = PREDICTIONS[prediction]
+        return self.load(model, {prediction_of.TOLD: foresees} if foresees else {})

@@ -5,7 +5,8 @@ import torch
 from trilemma import host
 from trilemma.host import standalone
 from trilemma.models.diffusion import samplers, tiny
-from trilemma.models.errors import BadInput
+from trilemma.models.diffusion.original_layout import V2
+from trilemma.models.errors import BadCheckpoint, BadInput
 from trilemma.models.pictures.packed import pack
 from trilemma.models.values import Objects, SegmentedObject
 from trilemma.nodes import NODE_CLASS_MAPPINGS
@@ -203,3 +204,18 @@ def test_an_interrupt_comes_out_within_a_step(inpainter):
     standalone.interrupt()
     with pytest.raises(standalone.Interrupted):
         Inpaint().run(inpainter, scene(1)[..., :3], torch.ones(1, 60, 80), "cat", steps=50)
+
+
+def test_what_a_file_does_not_tell_is_set(models):
+    """Of a base model of Stable Diffusion 2, tensors do not tell what it foresees."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(tiny.write_single_file(models, 4, V2))
+    del tensors["v_pred"]
+    save_file(tensors, models / "checkpoints" / "v2-1_768.safetensors")
+    with pytest.raises(BadCheckpoint, match="in its loader set prediction to one of them"):
+        Load().run("v2-1_768.safetensors")
+    for name, foresees in (("velocity", "v_prediction"), ("noise", "epsilon")):
+        (handle,) = Load().run("v2-1_768.safetensors", prediction=name)
+        assert handle.model.networks.scheduler_config["prediction_type"] == foresees
+    (models / "checkpoints" / "v2-1_768.safetensors").unlink()
