@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
+
+from .windows import window_sum
 
 WINDOW = 9
 """Side in pixels of the neighbourhood in which steps across the edge are averaged."""
@@ -31,18 +32,42 @@ def seam_score(original: torch.Tensor, result: torch.Tensor, weight: torch.Tenso
     visible, edge = 0.0, 0.0
     for axis in (1, 2):
         change = share.diff(dim=axis)
-        if not bool(change.any()):  # nor are there pairs at all in an image of one pixel
+        window = _around(change[0])
+        if window is None:  # nor are there pairs at all in an image of one pixel
             continue
-        was, now = (_mean_step(image.diff(dim=axis), change) for image in (before, after))
+        change = change[(slice(None), *window)]
+        was, now = (_mean_step(_steps(image, axis, window), change) for image in (before, after))
         visible += float((torch.minimum(_size(now), _size(now - was)) * change[0].abs()).sum())
         edge += float(change.abs().sum())
     return visible / edge if edge > 0 else 0.0
 
 
+def _around(change: torch.Tensor) -> tuple[slice, slice] | None:
+    """Rows and columns of the pairs [H, W] whose weight changes, and of those in a window with them."""
+    rows, columns = change.any(dim=1).nonzero().flatten(), change.any(dim=0).nonzero().flatten()
+    if not len(rows):
+        return None
+    reach = WINDOW // 2
+    return (
+        slice(max(int(rows[0]) - reach, 0), int(rows[-1]) + 1 + reach),
+        slice(max(int(columns[0]) - reach, 0), int(columns[-1]) + 1 + reach),
+    )
+
+
+def _steps(image: torch.Tensor, axis: int, window: tuple[slice, slice]) -> torch.Tensor:
+    """Differences of neighbours of [3, H, W] along an axis, of the pairs in the window."""
+    rows, columns = window
+    if axis == 1:
+        rows = slice(rows.start, rows.stop + 1)
+    else:
+        columns = slice(columns.start, columns.stop + 1)
+    return image[:, rows, columns].diff(dim=axis)
+
+
 def _mean_step(step: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
     """Mean step into the paste [3, h, w], from steps [3, h, w] and changes of weight [1, h, w]."""
-    sums = F.avg_pool2d(torch.cat([step * change, change.abs()])[None], WINDOW, stride=1, padding=WINDOW // 2)[0]
-    # Where no weight changes nearby both sums are zero, up to what rounding in the pooling leaves.
+    sums = window_sum(torch.cat([step * change, change.abs()]), WINDOW)
+    # Where no weight changes nearby both sums are zero.
     return sums[:3] / sums[3:].clamp(min=1e-6)
 
 
