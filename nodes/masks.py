@@ -6,7 +6,9 @@ import torch
 
 from .. import host
 from ..models.pictures import dust, masks
-from ..models.pictures.objects import boxes, read_indices, read_labels, report_selection, select, separate, union
+from ..models.pictures.objects import boxes as boxes_of
+from ..models.pictures.objects import read_indices, read_labels, report, report_selection, select, separate, union
+from ..models.pictures.objects_from_masks import MASKS_ARE, MasksAre, read_objects
 from ..models.values import Objects
 from .common import inputs, kinds, menus
 from .common.showing import show_note, show_text
@@ -69,7 +71,7 @@ class SelectObjects:
             read_indices(indices),
         )
         text = report_selection(kept, objects)
-        return show_text(text, kept, boxes(kept), text)
+        return show_text(text, kept, boxes_of(kept), text)
 
 
 class ObjectsToMasks:
@@ -172,8 +174,71 @@ class GrowSoftenMasks:
         return show_note(dust.report_dust(mask, mask_threshold), host.intermediate(result))
 
 
+class ObjectsFromMasks:
+    DISPLAY_NAME = "Objects from Masks"
+    CATEGORY = menus.MASKS
+    DESCRIPTION = (
+        "Makes objects of masks, of boxes, or of both, whatever node they come from: SAM 3, RT-DETR, background "
+        "removal, a mask drawn by hand. Crop Objects, Select Objects and the other nodes then take them."
+    )
+    SEARCH_ALIASES = ["mask to objects", "mask to segs", "sam3", "rt-detr", "bbox to objects", "islands", "rmbg"]
+    RETURN_TYPES = (kinds.OBJECTS, "BOUNDING_BOX", "STRING")
+    RETURN_NAMES = ("objects", "boxes", "report")
+    OUTPUT_TOOLTIPS = (
+        "The objects, for Select Objects, Crop Objects and Draw Detections.",
+        "Their boxes with label and score, one list for each image.",
+        "One line for each object: image, index, label, score, area, place.",
+    )
+    FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {"image": inputs.link("IMAGE", "The images that the masks and boxes belong to.")},
+            "optional": {
+                "mask": inputs.link(
+                    "MASK", "One mask for each image, one for all, or one for each box; of a single image any number."
+                ),
+                "boxes": inputs.wired(
+                    "BOUNDING_BOX", "One list of boxes per image, or one for all; pixels. Objects take their labels."
+                ),
+                "label": inputs.text("", "Name of the objects whose box has none."),
+                "masks_are": inputs.choice(
+                    MASKS_ARE,
+                    "one per image: its objects lie in the boxes, or apart from each other. one per object: in the "
+                    "boxes' order. automatic: by their number and place.",
+                ),
+                "split_islands": inputs.boolean(
+                    True, "Without boxes: parts of an image's mask that do not touch are objects of their own."
+                ),
+                "min_area": inputs.area("Smallest object, in pixels; 1 drops boxes without a pixel of the mask."),
+                "mask_threshold": inputs.mask_threshold(),
+            },
+        }
+
+    def run(
+        self,
+        image: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        boxes: Any = None,
+        label: str = "",
+        masks_are: MasksAre = "automatic",
+        split_islands: bool = True,
+        min_area: int = 0,
+        mask_threshold: float = dust.MASK_THRESHOLD,
+    ) -> dict[str, Any]:
+        frames, height, width = image.shape[:3]
+        read = read_objects(
+            (frames, height, width), mask, boxes, label, masks_are, split_islands, min_area, mask_threshold
+        )
+        text = "\n".join([report(read.objects), *read.remarks])
+        return show_text(text, read.objects, boxes_of(read.objects), text)
+
+
 NODES = {
     "TrilemmaSelectObjects": SelectObjects,
     "TrilemmaObjectsToMasks": ObjectsToMasks,
     "TrilemmaGrowSoftenMasks": GrowSoftenMasks,
+    "TrilemmaObjectsFromMasks": ObjectsFromMasks,
 }

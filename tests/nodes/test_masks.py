@@ -7,8 +7,9 @@ from trilemma.models.pictures import masks
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.pictures.test_objects import ALL, HEIGHT, NONE, WIDTH
 
-Select, ToMasks, GrowSoften = (
-    NODE_CLASS_MAPPINGS[f"Trilemma{name}"] for name in ("SelectObjects", "ObjectsToMasks", "GrowSoftenMasks")
+Select, ToMasks, GrowSoften, FromMasks = (
+    NODE_CLASS_MAPPINGS[f"Trilemma{name}"]
+    for name in ("SelectObjects", "ObjectsToMasks", "GrowSoftenMasks", "ObjectsFromMasks")
 )
 
 
@@ -108,3 +109,14 @@ def test_dust_neither_grows_nor_hides_a_hole():
 def test_bad_masks(mask, message):
     with pytest.raises(BadInput, match=message):
         GrowSoften().run(mask, 1, 1.0)
+
+
+def test_masks_and_boxes_of_other_nodes_become_objects():
+    image, mask = torch.rand(2, 30, 40, 3), torch.zeros(2, 30, 40)
+    mask[0, 5:15, 4:12] = 1
+    shown = FromMasks().run(image, mask, [[{"x": 4, "y": 5, "width": 8, "height": 10, "score": 0.5}], []], label="cat")
+    objects, boxes, report = shown["result"]
+    assert (objects.frames, objects.height, objects.width) == (2, 30, 40)
+    assert boxes == [[{"x": 4, "y": 5, "width": 8, "height": 10, "label": "cat", "score": 0.5}], []]
+    assert report == shown["ui"]["text"][0] == "image 0, object 0: cat, score 0.50, area 80 px, box 8 x 10 at 4, 5"
+    assert torch.equal(ToMasks().run(objects, "one per image")[0], mask)
