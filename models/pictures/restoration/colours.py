@@ -48,7 +48,7 @@ def fit_colours(original: torch.Tensor, edited: torch.Tensor, counts: torch.Tens
         return _none(original)
     target = window_mean(original, WINDOW).flatten(1)[:, pixels].T
     source = window_mean(edited, WINDOW).flatten(1)[:, pixels].T
-    x, y = _places(*counts.shape, counts.device)
+    x, y = _places(counts.shape[0], counts.shape[1], counts.device)
     features = _features(source, x.flatten()[pixels], y.flatten()[pixels])
     same = _same(original.device)
     ridge = torch.diag(torch.tensor(RIDGE, dtype=torch.float64))
@@ -71,7 +71,7 @@ def fit_colours(original: torch.Tensor, edited: torch.Tensor, counts: torch.Tens
 
 def undo_colours(edited: torch.Tensor, change: ColourChange) -> torch.Tensor:
     """The edit [3, H, W] in the original's colours; values may leave 0..1 a little."""
-    x, y = _places(*edited.shape[1:], edited.device)
+    x, y = _places(edited.shape[1], edited.shape[2], edited.device)
     result = torch.empty_like(edited)
     for row in range(0, edited.shape[1], 256):  # the terms of all pixels at once would take a dozen pictures' memory
         part = edited[:, row : row + 256].flatten(1).T

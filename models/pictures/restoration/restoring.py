@@ -134,16 +134,17 @@ class _Masks(NamedTuple):
     @classmethod
     def of(cls, mask: torch.Tensor, originals: torch.Tensor, edits: torch.Tensor, threshold: float) -> _Masks:
         clean = without_dust(mask, threshold).to(originals.device)
-        sizes = [tuple(batch.shape[1:3]) for batch in (originals, edits)]
-        size = tuple(clean.shape[-2:])
+        sizes = [(batch.shape[1], batch.shape[2]) for batch in (originals, edits)]
+        size = (clean.shape[-2], clean.shape[-1])
         of_edit = size not in (sizes[0], (64, 64)) and (size == sizes[1] or not _alike(size, sizes[0]))
-        return cls(match_masks(clean, len(originals), *sizes[int(of_edit)]), of_edit)
+        height, width = sizes[int(of_edit)]
+        return cls(match_masks(clean, len(originals), height, width), of_edit)
 
     def over(self, frame: int, height: int, width: int, place: Placement) -> torch.Tensor:
         """The mask [height, width] over its original."""
         if not self.of_edit:
             return self.masks[frame]
-        inside = covered(tuple(self.masks.shape[1:]), height, width, place).to(self.masks.device)
+        inside = covered((self.masks.shape[1], self.masks.shape[2]), height, width, place).to(self.masks.device)
         return sample(self.masks[frame][None], height, width, place)[0].clamp(0, 1) * inside
 
 
