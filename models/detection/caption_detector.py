@@ -16,6 +16,7 @@ from ..values import Detections
 from . import preprocessing
 from .base import Detector
 from .captions import VOCABULARY, Caption, encode_all, read_vocabulary
+from .faster import replace_layers
 from .heads import distinct, spread
 from .memory import activation_bytes
 from .passes import joined
@@ -125,6 +126,7 @@ def assemble(
     # Every head is given under each of its names, so transformers has none to tie.
     given = {**config, "tie_word_embeddings": False}
     network = build(network_class(kind.network, kind.since), given, spread(config, tensors), what)
+    replace_layers(network)
     tokenizer = read_vocabulary(vocabulary)
     words, rows = tokenizer.get_vocab_size(), network.config.text_config.vocab_size
     if words > rows:

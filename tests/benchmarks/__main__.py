@@ -7,13 +7,13 @@ import sys
 
 import torch
 
-from . import extraction, masks, memory, restoration, sampling, scores, segmentation
+from . import detection, extraction, masks, memory, restoration, sampling, scores, segmentation
 
 
 def main() -> int:
     torch.set_num_threads(1)  # the references run on one
     score_rows, memory_rows = scores.rows()
-    rows = [*masks.rows(), *segmentation.rows(), *sampling.rows(), *extraction.rows(), *score_rows]
+    rows = [*masks.rows(), *segmentation.rows(), *detection.rows(), *sampling.rows(), *extraction.rows(), *score_rows]
     print("| what | reference, ms | ours, ms | times faster | promised |")
     print("|---|---|---|---|---|")
     for what, times, promised in rows:
