@@ -28,10 +28,20 @@ class LoadSegmenter(ModelLoader):
     DISPLAY_NAME = "Load Segmenter (SAM)"
     CATEGORY = menus.SEGMENT
     DESCRIPTION = (
-        "Loads a Segment Anything model (SAM or SAM 2.1): the starter that comes with the pack, or a file, or a "
-        "transformers folder, from models/sams."
+        "Loads a Segment Anything model (SAM, HQ-SAM, MobileSAM or SAM 2.1): the starter that comes with the pack, or "
+        "a file, or a transformers folder, from models/sams."
     )
-    SEARCH_ALIASES = ["sam loader", "segment anything", "sam vit", "mask model", "sam2", "sam 2.1", "hiera"]
+    SEARCH_ALIASES = [
+        "sam loader",
+        "segment anything",
+        "sam vit",
+        "mask model",
+        "sam2",
+        "sam 2.1",
+        "hiera",
+        "hq sam",
+        "mobile sam",
+    ]
     RETURN_TYPES = (kinds.SEGMENTER,)
     RETURN_NAMES = ("segmenter",)
     OUTPUT_TOOLTIPS = ("For Encode Image, Segment and Segment Everything.",)
@@ -59,7 +69,7 @@ class EncodeImage:
             },
             "optional": {
                 "batch_size": inputs.batch_size(
-                    1, 64, "Images encoded at once. Each takes 2.5 GB in a SAM ViT-B, and 0.3 to 0.5 GB in a SAM 2."
+                    1, 64, "Images encoded at once. Each takes 0.2 GB in a SAM ViT-B, and 0.3 to 0.5 GB in a SAM 2."
                 ),
             },
         }

@@ -93,6 +93,18 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             sha256="a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
         ),
         PublishedFile(
+            name="sam_hq_vit_h.pth",
+            source="https://huggingface.co/lkeab/hq-sam",
+            bytes=2_570_940_653,
+            sha256="a7ac14a085326d9fa6199c8c698c4f0e7280afdbb974d2c4660ec60877b45e35",
+        ),
+        PublishedFile(
+            name="mobile_sam.pt",
+            source="https://github.com/ChaoningZhang/MobileSAM/tree/master/weights",
+            bytes=40_728_226,
+            sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+        ),
+        PublishedFile(
             name="sam2.1_hiera_tiny.pt",
             source="https://dl.fbaipublicfiles.com/segment_anything_2/092824/sam2.1_hiera_tiny.pt",
             bytes=156_008_466,

@@ -24,7 +24,7 @@ SEGMENTER_FOLDER: Final = "it belongs with its config.json into a folder in mode
 VISION: Final = "it belongs into models/clip_vision, for Load CLIP Vision"
 TEXT_ENCODER: Final = "it belongs into models/text_encoders, for ComfyUI's Load CLIP"
 CONTROLNET: Final = "it belongs into models/controlnet, for ComfyUI's Load ControlNet Model"
-PUBLISHED_SAM: Final = "the pack segments with SAM and SAM 2.1 in models/sams; other packs load it"
+PUBLISHED_SAM: Final = "the pack segments with SAM, HQ-SAM, MobileSAM and SAM 2.1 in models/sams; other packs load it"
 
 
 LATER: Final = re.compile(r"(?<![^.])(?!(?:320|640|768|1280)(?![^.]))[1-9]\d+(?![^.])")
@@ -100,11 +100,16 @@ SIGNATURES: Final = (
         (r"conv_first\.weight", r"layers\.0\.(residual_group|blocks)\."),
     ),
     # Segmenters.
-    Signature("a Segment Anything of HQ-SAM", PUBLISHED_SAM, (), (r"mask_decoder\.hf_token\.weight",)),
     Signature(
-        "a MobileSAM",
-        PUBLISHED_SAM,
-        (),
+        "an HQ-SAM segmenter",
+        SEGMENTER,
+        ("segmenter",),
+        (r"mask_decoder\.h[fq]_token\.weight", r"mask_decoder\.iou_token\.weight"),
+    ),
+    Signature(
+        "a MobileSAM segmenter",
+        SEGMENTER,
+        ("segmenter",),
         (r"image_encoder\.patch_embed\.seq\.0\.c\.weight", r"mask_decoder\.iou_token\.weight"),
     ),
     Signature(
@@ -132,9 +137,9 @@ SIGNATURES: Final = (
         (r"vision_encoder\.backbone\.pos_embed_window", r"mask_decoder\.conv_s0\.weight"),
     ),
     Signature(
-        "the weights of a SAM in transformers' layout",
-        "the pack reads SAM in the layout of its authors (sam_vit_*.pth), from models/sams",
-        (),
+        "a SAM segmenter in transformers' layout",
+        SEGMENTER,
+        ("segmenter",),
         (r"vision_encoder\.(patch_embed|layers\.0)", r"mask_decoder\.iou_token\.weight"),
     ),
     Signature(
@@ -468,8 +473,8 @@ SIGNATURES: Final = (
 """What files hold, the particular before the general."""
 
 MODEL_TYPES: Final = {
-    "sam": "the pack reads SAM in the layout of its authors (sam_vit_*.pth), from models/sams",
-    "sam_hq": PUBLISHED_SAM,
+    "sam": SEGMENTER,
+    "sam_hq": SEGMENTER,
     "sam2": SEGMENTER,
     "sam2_video": SEGMENTER,
     "grounding-dino": DETECTOR,

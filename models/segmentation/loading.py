@@ -7,11 +7,11 @@ from typing import Final
 
 from ..families import Registry
 from ..weights import DtypeFor, full_precision
-from . import sam, sam2
+from . import hq_sam, mobile_sam, sam, sam2
 from .base import Segmenter
 
 SEGMENTERS: Final[Registry[Segmenter]] = Registry("segmenter")
-SEGMENTERS.register(sam.FAMILY, sam2.FAMILY)
+SEGMENTERS.register(sam.FAMILY, hq_sam.FAMILY, mobile_sam.FAMILY, sam2.FAMILY)
 
 
 def load_segmenter(path: Path, dtype_for: DtypeFor = full_precision) -> Segmenter:

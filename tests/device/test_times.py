@@ -16,6 +16,7 @@ from trilemma.models.segmentation.prompts import Point, Prompt
 from trilemma.models.weights import full_precision
 from trilemma.tests.device import accelerator, figures
 from trilemma.tests.device.cases import PROMPT, PUBLISHED_CASES, STARTER_CASES, Case, scenes
+from trilemma.tests.segmentation.package import package_sam
 
 BATCH = 4 if accelerator.REAL else 2
 STEPS = 10 if accelerator.REAL else 2
@@ -67,13 +68,10 @@ def test_detector(tmp_path):
 
 def test_segmenter(tmp_path):
     from segment_anything import SamPredictor
-    from segment_anything.modeling import Sam
 
     case = CASES[1]
     segmenter = loaded(case, case.write(tmp_path))
-    sam = Sam(*segmenter.modules).to(accelerator.DEVICE)
-    sam.image_encoder.img_size = segmenter.config.image_size
-    predictor = SamPredictor(sam)
+    predictor = SamPredictor(package_sam(segmenter).to(accelerator.DEVICE))
     images = scenes(BATCH, SIDE)
     arrays = [np.asarray(picture) for picture in pictures(images)]
     middle = SIDE / 2

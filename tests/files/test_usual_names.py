@@ -7,7 +7,7 @@ from trilemma.models.files import usual_names
 from trilemma.models.generators.autoregressive.pixelcnn_prior import PixelCNN
 from trilemma.models.generators.autoregressive.transformer_prior import CodeTransformer
 from trilemma.models.generators.gan.stylegan2.network import Sizes, StyleGAN2
-from trilemma.models.segmentation import sam, sam2
+from trilemma.models.segmentation import hq_sam, mobile_sam, sam, sam2
 from trilemma.models.segmentation.sam2 import architecture
 from trilemma.models.segmentation.sam2.names import META_VIDEO, in_meta_layout
 from trilemma.models.weights import empty_weights
@@ -16,10 +16,10 @@ pytestmark = pytest.mark.slow
 
 
 def names():
-    """Of each network, those of its state dict; of SAM 2, those in its published files."""
+    """Of each network, those of its state dict; of MobileSAM and SAM 2, those in their published files."""
     found = {name: list(network.state_dict()) for name, network in networks().items()}
     found[sam2.NAME] = [*map(in_meta_layout, found[sam2.NAME]), *sorted(META_VIDEO)]
-    return found
+    return found | {mobile_sam.NAME: list(mobile_sam.random_file(mobile_sam.VIT_T))}
 
 
 def networks():
@@ -28,6 +28,7 @@ def networks():
     with empty_weights():
         return {
             "SAM": sam.build(sam.VIT_B),
+            "HQ-SAM": hq_sam.build(sam.VIT_B),
             "SAM 2": architecture.build(architecture.PUBLISHED["tiny"]),
             "StyleGAN2": StyleGAN2(Sizes(512, 0, 512, 8, (8,) * 7, 3)),
             "VQModel with PixelCNN prior": PixelCNN(256, (8, 8), 32),

@@ -3,17 +3,16 @@ both published layouts."""
 
 import json
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from trilemma.models import weights
 from trilemma.models.segmentation.loading import load_segmenter
-from trilemma.models.segmentation.prompts import Point, Prompt
+from trilemma.models.segmentation.prompts import Prompt
 from trilemma.models.segmentation.sam2 import names
 from trilemma.models.segmentation.sam2.architecture import PUBLISHED, build, from_shapes
 from trilemma.tests import reference_kit
-from trilemma.tests.segmentation.test_sam_reference import AREA_TOLERANCE, HEIGHT, WIDTH, as_box
+from trilemma.tests.segmentation import kit
 
 pytestmark = pytest.mark.slow  # at 1024 pixels
 ONLY_IN_2_1 = {"no_obj_embed_spatial", "obj_ptr_tpos_proj.weight", "obj_ptr_tpos_proj.bias"}
@@ -40,7 +39,7 @@ def segmenter(published, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images():
-    return torch.from_numpy(reference_kit.block_image(7, HEIGHT, WIDTH))[None].float() / 255
+    return kit.picture()
 
 
 @pytest.fixture(scope="module")
@@ -50,23 +49,12 @@ def embedding(segmenter, images):
 
 @pytest.fixture(scope="module")
 def given(case):
-    """Box and point prompts of the golden."""
-    told = json.loads(str(reference_kit.inputs(case)["prompts"]))
-    points = [Point(*map(float, xy), label) for xy, label in zip(told["points"], told["labels"], strict=True)]
-    boxes = [as_box(corners) for corners in told["boxes"]]
-    return {"box": as_box(told["box"]), "point": Point(*map(float, told["point"]), 1), "points": points, "boxes": boxes}
+    return kit.given(case)
 
 
 def compare(case, segmenter, name, logits, ious):
-    """An answer to prompts, [...] being their number where there are several."""
-    full = [segmenter.upscale(mask, HEIGHT, WIDTH) for mask in logits.reshape(-1, *logits.shape[-2:])]
-    full = torch.stack(full).reshape(*logits.shape[:-2], HEIGHT, WIDTH)
     # The reference hands logits on within +-32, after it has enlarged them.
-    answers = {f"{name}.low_res": logits.clamp(-32, 32), f"{name}.iou": ious, f"{name}.mask_logits": full}
-    reference_kit.compare(case, answers)
-    with np.load(reference_kit.KIT / case["golden_dev"]) as golden:
-        areas = (full > 0).sum(dim=(-1, -2)).flatten().numpy()
-        np.testing.assert_allclose(areas, golden[f"out.{name}.mask_area.sub"], atol=AREA_TOLERANCE)
+    kit.compare(case, segmenter, name, logits, ious, within=32)
 
 
 def test_preprocessing(case, segmenter, images):
@@ -89,8 +77,7 @@ def test_embedding(case, embedding):
     ],
 )
 def test_prompts(case, segmenter, embedding, given, name, with_box, points, three):
-    asked = {"": (), "point": (given["point"],), "points": tuple(given["points"])}[points]
-    prompt = Prompt(0, given["box"] if with_box else None, asked)
+    prompt = Prompt(0, given["box"] if with_box else None, given[points] if points else ())
     logits, ious = segmenter.decode(embedding, 0, [prompt], three)
     compare(case, segmenter, name, logits[0], ious[0])
 

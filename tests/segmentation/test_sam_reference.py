@@ -9,11 +9,10 @@ from trilemma.models.segmentation.loading import load_segmenter
 from trilemma.models.segmentation.prompts import Point, Prompt
 from trilemma.models.segmentation.sam.architecture import build, read_config
 from trilemma.tests import reference_kit
+from trilemma.tests.segmentation import kit
+from trilemma.tests.segmentation.kit import AREA_TOLERANCE, HEIGHT, WIDTH
 
 pytestmark = pytest.mark.slow  # a ViT-B at 1024 pixels
-HEIGHT, WIDTH = 480, 640
-AREA_TOLERANCE = 20
-"""Pixels of 480 x 640 that may change sides of the threshold, by the kit's notes."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +31,7 @@ def segmenter(case, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images():
-    return torch.from_numpy(reference_kit.block_image(7, HEIGHT, WIDTH))[None].float() / 255
+    return kit.picture()
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +47,8 @@ def given(case):
         Point(float(x), float(y), int(label))
         for (x, y), label in zip(inputs["points_xy"], inputs["point_labels"], strict=True)
     )
-    boxes = [as_box(corners) for corners in inputs["batch_boxes_xyxy"]]
-    return {"box": as_box(inputs["box_xyxy"]), "points": points, "boxes": boxes}
-
-
-def as_box(corners):
-    x0, y0, x1, y1 = map(float, corners)
-    return {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
+    boxes = [kit.as_box(corners) for corners in inputs["batch_boxes_xyxy"]]
+    return {"box": kit.as_box(inputs["box_xyxy"]), "points": points, "boxes": boxes}
 
 
 def test_preprocessing(case, segmenter, images):

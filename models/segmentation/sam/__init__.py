@@ -1,26 +1,33 @@
-"""Segment Anything (SAM) in the layout of package segment_anything: vit_b, vit_l, vit_h, and the starter's size."""
+"""Segment Anything (SAM) in the layout of package segment_anything and in transformers': vit_b, vit_l, vit_h, and the
+starter's size."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import Any, Final
+
+import torch
+from torch import nn
 
 from ... import weights
 from ...errors import BadCheckpoint
 from ...families import Family
-from ...files.checkpoints import Checkpoint
+from ...files.checkpoints import Checkpoint, described
 from ...files.usual_names import usual_names
 from ...random_weights import write_random
 from ...weights import DtypeFor
 from ..base import Segmenter
-from .architecture import SamConfig, build, read_config
+from . import tiny_vit
+from .architecture import SamConfig, build, parts, read_config
+from .names import HQ_TOKEN, TRANSFORMERS, of_transformers
 from .segmenter import SamSegmenter
 
-if TYPE_CHECKING:
-    from segment_anything.modeling import PromptEncoder
-
 NAME: Final = "SAM"
+AUTHORS: Final = frozenset({"image_encoder.patch_embed.proj.weight", "mask_decoder.iou_token.weight"})
+HF_TOKEN: Final = "mask_decoder.hf_token.weight"
+"""The tensor that only HQ-SAM has."""
 VIT_B: Final = SamConfig(
     image_size=1024,
     patch_size=16,
@@ -62,8 +69,12 @@ TINY: Final = SamConfig(
 
 
 def detect(checkpoint: Checkpoint) -> bool:
-    """Whether a checkpoint has SAM's image encoder and mask decoder under the package's names."""
-    return {"image_encoder.patch_embed.proj.weight", "mask_decoder.iou_token.weight"} <= checkpoint.tensors.keys()
+    """Whether a checkpoint has SAM's image encoder and mask decoder under the package's or transformers' names, or is
+    a folder that says so."""
+    names = checkpoint.tensors.keys()
+    if checkpoint.config.get("model_type") == "sam":
+        return True
+    return (names >= AUTHORS or names >= TRANSFORMERS) and not names & {HF_TOKEN, HQ_TOKEN}
 
 
 def load(checkpoint: Checkpoint, dtype_for: DtypeFor) -> SamSegmenter:
@@ -73,17 +84,38 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor) -> SamSegmenter:
         BadCheckpoint: a tensor is missing, unexpected, or of another shape.
     """
     what = f"{checkpoint.name}, {NAME}"
+    tensors = authors_tensors(checkpoint, what)
     try:
-        config = read_config(checkpoint.tensors, checkpoint.metadata)
+        config = read_config(tensors, told(checkpoint))
     except KeyError as error:
         raise BadCheckpoint(f"{what}: its tensor {error} is missing; download it again.") from error
     network = build(config)
-    weights.fill(network, checkpoint.tensors, what)
-    encoder = network["image_encoder"]
-    encoder.to(dtype_for(sum(parameter.numel() for parameter in encoder.parameters())))
-    identity = weights.identity(checkpoint.tensors)
-    prompt_encoder = cast("PromptEncoder", network["prompt_encoder"])
-    return SamSegmenter(encoder, prompt_encoder, network["mask_decoder"], config, identity)
+    fill(network, tensors, what)
+    made = parts(network)
+    made.image_encoder.to(dtype_for(sum(parameter.numel() for parameter in made.image_encoder.parameters())))
+    return SamSegmenter(made, config, weights.identity(tensors))
+
+
+def fill(network: nn.ModuleDict, tensors: weights.Tensors, what: str) -> None:
+    """Fill a network of SAM's kin with exactly these tensors of a file in the authors' layout; see `weights.fill`.
+
+    Raises:
+        BadCheckpoint: a tensor is missing, unexpected, or of another shape.
+    """
+    weights.check_fit(dict(tiny_vit.in_file(network, tensors)), tensors, what)
+    weights.fill(network, tiny_vit.folded(network, tensors), what)
+
+
+def authors_tensors(checkpoint: Checkpoint, what: str) -> Mapping[str, torch.Tensor]:
+    """A checkpoint's tensors under the names of the authors' files."""
+    authors = "mask_decoder.output_upscaling.0.weight" in checkpoint.tensors
+    return checkpoint.tensors if authors else of_transformers(checkpoint.tensors, what)
+
+
+def told(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """What shapes cannot tell, where a file of the pack or a folder's configuration says it."""
+    heads = checkpoint.config.get("mask_decoder_config", {}).get("num_attention_heads")
+    return {**described(checkpoint.metadata), **({} if heads is None else {"decoder_num_heads": heads})}
 
 
 def tiny(folder: Path) -> Path:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import nn
 
 from ..base import Embedding, Segmenter
 from ..prompts import Prompt, coordinates
-from .architecture import SamConfig
-
-if TYPE_CHECKING:
-    from segment_anything.modeling import PromptEncoder
+from .architecture import DecoderConfig, Parts
 
 # Colour statistics in 0..255 that every SAM was trained with; cannot be detected.
 PIXEL_MEAN: Final = (123.675, 116.28, 103.53)
@@ -25,24 +21,13 @@ PIXEL_STD: Final = (58.395, 57.12, 57.375)
 
 
 class SamSegmenter(Segmenter):
-    """A network in the layout of package segment_anything.
-
-    image_encoder: in the compute dtype. prompt_encoder, mask_decoder: float32; they are small, and their positional
-    encoding needs the precision.
-    """
+    """The image encoder is in the compute dtype; prompt encoder and mask decoder are float32: they are small, and their
+    positional encoding needs the precision."""
 
     architecture = "SAM"
 
-    def __init__(
-        self,
-        image_encoder: nn.Module,
-        prompt_encoder: PromptEncoder,
-        mask_decoder: nn.Module,
-        config: SamConfig,
-        identity: str,
-    ) -> None:
-        self.image_encoder, self.prompt_encoder, self.mask_decoder = image_encoder, prompt_encoder, mask_decoder
-        self.modules = (image_encoder, prompt_encoder, mask_decoder)
+    def __init__(self, parts: Parts, config: DecoderConfig, identity: str) -> None:
+        self.image_encoder, self.prompt_encoder, self.mask_decoder = self.modules = parts
         self.config = config
         self.identity = identity
 
@@ -66,7 +51,7 @@ class SamSegmenter(Segmenter):
         pixels = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float()
         mean = torch.tensor(PIXEL_MEAN).view(-1, 1, 1)
         std = torch.tensor(PIXEL_STD).view(-1, 1, 1)
-        return F.pad((pixels - mean) / std, (0, side - width, 0, side - height))
+        return F.pad(pixels.sub_(mean).div_(std), (0, side - width, 0, side - height))
 
     def look(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """One map, [B, C, grid, grid]."""
@@ -83,6 +68,12 @@ class SamSegmenter(Segmenter):
         previous: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits are [N, M, 4 * grid, 4 * grid], with padding (see `extent`); see `Segmenter.decode`."""
+        return self.mask_decoder(*self.asked(embedding, frame, prompts, previous), three)
+
+    def asked(
+        self, embedding: Embedding, frame: int, prompts: Sequence[Prompt], previous: torch.Tensor | None
+    ) -> tuple[tuple[torch.Tensor, ...], torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What the mask decoder takes: features, positions, sparse and dense embeddings of prompts."""
         device = next(self.mask_decoder.parameters()).device
         size = (embedding.height, embedding.width)
         asked = coordinates(prompts, *size, self.input_size(*size), device)
@@ -91,13 +82,10 @@ class SamSegmenter(Segmenter):
             boxes=asked.boxes,
             masks=previous if previous is None else previous.to(device),
         )
-        return self.mask_decoder(
-            image_embeddings=embedding.features[0][frame, None].to(device),
-            image_pe=self.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=three,
-        )
+        features = tuple(maps[frame].to(device) for maps in embedding.features)
+        # Without masks that all prompts have the same; the decoder then looks at one image for all.
+        dense = dense[:1] if previous is None else dense
+        return features, self.prompt_encoder.get_dense_pe(), sparse, dense
 
     def upscale(self, logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """As SAM does it: by way of the encoder's input size, bilinear."""
@@ -112,12 +100,8 @@ class SamSegmenter(Segmenter):
         return rows, columns
 
     def encode_bytes(self, batch_size: int) -> int:
-        """The peak is reached in a block of global attention, where an eager attention map of all cells by all cells
-        stands three times (scores, scores with relative positions, softmax) beside the block's own activations."""
-        config = self.config
-        size = next(self.image_encoder.parameters()).element_size()
-        cells = config.grid**2
-        return batch_size * size * cells * (3 * config.num_heads * cells + 8 * config.embed_dim)
+        """The image encoder's."""
+        return self.image_encoder.peak_bytes(batch_size)
 
     def prompt_bytes(self) -> int:
         # Measured: 7.2 (many prompts) to 8 (one) float32 values per cell and channel, at all sizes.
