@@ -39,7 +39,7 @@ class Attention(nn.Module):
             queries = tokens if len(image) == count else tokens.flatten(0, 1)[None]
             return self(queries, placed, image).reshape(tokens.shape)
         asked, _ = self._folded(self._by_head(self.q_proj(tokens)), self.k_proj)
-        shares = ((asked @ placed.transpose(1, 2)) * self.scale).softmax(dim=-1)
+        shares = (asked * self.scale @ placed.transpose(1, 2)).softmax(dim=-1)
         seen = (shares @ image).unflatten(1, (self.heads, number))
         weight = self.v_proj.weight.unflatten(0, (self.heads, -1))
         values = torch.einsum("nhtc,hdc->nthd", seen, weight).flatten(2) + self.v_proj.bias
@@ -53,19 +53,21 @@ class Attention(nn.Module):
         if self.heads * number > self.inner:
             return image + self(placed.expand(count, -1, -1), keys, values)
         key = self._by_head(self.k_proj(keys))
+        # Scores are [N, heads, T, S]: a softmax over so few is quick where the places lie side by side.
         if len(placed) < count:
             query = self._by_head(self.q_proj(placed))[0]
-            scores = query @ key.permute(1, 3, 0, 2).flatten(2)
-            scores = scores.unflatten(2, (count, number)).permute(2, 1, 0, 3)
+            scores = key.permute(1, 0, 2, 3).flatten(1, 2) @ query.transpose(1, 2)
+            scores = scores.unflatten(1, (count, number)).transpose(0, 1)
         else:
             answers, offsets = self._folded(key, self.q_proj)
-            scores = torch.baddbmm(offsets[:, None], placed, answers.transpose(1, 2)).unflatten(2, (self.heads, number))
-        shares = (scores * self.scale).softmax(dim=-1).flatten(2)
+            scores = torch.baddbmm(offsets[..., None], answers, placed.transpose(1, 2))
+            scores = scores.unflatten(1, (self.heads, number))
+        shares = scores.mul_(self.scale).softmax(dim=2).flatten(1, 2)
         weight = self.out_proj.weight.unflatten(1, (self.heads, -1))
         told = torch.einsum("nhtd,chd->nhtc", self._by_head(self.v_proj(values)), weight)
         # The shares of each head add up to 1, so that the bias comes in once with the first one's.
         told = torch.cat([told[:, :1] + self.out_proj.bias, told[:, 1:]], dim=1).flatten(1, 2)
-        return torch.baddbmm(image.expand(count, -1, width), shares, told)
+        return torch.baddbmm(image.expand(count, -1, width), shares.transpose(1, 2), told)
 
     def _folded(self, tokens: torch.Tensor, projection: nn.Linear) -> tuple[torch.Tensor, torch.Tensor]:
         """For products of tokens [N, heads, T, d] with projected places: vectors [N, heads * T, C] and offsets
