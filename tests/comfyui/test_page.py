@@ -18,6 +18,9 @@ def page(live, request):
     pytest.importorskip("playwright", reason="no Playwright to drive the page")
     if pages.chromium() is None:
         pytest.skip("no Chromium to show the page")
+    version = live.get("/system_stats")["system"]["comfyui_version"]
+    if request.param and version.startswith("0.3."):
+        pytest.skip(f"ComfyUI {version} has Vue nodes as an experiment: they report no sizes and no colours")
     live.free()  # no earlier run may answer from the cache
     with pages.opened(live, new_nodes=request.param) as opened:
         pages.load_template(opened, EXAMPLE)
