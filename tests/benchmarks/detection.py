@@ -14,6 +14,7 @@ from trilemma.models.detection.selection import select
 from trilemma.tests.benchmarks.timing import Comparison, compare
 from trilemma.tests.closeness import assert_close
 from trilemma.tests.detection import berts
+from trilemma.tests.detection.test_published import undoubted_ranks
 
 PROMPT = "a cat. a remote control."
 TEN = (
@@ -23,10 +24,11 @@ TEN = (
 HEIGHT, WIDTH = 480, 640
 MANY = 8
 SIZE = {"shortest_edge": 800, "longest_edge": 1333}
-BOXES_WITHIN = 1e-4
-"""As fractions of the picture."""
+WITHIN = 1e-4
+"""Of the largest box or logit."""
 
 
+@torch.no_grad()
 def rows() -> list[tuple[str, Comparison, float]]:
     """What is compared, the times, and the least ratio that is promised."""
     from transformers import (
@@ -45,7 +47,6 @@ def rows() -> list[tuple[str, Comparison, float]]:
     (backbone,) = [module for module in detector.network.modules() if isinstance(module, KeptFeatures)]
     pictures = np.random.default_rng(0).integers(0, 256, (MANY, HEIGHT, WIDTH, 3), dtype=np.uint8)
 
-    @torch.no_grad()
     def theirs(count: int = 1) -> torch.Tensor:
         for picture in pictures[:count]:
             asked = processor(images=picture, text=PROMPT, return_tensors="pt", input_data_format="channels_last")
@@ -55,7 +56,6 @@ def rows() -> list[tuple[str, Comparison, float]]:
             )
         return answer.pred_boxes
 
-    @torch.no_grad()
     def again(count: int = 1, prompt: str = PROMPT) -> torch.Tensor:
         found = detector.detect(torch.from_numpy(pictures[:count]).float() / 255, prompt, count)
         select(found, box_threshold=0.3, text_threshold=0.25, nms_threshold=0.5)
@@ -65,7 +65,14 @@ def rows() -> list[tuple[str, Comparison, float]]:
         backbone.forget()
         return again(count, prompt)
 
-    assert_close(again(), theirs(), BOXES_WITHIN)
+    asked = processor(images=pictures[0], text=PROMPT, return_tensors="pt", input_data_format="channels_last")
+    expected, found = network(**asked), detector.network(**asked)
+    # Nearly equal proposals change places; those that are told apart stand where they stood.
+    kept = undoubted_ranks(expected.enc_outputs_class[0].amax(dim=-1))
+    assert len(kept) > 100
+    assert_close(found.pred_boxes[:, kept], expected.pred_boxes[:, kept], WITHIN)
+    tokens = asked["input_ids"].shape[1]
+    assert_close(found.logits[:, kept, :tokens], expected.logits[:, kept, :tokens], WITHIN)
     what = f"Grounding DINO Swin-T, {WIDTH} x {HEIGHT}"
     return [
         (f"{what}, one prompt", compare(theirs, ours, 2), 1.4),

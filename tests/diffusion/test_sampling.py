@@ -63,8 +63,8 @@ def two_classes(scheduler) -> sampling.Predict:
 
     def predict(latents, time):
         alpha = scheduler.alphas_cumprod[int(time)]
-        odds = 2 * alpha.sqrt() / (1 - alpha) * (latents * TARGET[:1]).sum(dim=(1, 2, 3), keepdim=True)
-        mean = torch.where(torch.arange(len(latents))[:, None, None, None] < len(latents) // 2, odds.tanh_(), 1.0)
+        half_odds = alpha.sqrt() / (1 - alpha) * (latents * TARGET[:1]).sum(dim=(1, 2, 3), keepdim=True)
+        mean = torch.where(torch.arange(len(latents))[:, None, None, None] < len(latents) // 2, half_odds.tanh(), 1.0)
         return (latents - alpha.sqrt() * mean * TARGET[:1]) / (1 - alpha).sqrt()
 
     return predict
