@@ -68,6 +68,8 @@ def served() -> Iterator[str]:
 
 def commands(python: str, address: str) -> Iterator[tuple[str, list[str]]]:
     """What is run: how its line begins, and the command."""
+    # Not resolved: an environment's Python is a link. The tools run in another folder than this one.
+    python = str(Path(python).absolute())
     beside = Path(python).parent
     for path in sorted((ROOT / "example_workflows").glob("*.json")):
         api = path.parent / "api" / path.name
