@@ -28,12 +28,13 @@ class CropObjects:
         "are repainted in full detail. Stitch Objects puts the repainted pictures back."
     )
     SEARCH_ALIASES = ["crop and stitch", "inpaint crop", "crop by mask", "detailer", "only masked"]
-    RETURN_TYPES = ("IMAGE", "MASK", kinds.CROPS)
-    RETURN_NAMES = ("image", "mask", "crops")
+    RETURN_TYPES = ("IMAGE", "MASK", kinds.CROPS, "MASK")
+    RETURN_NAMES = ("image", "mask", "crops", "object_mask")
     OUTPUT_TOOLTIPS = (
         "The pictures to repaint, all of one size. Without any object a single one, with an empty mask.",
         "For each picture, what will be pasted back.",
         "Where the pictures came from, for Stitch Objects.",
+        "For each picture, the object's own mask, untouched: neither grown nor softened, nor its whole box.",
     )
     FUNCTION = "run"
     HAS_INTERMEDIATE_OUTPUT = True
@@ -87,8 +88,8 @@ class CropObjects:
         grow: int = 4,
         soften: int = 4,
         mask_threshold: float = dust.MASK_THRESHOLD,
-    ) -> dict[str, Any] | tuple[torch.Tensor, torch.Tensor, Crops]:
-        image = check_images(image)
+    ) -> dict[str, Any] | tuple[torch.Tensor, torch.Tensor, Crops, torch.Tensor]:
+        image = check_images(image, finite=False)
         if objects is not None and mask is None:
             holes = regions.holes_of_objects(objects, image, per, hole)
         elif mask is not None and objects is None:

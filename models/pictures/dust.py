@@ -33,7 +33,8 @@ def without_dust(masks: torch.Tensor, threshold: float = MASK_THRESHOLD, what: s
 def report_dust(masks: torch.Tensor, threshold: float = MASK_THRESHOLD, what: str = "mask") -> str:
     """A line about what `without_dust` takes away; empty where there is none."""
     masks = check_masks(masks, what)
-    dust = masks[(masks > 0) & (masks < threshold)]
+    some = masks[masks.amax(dim=-1) > 0]  # rows that are 0 need no second look
+    dust = some[(some > 0) & (some < threshold)]
     if not len(dust):
         return ""
     return (

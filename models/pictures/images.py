@@ -11,8 +11,10 @@ EMPTY_MASK_SIZE = (64, 64)
 """The host's Load Image gives a zero mask of this size for pictures without an alpha channel."""
 
 
-def check_images(images: torch.Tensor, what: str = "image") -> torch.Tensor:
+def check_images(images: torch.Tensor, what: str = "image", finite: bool = True) -> torch.Tensor:
     """The batch [B, H, W, 3 or 4] as float32, values 0..1.
+
+    finite: look at all values; without it, who uses some of them has to call `check_finite` of those.
 
     Raises:
         BadInput: another shape, an empty batch, or values that are not finite.
@@ -22,11 +24,24 @@ def check_images(images: torch.Tensor, what: str = "image") -> torch.Tensor:
         raise BadInput(f"{what}: expected images of shape [batch, height, width, 3 or 4], found {found}.")
     if 0 in images.shape:
         raise BadInput(f"{what}: the batch of shape {tuple(images.shape)} is empty; give at least one image.")
-    finite = torch.isfinite(images).flatten(1).all(dim=1)
-    if not bool(finite.all()):
-        frames = (~finite).nonzero().flatten().tolist()
-        raise BadInput(f"{what}: image {frames[0]} of the batch holds NaN or infinite values; repair what made it.")
+    if finite and not _all_finite(images):
+        frames = (~torch.isfinite(images).flatten(1).all(dim=1)).nonzero().flatten().tolist()
+        check_finite(images[frames[0]], frames[0], what)
     return images.float()
+
+
+def check_finite(pixels: torch.Tensor, frame: int, what: str = "image") -> None:
+    """Raise BadInput where pixels of an image of the batch are NaN or infinite."""
+    if not _all_finite(pixels):
+        raise BadInput(f"{what}: image {frame} of the batch holds NaN or infinite values; repair what made it.")
+
+
+def _all_finite(values: torch.Tensor) -> bool:
+    """In one pass, and without a tensor of as many answers: extremes carry NaN."""
+    if not values.is_floating_point() or not values.numel():
+        return True
+    low, high = torch.aminmax(values)
+    return bool(torch.isfinite(low) & torch.isfinite(high))
 
 
 def rgb(images: torch.Tensor, what: str = "image") -> torch.Tensor:
@@ -44,7 +59,7 @@ def check_masks(masks: torch.Tensor, what: str = "mask") -> torch.Tensor:
         found = tuple(masks.shape) if isinstance(masks, torch.Tensor) else type(masks).__name__
         raise BadInput(f"{what}: expected masks of shape [batch, height, width], found {found}.")
     masks = masks.float().reshape(-1, *masks.shape[-2:])
-    if not bool(torch.isfinite(masks).all()):
+    if not _all_finite(masks):
         raise BadInput(f"{what}: the mask holds NaN or infinite values; repair what made it.")
     return masks
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -13,7 +14,7 @@ from ..errors import BadInput
 from ..values import CropRegion, Crops, Objects, SegmentedObject
 from . import packed
 from .dust import MASK_THRESHOLD, without_dust
-from .images import check_images, match_masks, rgb
+from .images import check_finite, check_images, check_masks, match_masks, rgb
 from .seam import WINDOW, seam_score
 
 Per = Literal["object", "image"]
@@ -25,23 +26,27 @@ class Hole(NamedTuple):
 
     frame: index of the image. x, y: the image pixel where `weight` begins.
     weight: float32 [h, w], 0..1, with a pixel above 0 on each of its four sides.
+    shape: float32 [h, w], 0..1, the object itself where the hole is more than it; else None.
     """
 
     frame: int
     x: int
     y: int
     weight: torch.Tensor
+    shape: torch.Tensor | None = None
 
 
 class Cropped(NamedTuple):
     """Pictures to repaint.
 
-    images: float32 [N, S, S, 3]. masks: float32 [N, S, S], 1 where to repaint. crops: the way back.
+    images: float32 [N, S, S, 3]. masks: float32 [N, S, S], 1 where to repaint. crops: the way back. objects: float32
+    [N, S, S], 0..1, each object's own mask, neither grown nor softened.
     """
 
     images: torch.Tensor
     masks: torch.Tensor
     crops: Crops
+    objects: torch.Tensor
 
 
 class Stitched(NamedTuple):
@@ -82,8 +87,15 @@ def holes_of_masks(masks: torch.Tensor, images: torch.Tensor, threshold: float =
     threshold: below it, mask values are dust, see dust.py.
     """
     frames, height, width = images.shape[:3]
-    matched = match_masks(without_dust(masks, threshold), frames, height, width)
-    return [_hole_in(mask, frame) for frame, mask in enumerate(matched) if bool(mask.any())]
+    given = check_masks(masks)
+    if given.shape[-2:] != (height, width) or len(given) not in (1, frames):
+        given = match_masks(without_dust(given, threshold), frames, height, width)
+    holes = [_hole_in(mask, 0, threshold) for mask in given]
+    return [
+        hole._replace(frame=frame)
+        for frame in range(frames)
+        if (hole := holes[frame if len(holes) > 1 else 0]) is not None
+    ]
 
 
 def crop(
@@ -106,15 +118,26 @@ def crop(
     Masks cover every pixel that will be pasted with any weight. Without holes there is one picture with an empty
     mask, the middle of the first image, so that the nodes that follow have a batch to work on; its crops have no
     regions, and stitching them gives the images back.
+
+    Raises:
+        BadInput: no images, or NaN and infinite values in what is cut; the rest of the images is not looked at.
     """
-    images = check_images(images)
-    holes = [_spread(hole, grow, soften, *images.shape[1:3]) for hole in holes]
+    images = check_images(images, finite=False)
+    height, width = images.shape[1:3]
     if not holes:
-        picture, _ = _cut(images, _middle(images), size)
-        return Cropped(picture[None], torch.zeros(1, size, size, device=images.device), Crops(images, ()))
-    regions = tuple(_region(hole, context_factor, *images.shape[1:3]) for hole in holes)
-    pictures, masks = zip(*(_cut(images, region, size) for region in regions), strict=True)
-    return Cropped(torch.stack(pictures), torch.stack(masks), Crops(images, regions))
+        nothing = torch.zeros(1, size, size, device=images.device)
+        return Cropped(_cut(images, _middle(images), size)[None], nothing, Crops(images, ()), nothing.clone())
+    regions = tuple(
+        _region(_spread(hole, grow, soften, height, width), context_factor, height, width) for hole in holes
+    )
+    pictures = torch.stack([_cut(images, region, size) for region in regions])
+    masks = torch.stack([_scaled(region.mask, region.mask_x, region.mask_y, region, size) for region in regions])
+    objects = [
+        _scaled(hole.weight if hole.shape is None else hole.shape, hole.x, hole.y, region, size)
+        for hole, region in zip(holes, regions, strict=True)
+    ]
+    device = images.device
+    return Cropped(pictures, (masks > 0).float().to(device), Crops(images, regions), torch.stack(objects).to(device))
 
 
 def stitch(crops: Crops, pictures: torch.Tensor) -> Stitched:
@@ -148,32 +171,38 @@ def stitch(crops: Crops, pictures: torch.Tensor) -> Stitched:
 
 def pasted(crops: Crops) -> torch.Tensor:
     """Share of repainted pictures in every pixel after a stitch: float32 [B, H, W], 0..1; 0 where nothing changes."""
-    kept = torch.ones(crops.images.shape[:3], device=crops.images.device)
+    # NumPy's zeros take no time until they are read, for the system fills in the pages then.
+    share = torch.from_numpy(np.zeros(crops.images.shape[:3], dtype=np.float32)).to(crops.images.device)
     for region in crops.regions:
         tall, wide = region.mask.shape
-        place = kept[region.frame, region.mask_y : region.mask_y + tall, region.mask_x : region.mask_x + wide]
-        place *= 1 - region.mask.to(kept.device)
-    return 1 - kept
+        place = share[region.frame, region.mask_y : region.mask_y + tall, region.mask_x : region.mask_x + wide]
+        place.copy_(1 - (1 - place) * (1 - region.mask.to(share.device)))
+    return share
 
 
 def _hole_of(group: Sequence[SegmentedObject], hole: HoleShape) -> Hole:
     masks = [item.mask for item in group]
     left, top = min(mask.x for mask in masks), min(mask.y for mask in masks)
     right, bottom = max(mask.x + mask.width for mask in masks), max(mask.y + len(mask.bits) for mask in masks)
-    canvas = torch.zeros(bottom - top, right - left, dtype=torch.bool)
+    shape, boxes = torch.zeros(2, bottom - top, right - left, dtype=torch.bool)
     for mask in masks:
-        if hole == "box":
-            canvas[mask.y - top :, mask.x - left :][: len(mask.bits), : mask.width] = True
-        else:
-            packed.paint(canvas, mask._replace(x=mask.x - left, y=mask.y - top))
-    return Hole(group[0].frame, left, top, canvas.float())
+        packed.paint(shape, mask._replace(x=mask.x - left, y=mask.y - top))
+        boxes[mask.y - top :, mask.x - left :][: len(mask.bits), : mask.width] = True
+    if hole == "box":
+        return Hole(group[0].frame, left, top, boxes.float(), shape.float())
+    return Hole(group[0].frame, left, top, shape.float())
 
 
-def _hole_in(mask: torch.Tensor, frame: int) -> Hole:
-    rows = mask.any(dim=1).nonzero().flatten()
-    columns = mask.any(dim=0).nonzero().flatten()
-    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    return Hole(frame, left, top, mask[top:bottom, left:right].clone())
+def _hole_in(mask: torch.Tensor, frame: int, threshold: float) -> Hole | None:
+    """The hole of one mask [H, W], of which only the rows that hold it are looked at more than once."""
+    least = threshold if threshold > 0 else torch.finfo(mask.dtype).tiny
+    rows = (mask.amax(dim=1) >= least).nonzero().flatten()
+    if not len(rows):
+        return None
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    columns = (mask[top:bottom].amax(dim=0) >= least).nonzero().flatten()
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    return Hole(frame, left, top, without_dust(mask[top:bottom, left:right], threshold)[0].clamp(0, 1))
 
 
 def _spread(hole: Hole, grow: int, soften: int, height: int, width: int) -> Hole:
@@ -217,19 +246,24 @@ def _middle(images: torch.Tensor) -> CropRegion:
     return CropRegion(0, (width - side) // 2, (height - side) // 2, side, side, 0, 0, torch.zeros(0, 0))
 
 
-def _cut(images: torch.Tensor, region: CropRegion, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The region's picture [size, size, 3] and mask [size, size]."""
+def _cut(images: torch.Tensor, region: CropRegion, size: int) -> torch.Tensor:
+    """The region's picture [size, size, 3]."""
     height, width = images.shape[1:3]
     left, top = max(region.x, 0), max(region.y, 0)
     right, bottom = min(region.x + region.width, width), min(region.y + region.height, height)
-    picture = images[region.frame, top:bottom, left:right, :3].movedim(-1, 0)[None]
+    picture = images[region.frame, top:bottom, left:right, :3]
+    check_finite(picture, region.frame)
     borders = (left - region.x, region.x + region.width - right, top - region.y, region.y + region.height - bottom)
-    picture = _resize(F.pad(picture, borders, mode="replicate"), size, size)[0].movedim(0, -1)
-    mask = torch.zeros(1, 1, region.height, region.width, device=images.device)
-    rows, columns = _inside(region)
-    mask[0, 0, rows, columns] = region.mask.to(images.device)
-    mask = F.interpolate(mask, size=(size, size), mode="bilinear", antialias=True)[0, 0]
-    return picture.contiguous(), (mask > 0).float()
+    picture = F.pad(picture.movedim(-1, 0)[None], borders, mode="replicate")
+    return _resize(picture, size, size)[0].movedim(0, -1).contiguous()
+
+
+def _scaled(mask: torch.Tensor, x: int, y: int, region: CropRegion, size: int) -> torch.Tensor:
+    """A mask [h, w] that begins at a pixel of the image, as it lies in the region: [size, size]."""
+    whole = torch.zeros(1, 1, region.height, region.width, device=mask.device)
+    top, left = y - region.y, x - region.x
+    whole[0, 0, top : top + mask.shape[0], left : left + mask.shape[1]] = mask
+    return F.interpolate(whole, size=(size, size), mode="bilinear", antialias=True)[0, 0]
 
 
 def _inside(region: CropRegion) -> tuple[slice, slice]:

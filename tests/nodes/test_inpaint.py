@@ -98,9 +98,10 @@ def test_a_loaded_model_can_serve_gradients(inpainter):
 def test_objects_are_repainted_and_stitched(inpainter):
     image = scene()
     kept = image.clone()
-    result, seam, report, pasted, pictures, masks, crops, painted = edit(inpainter, image, objects=two_objects())
+    result, seam, report, pasted, pictures, masks, crops, own, painted = edit(inpainter, image, objects=two_objects())
     assert pictures.shape == painted.shape == (2, 32, 32, 3)
-    assert masks.shape == (2, 32, 32)
+    assert masks.shape == own.shape == (2, 32, 32)
+    assert bool((own <= masks).all()) and 0 < own.sum() < masks.sum()
     assert result.shape == image.shape
     assert torch.equal(result[..., 3], kept[..., 3])
     assert torch.equal(image, kept)

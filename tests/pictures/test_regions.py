@@ -145,6 +145,44 @@ def test_a_box_hole_fills_the_bounds():
     assert box.min() == 1
 
 
+def test_an_objects_own_mask_comes_untouched():
+    """At the picture's own scale to the bit, and whatever the hole is grown, softened or widened to."""
+    images, disc = pictures(1, 64, 64), discs(1, 64, 64)
+    objects = objects_of((0, disc[0].bool()), frames=1, height=64, width=64)
+    for hole in ("object", "box"):
+        cut = crop(images, holes_of_objects(objects, images, hole=hole), 64, 10, grow=3, soften=5)
+        assert torch.equal(cut.objects, disc)
+        assert cut.masks.sum() > 2 * disc.sum()
+    soft = disc * 0.6
+    assert torch.equal(cropped(images, soft, size=64, context_factor=10, grow=2).objects, soft)
+    small = crop(images, holes_of_objects(objects, images), 32, 10, grow=3, soften=5).objects
+    assert small.shape == (1, 32, 32)
+    assert small.mean() == pytest.approx(float(disc.mean()), rel=1e-3)
+    assert not bool(crop(images, [], 16).objects.any())
+
+
+def test_only_what_is_cut_is_looked_at():
+    images = pictures(1, 64, 64)
+    images[0, 60, 60] = torch.nan
+    mask = rectangle(64, 64, 8, 8, 20, 20)[None].float()
+    cut = cropped(images, mask, size=16)
+    assert torch.equal(stitch(cut.crops, cut.images).images.isnan(), images.isnan())
+    images[0, 10, 10] = torch.inf
+    with pytest.raises(BadInput, match="image 0 of the batch holds NaN"):
+        cropped(images, mask, size=16)
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.0])
+def test_the_hole_of_a_mask_has_its_values(threshold):
+    images = pictures(2, 40, 50)
+    masks = torch.full((1, 40, 50), 0.05)
+    masks[0, 10:20, 5:30] = torch.rand(10, 25, generator=torch.Generator().manual_seed(0)) * 0.8 + 0.15
+    first, second = holes_of_masks(masks, images, threshold)
+    assert (first.frame, second.frame) == (0, 1)
+    assert torch.equal(first.weight, masks[0, 10:20, 5:30] if threshold else masks[0])
+    assert (first.x, first.y) == ((5, 10) if threshold else (0, 0))
+
+
 def test_objects_of_one_frame_serve_every_image():
     images = pictures(3, 30, 30)
     objects = objects_of((0, rectangle(30, 30, 2, 2, 8, 8)), frames=1, height=30, width=30)
