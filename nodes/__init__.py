@@ -1,9 +1,11 @@
 """Gathers the node classes of every menu file into the mappings that ComfyUI reads."""
 
 from . import (
+    adapt,
     detect,
     files,
     generate,
+    generate_from_images,
     generate_latents,
     generate_options,
     generate_sources,
@@ -30,7 +32,9 @@ FILES = (
     masks,
     inpaint,
     inpaint_restore,
+    adapt,
     generate,
+    generate_from_images,
     generate_options,
     generate_latents,
     images,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from trilemma.models.detection.loading import DETECTORS
+from trilemma.models.diffusion.adapters.controlnet import CONTROLNETS
 from trilemma.models.errors import BadCheckpoint
 from trilemma.models.files import groups, signatures, usual_names
 from trilemma.models.files.checkpoints import Checkpoint
@@ -20,7 +21,7 @@ from trilemma.models.scoring.extractors.loading import EXTRACTORS
 from trilemma.models.segmentation.loading import SEGMENTERS
 from trilemma.tests.reference_kit import KIT
 
-REGISTRIES = (DETECTORS, SEGMENTERS, INPAINTERS, GENERATORS, EXTRACTORS)
+REGISTRIES = (DETECTORS, SEGMENTERS, INPAINTERS, GENERATORS, EXTRACTORS, CONTROLNETS)
 MANIFESTS = sorted(Path(os.environ.get("TRILEMMA_REFERENCE_KIT", KIT)).glob("*/manifest*.json"))
 """Names and shapes of published files; all of the kit, where it is at hand."""
 FOREIGN = Path(__file__).parent / "fixtures" / "foreign_names.json"

@@ -97,7 +97,7 @@ def weights(sizes: Sizes) -> dict[str, Shape]:
 
     The last layer of an SD 2.x text encoder is among them, though no picture depends on it.
     """
-    named = {f"model.diffusion_model.{name}": shape for name, shape in _unet(sizes)}
+    named = {f"model.diffusion_model.{name}": shape for name, shape in unet(sizes).items()}
     named |= {f"first_stage_model.{name}": shape for name, shape in _vae(sizes.vae_widths)}
     version = sizes.version
     if version.clip:
@@ -110,6 +110,18 @@ def weights(sizes: Sizes) -> dict[str, Shape]:
         text = open_clip.weights(sizes.second_hidden, sizes.second_layers, sizes.projection)
         named |= {f"{version.open_clip}{name}": shape for name, shape in text.items()}
     return named
+
+
+def unet(sizes: Sizes) -> dict[str, Shape]:
+    """Those of the U-Net alone."""
+    return dict(_unet(sizes))
+
+
+def joined(sizes: Sizes) -> list[int]:
+    """Widths of what the U-Net's way down hands over to the way up, from the first on."""
+    last = len(sizes.widths) - 1
+    levels = ([width] * (2 if level == last else 3) for level, width in enumerate(sizes.widths))
+    return [sizes.widths[0], *(width for level in levels for width in level)]
 
 
 def _layer(name: str, *shape: int) -> Iterator[tuple[str, Shape]]:
@@ -126,24 +138,22 @@ def _unet(sizes: Sizes) -> Iterator[tuple[str, Shape]]:
         yield from _layer("label_emb.0.0", embedding, sizes.added)
         yield from _layer("label_emb.0.2", embedding, embedding)
     yield from _layer("input_blocks.0.0", widths[0], sizes.channels, 3, 3)
-    block, width, joined = 1, widths[0], [widths[0]]
+    block, width, handed = 1, widths[0], joined(sizes)
     for level, (out, depth) in enumerate(zip(widths, sizes.depths, strict=True)):
         for _ in range(2):
             yield from _resnet(f"input_blocks.{block}.0", width, out, embedding)
             yield from _transformer(f"input_blocks.{block}.1", out, context, depth, linear)
             block, width = block + 1, out
-            joined.append(out)
         if level < last:
             yield from _layer(f"input_blocks.{block}.0.op", out, out, 3, 3)
             block += 1
-            joined.append(out)
     yield from _resnet("middle_block.0", width, width, embedding)
     yield from _transformer("middle_block.1", width, context, sizes.middle, linear)
     yield from _resnet("middle_block.2", width, width, embedding)
     block = 0
     for level, (out, depth) in reversed(list(enumerate(zip(widths, sizes.depths, strict=True)))):
         for index in range(3):
-            yield from _resnet(f"output_blocks.{block}.0", width + joined.pop(), out, embedding)
+            yield from _resnet(f"output_blocks.{block}.0", width + handed.pop(), out, embedding)
             yield from _transformer(f"output_blocks.{block}.1", out, context, depth, linear)
             if index == 2 and level > 0:
                 yield from _layer(f"output_blocks.{block}.{2 if depth else 1}.conv", out, out, 3, 3)

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from torch import nn
 
 from . import autoencoders
+from .adapters.control import Control
 
 NAME: Final = "Stable Diffusion"
 XL_NAME: Final = "Stable Diffusion XL"
@@ -33,6 +34,7 @@ class StableDiffusion(NamedTuple):
     unet: UNet2DConditionModel with 9 input channels (latents, mask, latents of the masked picture) or 4 (latents).
     vae: AutoencoderKL or AutoencoderTiny. text_encoder: CLIPTextModel. tokenizer: CLIPTokenizer.
     scheduler_config: the model's own scheduler, with its class under `_class_name`. second: of Stable Diffusion XL.
+    controls: ControlNets that steer the U-Net.
     """
 
     unet: Any
@@ -41,6 +43,7 @@ class StableDiffusion(NamedTuple):
     tokenizer: Any
     scheduler_config: Mapping[str, Any]
     second: SecondEncoder | None = None
+    controls: tuple[Control, ...] = ()
 
     @property
     def name(self) -> str:
@@ -50,8 +53,15 @@ class StableDiffusion(NamedTuple):
     @property
     def modules(self) -> tuple[nn.Module, ...]:
         """The networks that must be on one device at the same time."""
-        networks = (self.unet, self.vae, self.text_encoder)
-        return networks if self.second is None else (*networks, self.second.encoder)
+        networks = [self.unet, self.vae, self.text_encoder]
+        networks += [] if self.second is None else [self.second.encoder]
+        # One ControlNet may be there twice, with other hints.
+        return (*networks, *dict.fromkeys(control.net.network for control in self.controls))
+
+    @property
+    def residual_floats(self) -> float:
+        """Floats per latent cell that its ControlNets hand to the U-Net."""
+        return sum(control.net.residual_floats for control in self.controls)
 
     @property
     def latent_settings(self) -> Mapping[str, Any]:

@@ -61,6 +61,29 @@ def xl_unet(channels: int = 4) -> Any:
     )
 
 
+def control_network(xl: bool = False, width: int = WIDTH, layers: int = 1) -> Any:
+    """A ControlNetModel for `unet`, or for `xl_unet`, of hints with 2 pixels to a cell; none of its layers is zero."""
+    from diffusers import ControlNetModel
+
+    further = {
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8,
+        "projection_class_embeddings_input_dim": 6 * 8 + PROJECTION,
+    }
+    made = ControlNetModel(
+        block_out_channels=(16, 32),
+        layers_per_block=layers,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        cross_attention_dim=WIDTH + SECOND_WIDTH if xl else width,
+        attention_head_dim=4,
+        norm_num_groups=8,
+        conditioning_embedding_out_channels=(8, 16),
+        **(further if xl else {}),
+    ).train(False)
+    made.load_state_dict(random_weights.random_weights(made))
+    return made
+
+
 def second_encoder() -> Any:
     """The second text encoder of Stable Diffusion XL."""
     return text_encoder(PROJECTION, SECOND_WIDTH)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..errors import MissingFile
 
-Kind = Literal["detector", "segmenter", "inpainter", "generator", "extractor"]
+Kind = Literal["detector", "segmenter", "inpainter", "generator", "extractor", "controlnet"]
 
 STARTER_ROOT = Path(__file__).parents[1] / "starter"
 
@@ -25,6 +25,7 @@ STARTERS: dict[Kind, dict[str, str]] = {
         "starter emoji latent diffusion": "emoji_inpainter",
     },
     "extractor": {"starter emoji classifier": "emoji_classifier"},
+    "controlnet": {},
 }
 """Public names, for ever, of the models in `models/starter/`, and their folders."""
 
@@ -150,6 +151,7 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
         ),
     ),
     "generator": (),
+    "controlnet": (),
     "extractor": (
         PublishedFile(
             name="pt_inception-2015-12-05-6726825d.pth",
@@ -188,7 +190,7 @@ def missing_file(kind: Kind, name: str, folder: Path) -> MissingFile:
             )
     published = ", ".join(file.name for file in PUBLISHED[kind])
     starters = ", ".join(starter_names(kind))
-    return MissingFile(
-        f"model: no {kind} named {name!r} is on this machine. Put it into {folder}, or choose another: the pack comes "
-        f"with {starters}" + (f"; published {kind}s are {published}." if published else ".")
-    )
+    others = (f"the pack comes with {starters}", f"published {kind}s are {published}")
+    there = [said for said, names in zip(others, (starters, published), strict=True) if names]
+    another = f", or choose another: {'; '.join(there)}." if there else "."
+    return MissingFile(f"model: no {kind} named {name!r} is on this machine. Put it into {folder}{another}")

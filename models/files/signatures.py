@@ -25,6 +25,7 @@ VISION: Final = "it belongs into models/clip_vision, for Load CLIP Vision"
 TEXT_ENCODER: Final = "it belongs into models/text_encoders, for ComfyUI's Load CLIP"
 CONTROLNET: Final = "it belongs into models/controlnet, for ComfyUI's Load ControlNet Model"
 PUBLISHED_SAM: Final = "the pack segments with SAM, HQ-SAM, MobileSAM and SAM 2.1 in models/sams; other packs load it"
+OWN_CONTROLNET: Final = "it belongs into models/controlnet, for Load ControlNet"
 
 
 LATER: Final = re.compile(r"(?<![^.])(?!(?:320|640|768|1280)(?![^.]))[1-9]\d+(?![^.])")
@@ -66,8 +67,18 @@ SIGNATURES: Final = (
         (),
         (r"(320|768|1280)\.[01]\.linear",),
     ),
-    Signature("a ControlNet", CONTROLNET, (), (r"(control_model\.|.*\.control_model\.)input_hint_block\.0\.weight",)),
-    Signature("a ControlNet in diffusers' layout", CONTROLNET, (), (r"controlnet_cond_embedding\.conv_in\.weight",)),
+    Signature(
+        "a ControlNet",
+        OWN_CONTROLNET,
+        ("controlnet",),
+        (r"(.*\.)?(control_model\.)?input_hint_block\.0\.weight", r"(.*\.)?zero_convs\.0\.0\.weight"),
+    ),
+    Signature(
+        "a ControlNet in diffusers' layout",
+        OWN_CONTROLNET,
+        ("controlnet",),
+        (r"controlnet_cond_embedding\.conv_in\.weight",),
+    ),
     Signature("a Control-LoRA", CONTROLNET, (), (r"lora_controlnet$",)),
     Signature(
         "a T2I-Adapter", CONTROLNET, (), (r"(adapter\.)?(body|conv_in)\.", r"(adapter\.)?body\.0\.(block1|resnets)")
@@ -491,7 +502,7 @@ MODEL_TYPES: Final = {
     "AutoencoderKL": GENERATOR,
     "AutoencoderTiny": GENERATOR,
     "VQModel": GENERATOR,
-    "ControlNetModel": CONTROLNET,
+    "ControlNetModel": OWN_CONTROLNET,
     "DDPMPipeline": GENERATOR,
     "DDIMPipeline": GENERATOR,
     "LDMPipeline": GENERATOR,

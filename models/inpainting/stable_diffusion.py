@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import cache, partial
-from typing import Any, Final, NamedTuple
+from pathlib import Path
+from typing import ClassVar, Final, NamedTuple
 
 import torch
 import torch.nn.functional as F
 
 from ..diffusion import original_layout, prediction, prompts, samplers, sampling, single_file, tiny
+from ..diffusion.adapters.control import Steering
 from ..diffusion.autoencoders import decode, encode, preview
+from ..diffusion.denoiser import predictor
 from ..diffusion.folders import holds
 from ..diffusion.loading import XL_PIPELINES, from_folder, from_single_file
 from ..diffusion.memory import unet_floats, vae_floats
@@ -23,7 +27,7 @@ from ..files.checkpoints import Checkpoint
 from ..files.folders import read_description
 from ..steps import OnStep
 from ..weights import DtypeFor
-from .base import Inpainter, InpaintRequest, Paint
+from .base import SEEDS, Inpainter, InpaintRequest, Paint
 
 PIPELINES: Final = ("StableDiffusionInpaintPipeline", "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
 CHANNELS: Final = 9
@@ -58,11 +62,23 @@ class StableDiffusionInpainter(Inpainter):
     2206.02779).
     """
 
+    begins_with_noise: ClassVar = True
+    """At full strength; else with the noised original."""
+
     def __init__(self, networks: StableDiffusion, architecture: str = "") -> None:
         self.networks = networks
         self.architecture = architecture or networks.name
         self.modules = networks.modules
         self.native_resolution = networks.native_resolution
+
+    def with_networks(
+        self, networks: StableDiffusion, files: Sequence[Path], notes: Sequence[str]
+    ) -> StableDiffusionInpainter:
+        """The same model with other networks, such as adapted ones. files, notes: what they come from besides."""
+        made = copy.copy(self)
+        made.networks, made.modules, made._identity = networks, networks.modules, None
+        made.files, made.notes = (*self.files, *files), (*self.notes, *notes)
+        return made
 
     def steps(self, request: InpaintRequest) -> int:
         return len(self._schedule(request).times)
@@ -75,7 +91,8 @@ class StableDiffusionInpainter(Inpainter):
         tall, wide = self.networks.padded_size(height, width)
         cells = tall * wide // self.networks.latent_scale**2
         rows = 2 * batch_size if guided else batch_size
-        denoising = rows * cells * unet_floats(unet.config) * unet.dtype.itemsize
+        floats = unet_floats(unet.config) + self.networks.residual_floats
+        denoising = rows * cells * floats * unet.dtype.itemsize
         decoding = tall * wide * vae_floats(vae.config) * vae.dtype.itemsize
         return int(max(denoising, decoding) + batch_size * tall * wide * PICTURE_FLOATS * 4)
 
@@ -112,7 +129,7 @@ class StableDiffusionInpainter(Inpainter):
         borders = (0, wide - width, 0, tall - height)
         pixels = F.pad(images.movedim(-1, 1) * 2 - 1, borders, mode="replicate").to(device)
         hole = F.pad(holes[:, None], borders).to(device)
-        canvas = self._canvas(pixels, hole, generators, request.strength)
+        canvas = self._canvas(pixels, hole, generators, self._begins_with_noise(request))
         schedule = self._schedule(request, device)
 
         def keep(latents: torch.Tensor, calls: int) -> torch.Tensor:
@@ -124,43 +141,46 @@ class StableDiffusionInpainter(Inpainter):
             shown = None if foreseen is None else preview(parts.vae, foreseen, height / tall, width / wide)
             on_step(calls, shown)
 
+        guided = request.guidance_scale > 1
+        # What tells an image of the run is its seed.
+        frames = [(generator.initial_seed() - request.seed) % SEEDS for generator in generators]
+        cells = (canvas.noise.shape[2], canvas.noise.shape[3])
+        steering = None
+        if parts.controls:
+            frames_of_rows = frames * len(context)
+            steering = Steering(
+                parts.controls, frames_of_rows, (height, width), (tall, wide), cells, len(schedule.times)
+            )
+        around = None
+        if canvas.masked is not None:
+            around = torch.cat([torch.cat([canvas.hole, canvas.masked], dim=1)] * len(context))
+        rows = [each for each in context for _ in frames]
+        predict = predictor(parts, rows, tall, wide, around, steering)
         latents = sampling.denoise(
-            self._predict(canvas, context, request.guidance_scale, tall, wide),
+            sampling.guided(predict, request.guidance_scale) if guided else predict,
             schedule,
-            schedule.start(canvas.noise, canvas.original if request.strength < 1 else None),
+            schedule.start(canvas.noise, None if self._begins_with_noise(request) else canvas.original),
             generators,
             report,
             after=keep,
-            guided=request.guidance_scale > 1,
+            guided=guided,
         )
         return decode(parts.vae, latents)[:, :height, :width]
 
+    def _begins_with_noise(self, request: InpaintRequest) -> bool:
+        return self.begins_with_noise and request.strength == 1
+
     def _canvas(
-        self, pixels: torch.Tensor, hole: torch.Tensor, generators: Sequence[torch.Generator], strength: float
+        self, pixels: torch.Tensor, hole: torch.Tensor, generators: Sequence[torch.Generator], from_noise: bool
     ) -> Canvas:
         """Random numbers are drawn in the order of StableDiffusionInpaintPipeline: original, noise, masked picture."""
         parts, scale = self.networks, self.networks.latent_scale
-        original = None if parts.sees_holes and strength == 1 else encode(parts.vae, pixels, generators)
+        original = None if parts.sees_holes and from_noise else encode(parts.vae, pixels, generators)
         shape = (parts.latent_channels, pixels.shape[2] // scale, pixels.shape[3] // scale)
         noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(pixels.device)
         masked = encode(parts.vae, pixels * (1 - hole), generators) if parts.sees_holes else None
         # Every cell that the hole touches; the nearest pixel alone would miss thin masks.
         return Canvas(noise, original, F.max_pool2d(hole, scale), masked)
-
-    def _predict(
-        self, canvas: Canvas, context: Sequence[Encoded], guidance_scale: float, height: int, width: int
-    ) -> sampling.Predict:
-        """height, width: of the padded pictures, in pixels."""
-        unet: Any = self.networks.unet
-        around = [] if canvas.masked is None else [torch.cat([canvas.hole, canvas.masked], dim=1)] * len(context)
-        rows = [each for each in context for _ in range(len(canvas.noise))]
-        given = prompts.unet_inputs(self.networks, rows, height, width)
-
-        def predict(latents: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-            seen = torch.cat([latents, torch.cat(around)], dim=1) if around else latents
-            return unet(seen.to(unet.dtype), time, **given).sample.float()
-
-        return sampling.guided(predict, guidance_scale) if guidance_scale > 1 else predict
 
 
 def load_file(checkpoint: Checkpoint, dtype_for: DtypeFor) -> StableDiffusionInpainter:

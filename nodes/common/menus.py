@@ -2,6 +2,7 @@
 
 from typing import Final
 
+ADAPT: Final = "Trilemma/Adapt"
 DETECT: Final = "Trilemma/Detect"
 FILES: Final = "Trilemma/Files"
 GENERATE: Final = "Trilemma/Generate"

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from trilemma.models.diffusion import tiny
-from trilemma.models.diffusion.stable_diffusion import StableDiffusion
+from trilemma.models.diffusion.stable_diffusion import SecondEncoder, StableDiffusion
 from trilemma.models.inpainting.base import Inpainter, InpaintRequest
 from trilemma.models.inpainting.stable_diffusion import StableDiffusionInpainter
 from trilemma.models.steps import OnStep, quiet
@@ -38,6 +38,12 @@ def networks_of(made: Any) -> StableDiffusion:
     """The same networks as a value of the pack."""
     config = {**made.scheduler.config, "_class_name": type(made.scheduler).__name__}
     return StableDiffusion(made.unet, made.vae, made.text_encoder, made.tokenizer, config)
+
+
+def networks_of_xl(made: Any) -> StableDiffusion:
+    """The same of a pipeline of Stable Diffusion XL."""
+    second = SecondEncoder(made.text_encoder_2, made.tokenizer_2, made.config.force_zeros_for_empty_prompt)
+    return networks_of(made)._replace(second=second)
 
 
 def inpainter_of(made: Any, **scheduler: Any) -> StableDiffusionInpainter:

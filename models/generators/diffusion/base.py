@@ -47,9 +47,9 @@ class DiffusionGenerator(Generator):
         """What the samples show, once per batch; drawn before the noise where it is left to the model."""
 
     @abstractmethod
-    def _network(self, condition: Any, generators: Sequence[torch.Generator], guided: bool) -> Predict:
+    def _network(self, condition: Any, generators: Sequence[torch.Generator], guided: bool, calls: int) -> Predict:
         """The network with the condition; where `guided`, for twice as many samples, the first half of them without,
-        or with the negative one."""
+        or with the negative one. calls: how often it will be asked."""
 
     @abstractmethod
     def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
@@ -116,7 +116,7 @@ class DiffusionGenerator(Generator):
         generators = noise.generators(requests)
         condition = self._condition(requests, generators)
         drawn = noise.normal(generators, self.latent_shape)
-        predict = self._network(condition, generators, self._guided(options))
+        predict = self._network(condition, generators, self._guided(options), len(schedule.times))
         if self._guided(options):
             predict = sampling.guided(predict, options["guidance_scale"])
         start = schedule.start((drawn if initial is None else initial).to(device))

@@ -113,7 +113,9 @@ class PixelDiffusion(DiffusionGenerator):
         """int64 [N], the classes; None for a model without."""
         return noise.labels(self.descriptor, requests, generators) if self.descriptor.num_classes else None
 
-    def _network(self, condition: torch.Tensor | None, generators: Sequence[torch.Generator], guided: bool) -> Predict:
+    def _network(
+        self, condition: torch.Tensor | None, generators: Sequence[torch.Generator], guided: bool, calls: int
+    ) -> Predict:
         unet: Any = self.modules[0]
         labels = None if condition is None else condition.to(unet.device)
         if labels is not None and guided:

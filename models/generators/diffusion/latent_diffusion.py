@@ -5,20 +5,24 @@ Inpainting models, whose U-Net also sees a mask and the picture around it, draw 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import torch
 
 from ...diffusion import prompts
+from ...diffusion.adapters.control import Steering
 from ...diffusion.autoencoders import decode, encode, latent_scale, preview
+from ...diffusion.denoiser import predictor
 from ...diffusion.memory import unet_floats, vae_floats
 from ...diffusion.prompts import Encoded
 from ...diffusion.samplers import OWN, own_sampler
 from ...diffusion.sampling import Predict
 from ...diffusion.stable_diffusion import StableDiffusion
-from ..base import Condition, Descriptor, SampleRequest
+from ..base import Descriptor, SampleRequest
 from .base import DiffusionGenerator
 from .ddpm import STATE_FLOATS, PixelDiffusion
 
@@ -72,29 +76,43 @@ class TextToImage(DiffusionGenerator):
             abilities=("sample", "decode", "interpolate"),
         )
 
+    @property
+    def networks(self) -> StableDiffusion:
+        """The model that draws."""
+        return self._parts
+
+    def with_networks(self, networks: StableDiffusion, files: Sequence[Path], notes: Sequence[str]) -> TextToImage:
+        """The same model with other networks, such as adapted ones. files, notes: what they come from besides."""
+        made = copy.copy(self)
+        made._parts, made.modules, made._identity = networks, networks.modules, None
+        made.descriptor = replace(self.descriptor, parameters=_parameters(made.modules))
+        made.files, made.notes = (*self.files, *files), (*self.notes, *notes)
+        return made
+
     def memory_bytes(self, batch_size: int) -> int:
         rows = self._rows(self.descriptor.options)
-        return _memory(self, self._parts.unet, self._parts.vae, batch_size, rows)
+        return _memory(self, self._parts.unet, self._parts.vae, batch_size, rows, self._parts.residual_floats)
 
     def _condition(
         self, requests: Sequence[SampleRequest], generators: Sequence[torch.Generator]
-    ) -> Sequence[Condition]:
-        return [request.condition for request in requests]
+    ) -> Sequence[SampleRequest]:
+        return requests
 
-    def _network(self, condition: Sequence[Condition], generators: Sequence[torch.Generator], guided: bool) -> Predict:
-        unet = self._parts.unet
-        asked = [(each.negative, True) for each in condition if guided] + [(each.text, False) for each in condition]
+    def _network(
+        self, condition: Sequence[SampleRequest], generators: Sequence[torch.Generator], guided: bool, calls: int
+    ) -> Predict:
+        given = [each.condition for each in condition]
+        asked = [(each.negative, True) for each in given if guided] + [(each.text, False) for each in given]
         encoded = {each: self._encode(*each) for each in dict.fromkeys(asked)}
-        context = self._context([encoded[each] for each in asked])
         around = self._around(generators)
         if around is not None and guided:
             around = torch.cat([around, around])
-
-        def predict(latents: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-            given = latents if around is None else torch.cat([latents, around], dim=1)
-            return unet(given.to(unet.dtype), time, **context).sample.float()
-
-        return predict
+        size, steering = (self.descriptor.height, self.descriptor.width), None
+        if self._parts.controls:
+            frames = [each.index for each in condition] * (2 if guided else 1)
+            cells = (self.latent_shape[1], self.latent_shape[2])
+            steering = Steering(self._parts.controls, frames, size, size, cells, calls)
+        return predictor(self._parts, [encoded[each] for each in asked], *size, around, steering)
 
     def _encode(self, text: str, negative: bool) -> Encoded:
         """Each prompt on its own, so that none depends on the batch."""
@@ -146,14 +164,16 @@ class UnconditionalLatentDiffusion(PixelDiffusion):
         return preview(self.modules[1], latents).expand(-1, -1, 3)
 
 
-def _memory(generator: DiffusionGenerator, unet: Any, vae: Any, batch_size: int, rows: int) -> int:
+def _memory(
+    generator: DiffusionGenerator, unet: Any, vae: Any, batch_size: int, rows: int, residuals: float = 0.0
+) -> int:
     """The larger of what the U-Net needs for the batch, and the VAE for the one picture that it is given at a time.
 
-    rows: how often the U-Net evaluates each sample in a step.
+    rows: how often the U-Net evaluates each sample in a step. residuals: floats per latent cell that it is given.
     """
     channels, height, width = generator.latent_shape
     pixels = generator.descriptor.height * generator.descriptor.width
-    floats = rows * unet_floats(unet.config) + channels * STATE_FLOATS
+    floats = rows * (unet_floats(unet.config) + residuals) + channels * STATE_FLOATS
     denoising = batch_size * height * width * floats * unet.dtype.itemsize
     decoding = pixels * vae_floats(vae.config) * vae.dtype.itemsize + batch_size * pixels * PICTURE_FLOATS * 4
     return int(max(denoising, decoding))

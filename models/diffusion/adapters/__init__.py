@@ -1,0 +1,1 @@
+"""What is laid over a Stable Diffusion model: LoRAs and ControlNets."""

@@ -1,0 +1,58 @@
+"""The U-Net of a Stable Diffusion model with all that it is given, as the sampling loop asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from . import prompts
+from .adapters.control import Steering
+from .prompts import Encoded
+from .sampling import Predict
+from .stable_diffusion import StableDiffusion
+
+
+def predictor(
+    parts: StableDiffusion,
+    rows: Sequence[Encoded],
+    height: int,
+    width: int,
+    around: torch.Tensor | None,
+    steering: Steering | None,
+) -> Predict:
+    """The network for a batch of these prompts, one per row, of pictures of this size in pixels.
+
+    around: [R, 1 + C, h, w], what an inpainting U-Net sees beside the latents.
+    """
+    unet: Any = parts.unet
+    groups = [
+        (places, prompts.unet_inputs(parts, [rows[place] for place in places], height, width))
+        for places in _alike(rows, steering is not None)
+    ]
+
+    def asked(latents: torch.Tensor, time: torch.Tensor, places: Sequence[int], given: dict[str, Any]) -> torch.Tensor:
+        inputs = given if steering is None else steering.inputs(latents, time, given, places)
+        seen = latents if around is None else torch.cat([latents, around[places]], dim=1)
+        return unet(seen.to(unet.dtype), time, **inputs).sample.float()
+
+    def predict(latents: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        answers = torch.empty_like(latents)
+        for places, given in groups:
+            answers[places] = asked(latents[places], time, places, given)
+        if steering is not None:
+            steering.advance()
+        return answers
+
+    return predict
+
+
+def _alike(rows: Sequence[Encoded], steered: bool) -> list[list[int]]:
+    """The places of rows that are run together: all, but ControlNets take no mask of what fills up shorter prompts."""
+    if not steered:
+        return [list(range(len(rows)))]
+    found: dict[int, list[int]] = {}
+    for place, row in enumerate(rows):
+        found.setdefault(len(row.states), []).append(place)
+    return list(found.values())

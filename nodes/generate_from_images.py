@@ -1,0 +1,118 @@
+"""Nodes of the menu Trilemma/Generate that begin with pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .. import host
+from ..models.diffusion import samplers
+from ..models.errors import BadInput
+from ..models.generators.diffusion.latent_diffusion import TextToImage
+from ..models.inpainting.image_to_image import STRENGTH, image_to_image
+from ..models.inpainting.stable_diffusion import StableDiffusionInpainter
+from ..models.pictures.images import check_images
+from .common import inputs, kinds, menus
+
+
+class ImageToImage:
+    DISPLAY_NAME = "Image to Image"
+    CATEGORY = menus.GENERATE
+    DESCRIPTION = (
+        "Redraws whole pictures by a prompt, with a Stable Diffusion model: the less strength, the more of the picture "
+        "stays. LoRAs and ControlNets of the model count."
+    )
+    SEARCH_ALIASES = ["img2img", "image2image", "redraw", "sdedit", "denoise"]
+    RETURN_TYPES = ("IMAGE",)
+    RETURN_NAMES = ("image",)
+    OUTPUT_TOOLTIPS = ("The redrawn images, of the same size; an alpha channel stays as it is.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "image": inputs.link("IMAGE", "One image or a batch, best of the size that the model was made for."),
+                "prompt": inputs.multiline("", "What shall be seen. Long prompts are read in pieces."),
+            },
+            "optional": {
+                "generator": inputs.link(
+                    kinds.GENERATOR, "A Stable Diffusion model from Load Generator, or connect an inpainter."
+                ),
+                "inpainter": inputs.link(
+                    kinds.INPAINTER, "A Stable Diffusion model from Load Inpainter, or connect a generator."
+                ),
+                "negative_prompt": inputs.multiline("", "What shall not be seen."),
+                "seed": inputs.seed("Image i of the batch is drawn with seed + i, whatever the batch size."),
+                "steps": inputs.integer(20, 1, 1000, "Of these, the share that strength says is run."),
+                "guidance_scale": inputs.number(
+                    7.5, 0.0, 30.0, 0.5, "How closely to follow the prompt. 1 or less: once, without negative prompt."
+                ),
+                "strength": inputs.number(
+                    STRENGTH, 0.01, 1.0, 0.01, "How much of the way from noise is gone anew; 1 keeps next to nothing."
+                ),
+                "scheduler": inputs.choice(
+                    samplers.NAMES, "The sampler; each model brings one of its own.", default=samplers.OWN
+                ),
+                "batch_size": inputs.batch_size(
+                    1, 64, "Images redrawn at once; halved by itself when memory runs out."
+                ),
+            },
+        }
+
+    def run(
+        self,
+        image: torch.Tensor,
+        prompt: str,
+        generator: host.Handle | None = None,
+        inpainter: host.Handle | None = None,
+        negative_prompt: str = "",
+        seed: int = 0,
+        steps: int = 20,
+        guidance_scale: float = 7.5,
+        strength: float = STRENGTH,
+        scheduler: str = samplers.OWN,
+        batch_size: int = 1,
+    ) -> tuple[torch.Tensor]:
+        image = check_images(image)
+        handle, networks = _model(generator, inpainter)
+        model, whole = image_to_image(networks, image)
+        request = whole._replace(
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            steps=steps,
+            guidance_scale=guidance_scale,
+            strength=strength,
+            sampler=scheduler,
+            seed=seed,
+        )
+        total = len(image) * model.steps(request)
+        batch_size = min(batch_size, len(image))
+        memory = model.memory_bytes(batch_size, *image.shape[1:3], guided=guidance_scale > 1)
+        with host.placed(handle, memory=memory), host.progress(total) as on_step:
+            drawn = host.halving(lambda size: model.inpaint(request, size, on_step), batch_size)
+        return (host.intermediate(drawn),)
+
+
+def _model(generator: host.Handle | None, inpainter: host.Handle | None) -> tuple[host.Handle, Any]:
+    """The one that is connected, and its networks."""
+    if generator is not None and inpainter is None:
+        drawing = generator.model.generator
+        if isinstance(drawing, TextToImage):
+            return generator, drawing.networks
+        raise BadInput(
+            f"generator: {drawing.descriptor.architecture} is no Stable Diffusion model from Load Generator; of a "
+            "model with latents take Reconstruct."
+        )
+    if inpainter is not None and generator is None:
+        if isinstance(inpainter.model, StableDiffusionInpainter):
+            return inpainter, inpainter.model.networks
+        raise BadInput(
+            f"inpainter: {inpainter.model.architecture} is no Stable Diffusion model, which draws by prompts."
+        )
+    found = "neither is" if generator is None else "both are"
+    raise BadInput(f"generator, inpainter: {found} connected; connect one of them.")
+
+
+NODES = {"TrilemmaImageToImage": ImageToImage}
