@@ -63,6 +63,8 @@ READ = {
     ("hq_sam_vit_b", "segmenter"),
     ("hq_sam_vit_tiny", "segmenter"),
     ("mobile_sam", "segmenter"),
+    ("controlnet_sd15_diffusers", "controlnet"),
+    ("controlnet_sd15_original", "controlnet"),
 }
 """The pack reads these, all others are of no use to the loader."""
 SD = "model.diffusion_model."
@@ -92,7 +94,7 @@ SKELETONS = {
     "an EDM ": ["module.model.map_layer0.weight", "module.model.dec.x.weight"],
 }
 
-READ = ("a Stable Diffusion 2", "a Stable Diffusion XL")
+WHOLE = ("a Stable Diffusion 2", "a Stable Diffusion XL")
 """Those that are read where they are whole."""
 
 
@@ -157,7 +159,7 @@ def test_every_loader_knows_published_files_of_other_kinds(system):
 def test_every_loader_knows_what_users_mistake_for_its_files(what, names):
     for kind, said in asked(of_names(names)).items():
         assert isinstance(said, str), kind
-        read = what.strip() in READ and kind in ("generator", "inpainter")
+        read = what.strip() in WHOLE and kind in ("generator", "inpainter")
         assert f"{'looks like' if read else 'holds'} {what.strip()}" in said
 
 
