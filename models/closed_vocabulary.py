@@ -15,7 +15,7 @@ def unknown(phrases: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
     """Those phrases that hold none of the names as whole words; all are known where there is no closed set."""
     if not names:
         return ()
-    known = re.compile("|".join(rf"\b{re.escape(name)}(?:e?s)?\b" for name in names), re.IGNORECASE)
+    known = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?:e?s)?(?!\w)" for name in names), re.IGNORECASE)
     return tuple(phrase for phrase in phrases if not known.search(" ".join(phrase.split())))
 
 

@@ -24,7 +24,8 @@ class LoadDetector(ModelLoader):
     CATEGORY = menus.DETECT
     DESCRIPTION = (
         "Loads a detector, which finds what a text names: the starter that comes with the pack, a published Grounding "
-        "DINO, or a transformers folder of Grounding DINO, MM-Grounding-DINO or OWLv2, from models/grounding-dino."
+        "DINO, or a transformers folder of Grounding DINO, MM-Grounding-DINO, LLMDet, OWLv2, OmDet-Turbo, RT-DETR v2 "
+        "or D-FINE, from models/grounding-dino."
     )
     SEARCH_ALIASES = [
         "grounding dino loader",
@@ -32,6 +33,9 @@ class LoadDetector(ModelLoader):
         "mm grounding dino",
         "llmdet",
         "owlv2",
+        "omdet turbo",
+        "rt-detr",
+        "d-fine",
         "object detection model",
         "open vocabulary detector",
     ]

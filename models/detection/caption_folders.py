@@ -122,8 +122,8 @@ def save(network: PreTrainedModel, folder: Path) -> Path:
     return folder
 
 
-def write_tiny(kind: Kind, folder: Path) -> Path:
+def write_tiny(kind: Kind, folder: Path, **config: Any) -> Path:
     """Write a `random_network` and its input size into a folder in this folder, and give it."""
-    made = save(random_network(kind), folder / "tiny")
+    made = save(random_network(kind, **config), folder / "tiny")
     write_json(made / PREPROCESSOR, {"size": {"shortest_edge": 128, "longest_edge": 192}})
     return made

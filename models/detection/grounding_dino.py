@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ from ..families import Family
 from ..files.checkpoints import Checkpoint
 from ..files.folders import read_weights
 from ..weights import DtypeFor, refuse_misfits
-from . import grounding_dino_names, grounding_dino_published
+from . import grounding_dino_names, grounding_dino_published, llmdet
 from .base import Detector
 from .caption_detector import CaptionDetector, Kind, assemble
 from .caption_folders import TINY, folder_family, random_network, save
@@ -53,4 +54,5 @@ PUBLISHED: Final[Family[Detector]] = Family(
     tiny=write_tiny,
     typical=grounding_dino_names.typical,
 )
-FOLDER: Final = folder_family(KIND)
+_LAYOUT: Final = folder_family(KIND)
+FOLDER: Final = replace(_LAYOUT, detect=lambda checkpoint: _LAYOUT.detect(checkpoint) and not llmdet.detect(checkpoint))

@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import Final
 
 from ..families import Registry
-from . import grounding_dino, mm_grounding_dino, owlv2
+from . import grounding_dino, llmdet, mm_grounding_dino, omdet_turbo, owlv2, rt_detr
 from .base import Detector
 
 DETECTORS: Final[Registry[Detector]] = Registry("detector")
-DETECTORS.register(grounding_dino.PUBLISHED, grounding_dino.FOLDER, mm_grounding_dino.FOLDER, owlv2.FOLDER)
+DETECTORS.register(
+    grounding_dino.PUBLISHED,
+    grounding_dino.FOLDER,
+    mm_grounding_dino.FOLDER,
+    llmdet.FOLDER,
+    owlv2.FOLDER,
+    *rt_detr.FOLDERS,
+    omdet_turbo.FOLDER,
+)
 
 
 def load_detector(path: Path) -> Detector:

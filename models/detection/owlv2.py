@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 
 from .. import weights
-from ..errors import BadCheckpoint
 from ..families import Family
 from ..files.checkpoints import Checkpoint
 from ..files.folders import read_json, write_json
@@ -29,6 +28,7 @@ from .caption_folders import PREPROCESSOR
 from .clip_words import read_tokenizer, token_ids
 from .phrase_detector import Look, PhraseDetector
 from .pretrained import build, network_class
+from .stretching import three
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizerFast, PreTrainedModel
@@ -147,16 +147,9 @@ def load(checkpoint: Checkpoint) -> Owlv2:
     tensors = {name: value for name, value in checkpoint.tensors.items() if not name.endswith(".position_ids")}
     network = build(network_class(KIND.network, KIND.since), checkpoint.config, tensors, folder.name)
     preprocessor = read_json(folder / PREPROCESSOR) if (folder / PREPROCESSOR).is_file() else {}
-    mean, std = (_three(preprocessor, name, usual) for name, usual in (("image_mean", MEAN), ("image_std", STD)))
+    mean, std = (three(preprocessor, name, usual) for name, usual in (("image_mean", MEAN), ("image_std", STD)))
     tokenizer = read_tokenizer(folder, network.config.text_config.vocab_size)
     return Owlv2(network, tokenizer, mean, std, weights.identity(tensors))
-
-
-def _three(preprocessor: dict[str, Any], name: str, usual: Sequence[float]) -> Sequence[float]:
-    found = preprocessor.get(name, usual)
-    if isinstance(found, Sequence) and len(found) == 3 and all(isinstance(each, int | float) for each in found):
-        return found
-    raise BadCheckpoint(f"{PREPROCESSOR}: {name} is {found!r}; write three numbers, such as {list(usual)}.")
 
 
 TINY: Final[dict[str, Any]] = {

@@ -68,8 +68,18 @@ def build(network: type[PreTrainedModel], config: Mapping[str, Any], tensors: Te
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadCheckpoint(f"{what}: no network can be built of its config.json: {reason}") from error
     misshapen = sorted(map(_told, info["mismatched_keys"]))
-    refuse_misfits(what, sorted(info["missing_keys"]), sorted(info["unexpected_keys"]), misshapen)
+    missing = sorted(_as_in_file(name, tensors) for name in info["missing_keys"])
+    refuse_misfits(what, missing, sorted(info["unexpected_keys"]), misshapen)
     return built.train(False).requires_grad_(False)
+
+
+def _as_in_file(missing: str, tensors: Tensors) -> str:
+    """The name that a file would have for a tensor which it lacks: transformers 5 nests some layers more deeply, and
+    tells its own."""
+    parts = {part for name in tensors for part in name.split(".")}
+    shorter = ".".join(part for part in missing.split(".") if part in parts)
+    layer = shorter.rpartition(".")[0]
+    return shorter if any(name.startswith(f"{layer}.") for name in tensors) else missing
 
 
 def _told(misshapen: str | tuple[str, torch.Size, torch.Size]) -> str:

@@ -191,6 +191,18 @@ SIGNATURES: Final = (
         ("detector",),
         (r"owlv2\.vision_model\.", r"class_head\.dense0\.weight"),
     ),
+    Signature(
+        "the weights of an RT-DETR or a D-FINE in transformers' layout, which is read as a folder with its config.json",
+        DETECTOR_FOLDER,
+        ("detector",),
+        (r"model\.encoder_input_proj\.", r"model\.decoder\.(class|bbox)_embed\."),
+    ),
+    Signature(
+        "the weights of an OmDet-Turbo in transformers' layout, which is read as a folder with its config.json",
+        DETECTOR_FOLDER,
+        ("detector",),
+        (r"language_backbone\.text_projection", r"vision_backbone\.vision_backbone\."),
+    ),
     # Whole diffusion models, and their parts.
     Signature(
         "a Stable Diffusion XL checkpoint",
@@ -491,6 +503,9 @@ MODEL_TYPES: Final = {
     "grounding-dino": DETECTOR,
     "mm-grounding-dino": DETECTOR,
     "owlv2": DETECTOR,
+    "rt_detr_v2": DETECTOR,
+    "d_fine": DETECTOR,
+    "omdet-turbo": DETECTOR,
     "clip": VISION,
     "clip_vision_model": VISION,
     "clip_text_model": TEXT_ENCODER,
