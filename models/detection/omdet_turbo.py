@@ -119,8 +119,10 @@ def load(checkpoint: Checkpoint) -> OmDetTurbo:
             f"{folder.name}: its backbone ({config.get('backbone')}) is one of the package timm, which is not "
             "installed; pip install timm, or choose another detector."
         )
+    # Told what all releases take for granted of timm's backbone, transformers 5 asks the network of models for it.
+    given = {name: value for name, value in config.items() if name != "backbone_kwargs"}
     tensors = {name: value for name, value in checkpoint.tensors.items() if not name.endswith(".position_ids")}
-    network = build(network_class(KIND.network, KIND.since), config, tensors, folder.name)
+    network = build(network_class(KIND.network, KIND.since), given, tensors, folder.name)
     preprocessor = folder / PREPROCESSOR
     seen = read_input(read_json(preprocessor) if preprocessor.is_file() else {}, normalised=True)
     tokenizer = read_tokenizer(folder, network.config.text_config.vocab_size)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import socket
 
 import pytest
 import torch
@@ -131,3 +132,33 @@ def test_a_backbone_of_timm_needs_timm(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(omdet_turbo, "find_spec", lambda name: None if name == "timm" else found(name))
     with pytest.raises(CannotDo, match=r"its backbone \(swin_tiny_patch4_window7_224\) is one of the package timm"):
         load_detector(tmp_path)
+
+
+@torch.no_grad()
+def test_the_published_backbone_is_built_without_a_network(tmp_path, monkeypatch):
+    """Where timm is installed: the configuration of omlab/omdet-turbo-swin-tiny-hf, in smaller."""
+    pytest.importorskip("timm")
+    from transformers import OmDetTurboConfig, OmDetTurboForObjectDetection
+
+    def refuse(*_):
+        raise AssertionError("a detector must load without a network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    own = ("backbone", "backbone_config", "use_timm_backbone", "apply_layernorm_after_vision_backbone")
+    small = {name: value for name, value in omdet_turbo.TINY.items() if name not in own}
+    text = {**small["text_config"], "vocab_size": 49408}
+    config = {**small, "text_config": text, "encoder_in_channels": [192, 384, 768], "image_size": 224}
+    network = OmDetTurboForObjectDetection(OmDetTurboConfig.from_dict(json.loads(json.dumps(config)))).train(False)
+    network.save_pretrained(tmp_path)
+    named = {"backbone": "swin_tiny_patch4_window7_224", "backbone_config": None, "use_timm_backbone": True}
+    kwargs = {"always_partition": True, "img_size": 224, "out_indices": [1, 2, 3]}
+    told = {**config, **named, "model_type": "omdet-turbo", "backbone_kwargs": kwargs, "use_pretrained_backbone": True}
+    (tmp_path / "config.json").write_text(json.dumps(told))
+    (tmp_path / PREPROCESSOR).write_text(json.dumps({"size": {"height": 224, "width": 224}}))
+    detector = load_detector(tmp_path)
+    found = detector.detect(ours(block(224, 224)), "cat", 1)
+    look, pixels = detector.ask(["cat"]), detector.pixels(ours(block(224, 224)))
+    detector.network = network
+    boxes, scores = look(pixels)
+    assert_close(found.boxes, boxes)
+    assert_close(found.token_probs, scores)
