@@ -6,8 +6,8 @@ import torch
 
 from .. import host
 from ..models.pictures import objects
-from ..models.segmentation.base import Embedding
-from ..models.segmentation.decoding import MASK_CHOICES, MaskChoice, prompts_per_chunk, segment
+from ..models.segmentation.base import Embedding, MaskLogits
+from ..models.segmentation.decoding import MASK_CHOICES, MaskChoice, prompts_per_chunk, refine
 from ..models.segmentation.everything import segment_everything
 from ..models.segmentation.loading import SEGMENTERS
 from ..models.segmentation.prompts import read_prompts
@@ -87,11 +87,12 @@ class Segment:
     CATEGORY = menus.SEGMENT
     DESCRIPTION = "Cuts out what boxes or points show: one object for each box, with its label and score."
     SEARCH_ALIASES = ["sam", "sam segment", "box to mask", "points to mask", "grounded sam"]
-    RETURN_TYPES = (kinds.OBJECTS, "MASK")
-    RETURN_NAMES = ("objects", "mask")
+    RETURN_TYPES = (kinds.OBJECTS, "MASK", kinds.LOGITS)
+    RETURN_NAMES = ("objects", "mask", "logits")
     OUTPUT_TOOLTIPS = (
         "One object per box, in the order of the boxes; for Select Objects, Objects to Masks and Crop Objects.",
         "For each image, the union of its objects; empty where there are none.",
+        "The objects before they were cut into masks, for another Segment that corrects them.",
     )
     FUNCTION = "run"
 
@@ -118,6 +119,10 @@ class Segment:
                     "for a lone point, else its single answer. best: highest predicted IoU. Others: by area.",
                     default="automatic",
                 ),
+                "logits": inputs.link(
+                    kinds.LOGITS,
+                    "From an earlier Segment with as many objects: these prompts correct its masks.",
+                ),
             },
         }
 
@@ -129,7 +134,8 @@ class Segment:
         positive_points: str = "",
         negative_points: str = "",
         mask_choice: MaskChoice = "automatic",
-    ) -> tuple[Objects, torch.Tensor]:
+        logits: MaskLogits | None = None,
+    ) -> tuple[Objects, torch.Tensor, MaskLogits]:
         size = (embedding.height, embedding.width)
         prompts = read_prompts(embedding.frames, *size, boxes, positive_points, negative_points)
         at_once = min(prompts_per_chunk(segmenter.model), max(1, len(prompts)))
@@ -137,10 +143,11 @@ class Segment:
             host.placed(segmenter, memory=segmenter.model.decode_bytes(at_once, *size)),
             host.progress(len(prompts)) as on_step,
         ):
-            found = host.halving(
-                lambda chunk: segment(segmenter.model, embedding, prompts, mask_choice, on_step, chunk), at_once
+            found, given = host.halving(
+                lambda chunk: refine(segmenter.model, embedding, prompts, logits, mask_choice, on_step, chunk), at_once
             )
-        return (found, host.intermediate(objects.union(found)))
+        given = given._replace(values=host.intermediate(given.values))
+        return (found, host.intermediate(objects.union(found)), given)
 
 
 class SegmentEverything:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,22 @@ class Embedding(NamedTuple):
         return len(self.features[0])
 
 
+class MaskLogits(NamedTuple):
+    """What a segmenter said of N objects before it was cut into masks, so that it can be asked again about them.
+
+    values: float32 [N, h, w] at the decoder's resolution, positive on the object; one for each prompt, in their order.
+    frames: index of the image of each.
+    height, width: size of the images in pixels.
+    identity: `Segmenter.identity` of the network that gave them.
+    """
+
+    values: torch.Tensor
+    frames: tuple[int, ...]
+    height: int
+    width: int
+    identity: str
+
+
 class Segmenter(ABC):
     """Weights of one architecture, ready to look at images and to answer prompts.
 
@@ -47,6 +64,8 @@ class Segmenter(ABC):
     """The networks that a host places on a device, all together."""
     identity: str
     """Tells these weights from others, so that an embedding is decoded only by the network that made it."""
+    logits_within: float = math.inf
+    """As far from 0 as its authors' predictor lets logits be that are handed on."""
     files: tuple[Path, ...] = ()
     """What it was read from."""
     notes: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from ..errors import BadInput
 from ..pictures.packed import pack
 from ..steps import OnStep, quiet
 from ..values import Objects, PackedMask, SegmentedObject
-from .base import Embedding, Segmenter
+from .base import Embedding, MaskLogits, Segmenter
 from .prompts import Prompt
 
 MaskChoice = Literal["automatic", "best", "smallest", "middle", "largest"]
@@ -32,7 +32,6 @@ CHUNK_PROMPTS: Final = 16
 time that tests/benchmarks/segmentation.py measures."""
 
 
-@torch.no_grad()
 def segment(
     segmenter: Segmenter,
     embedding: Embedding,
@@ -41,28 +40,70 @@ def segment(
     on_step: OnStep = quiet,
     chunk_size: int | None = None,
 ) -> Objects:
-    """One object per prompt of `prompts.read_prompts`, in their order; `on_step` gets the prompts done so far.
+    """One object per prompt of `prompts.read_prompts`, in their order; see `refine`."""
+    return refine(segmenter, embedding, prompts, None, mask_choice, on_step, chunk_size)[0]
+
+
+@torch.no_grad()
+def refine(
+    segmenter: Segmenter,
+    embedding: Embedding,
+    prompts: Sequence[Prompt],
+    previous: MaskLogits | None,
+    mask_choice: MaskChoice = "automatic",
+    on_step: OnStep = quiet,
+    chunk_size: int | None = None,
+) -> tuple[Objects, MaskLogits]:
+    """One object per prompt, in their order, and the logits that it was cut from; `on_step` gets the prompts done.
+
+    previous: what an earlier call with as many prompts of the same images gave, which these prompts correct: a mask
+    beside each prompt. With it a lone point is no longer ambiguous, so that "automatic" asks for the one mask.
 
     An object takes box, label and score of its box where it had one; else the mask's bounds, no label, and the
     predicted IoU. Where the network sees nothing, the object's mask is empty. `chunk_size` prompts are decoded at
     once (None: as `prompts_per_chunk` says); the result does not depend on it.
 
     Raises:
-        BadInput: the embedding was made by another segmenter.
+        BadInput: the embedding was made by another segmenter, or the logits are of other prompts, images or networks.
     """
     check_embedding(segmenter, embedding)
+    if previous is not None:
+        _check_previous(segmenter, embedding, prompts, previous)
     size = (embedding.height, embedding.width)
     objects: list[SegmentedObject] = []
+    kept: list[torch.Tensor] = []
     for chunk in _chunks(prompts, chunk_size or prompts_per_chunk(segmenter)):
-        lone_point = chunk[0].box is None and len(chunk[0].points) == 1
+        lone_point = chunk[0].box is None and len(chunk[0].points) == 1 and previous is None
         three = mask_choice != "automatic" or lone_point
-        logits, ious = segmenter.decode(embedding, chunk[0].frame, chunk, three)
+        earlier = None if previous is None else previous.values[len(objects) : len(objects) + len(chunk), None]
+        logits, ious = segmenter.decode(embedding, chunk[0].frame, chunk, three, earlier)
         chosen = _choose(logits, ious, mask_choice, segmenter.extent(logits, *size))
         for i, (prompt, mask) in enumerate(zip(chunk, chosen, strict=True)):
             pixels = segmenter.upscale(logits[i, mask], *size) > 0
             objects.append(_object(prompt, pack(pixels), float(ious[i, mask])))
+            within = segmenter.logits_within
+            kept.append(logits[i, mask].clamp(-within, within).to(embedding.features[0].device))
         on_step(len(objects))
-    return Objects(tuple(objects), embedding.frames, *size)
+    values = torch.stack(kept) if kept else embedding.features[0].new_zeros(0, 0, 0)
+    frames = tuple(prompt.frame for prompt in prompts)
+    return Objects(tuple(objects), embedding.frames, *size), MaskLogits(values, frames, *size, segmenter.identity)
+
+
+def _check_previous(
+    segmenter: Segmenter, embedding: Embedding, prompts: Sequence[Prompt], previous: MaskLogits
+) -> None:
+    if previous.identity != segmenter.identity:
+        raise BadInput("logits: another segmenter gave them; connect the node that used this one.")
+    if (previous.height, previous.width) != (embedding.height, embedding.width):
+        raise BadInput(
+            f"logits: they are of images of {previous.width} x {previous.height} pixels, and these have "
+            f"{embedding.width} x {embedding.height}; connect those of the same images."
+        )
+    if previous.frames != tuple(prompt.frame for prompt in prompts):
+        raise BadInput(
+            f"logits: they are of {len(previous.frames)} objects, and {len(prompts)} are asked for, or in other "
+            "images; ask again for as many objects in each image, in the same order."
+        )
 
 
 def check_embedding(segmenter: Segmenter, embedding: Embedding) -> None:

@@ -5,6 +5,7 @@ import torch
 from trilemma import host
 from trilemma.host import standalone
 from trilemma.models.errors import BadCheckpoint, BadInput
+from trilemma.models.pictures.objects import union as unite
 from trilemma.models.segmentation import sam2
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.segmentation import tiny
@@ -73,7 +74,7 @@ def test_a_folder_of_transformers(tmp_path, monkeypatch):
     (loaded,) = Load().run("tiny")
     assert loaded.model.architecture == "SAM 2"
     (embedding,) = Encode().run(loaded, torch.rand(2, 40, 70, 3))
-    objects, mask = Segment().run(loaded, embedding, [[CAT, DOG], []], positive_points='[{"x": 10, "y": 12}]')
+    objects, mask, _ = Segment().run(loaded, embedding, [[CAT, DOG], []], positive_points='[{"x": 10, "y": 12}]')
     assert [found.label for found in objects.objects] == ["cat", "dog"]
     assert mask.shape == (2, 40, 70)
 
@@ -113,7 +114,7 @@ def test_the_handle_holds_every_network(segmenter):
 
 
 def test_boxes_to_objects_and_mask(segmenter, embedding):
-    objects, mask = Segment().run(segmenter, embedding, [[CAT, DOG], []])
+    objects, mask, _ = Segment().run(segmenter, embedding, [[CAT, DOG], []])
     assert [(found.frame, found.label, found.score) for found in objects.objects] == [(0, "cat", 0.8), (0, "dog", 0.6)]
     assert mask.shape == (2, 40, 70)
     assert mask.dtype == torch.float32
@@ -122,13 +123,25 @@ def test_boxes_to_objects_and_mask(segmenter, embedding):
 
 
 def test_points_to_objects(segmenter, embedding):
-    objects, mask = Segment().run(segmenter, embedding, positive_points='[{"x": 20, "y": 20}]', mask_choice="largest")
+    objects, mask, _ = Segment().run(
+        segmenter, embedding, positive_points='[{"x": 20, "y": 20}]', mask_choice="largest"
+    )
     assert [found.frame for found in objects.objects] == [0, 1]
     assert mask.flatten(1).any(dim=1).all()
 
 
+def test_one_segment_corrects_another(segmenter, embedding):
+    first, _, logits = Segment().run(segmenter, embedding, [[CAT, DOG], []])
+    points = '[{"x": 10, "y": 12}]'
+    found, _, _ = Segment().run(segmenter, embedding, [[CAT, DOG], []], points, logits=logits)
+    plain, _, _ = Segment().run(segmenter, embedding, [[CAT, DOG], []], points)
+    assert [each.label for each in found.objects] == [each.label for each in first.objects]
+    assert logits.values.shape[0] == 2
+    assert not torch.equal(unite(found), unite(plain))
+
+
 def test_no_detections_at_all(segmenter, embedding):
-    objects, mask = Segment().run(segmenter, embedding, [[], []])
+    objects, mask, _ = Segment().run(segmenter, embedding, [[], []])
     assert objects == ((), 2, 40, 70)
     assert mask.shape == (2, 40, 70)
     assert not mask.any()
@@ -156,7 +169,7 @@ def test_everything(segmenter, embedding):
 
 def test_a_pixel_and_a_broken_image(segmenter):
     embedding = Encode().run(segmenter, torch.rand(1, 1, 1, 3))[0]
-    objects, mask = Segment().run(segmenter, embedding, {"x": 0, "y": 0, "width": 1, "height": 1})
+    objects, mask, _ = Segment().run(segmenter, embedding, {"x": 0, "y": 0, "width": 1, "height": 1})
     assert len(objects.objects) == 1
     assert mask.shape == (1, 1, 1)
     with pytest.raises(BadInput, match="NaN"):

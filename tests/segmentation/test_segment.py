@@ -5,7 +5,7 @@ import pytest
 import torch
 from trilemma.models.errors import BadInput
 from trilemma.models.pictures.packed import area, unpack
-from trilemma.models.segmentation import decoding
+from trilemma.models.segmentation import base, decoding
 from trilemma.models.segmentation.loading import SEGMENTERS, load_segmenter
 from trilemma.models.segmentation.prompts import Point, Prompt, read_prompts
 from trilemma.tests.closeness import assert_close, assert_same_masks
@@ -162,3 +162,59 @@ def test_an_embedding_of_another_network(embedding, tmp_path):
     other = load_segmenter(tiny.save(tiny.build(seed=1), tmp_path))
     with pytest.raises(BadInput, match="embedding: it was made by another segmenter"):
         decoding.segment(other, embedding, [])
+
+
+def test_logits_are_what_the_masks_were_cut_from(each):
+    segmenter, embedding = each
+    prompts = read_prompts(2, 50, 90, [BOXES, BOXES[:1]])
+    objects, logits = decoding.refine(segmenter, embedding, prompts, None)
+    assert (logits.frames, logits.height, logits.width) == ((0, 0, 0, 1), 50, 90)
+    assert logits.values.abs().max() <= segmenter.logits_within
+    for found, values in zip(objects.objects, logits.values, strict=True):
+        assert_same_masks(pixels(found), segmenter.upscale(values, 50, 90) > 0)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 5])
+def test_a_second_step_corrects_the_first(each, chunk_size):
+    """Each prompt has its own mask beside it, whatever the chunks; and it does change the answer."""
+    segmenter, embedding = each
+    first = [Prompt(0, BOXES[0], ()), Prompt(0, BOXES[1], ()), Prompt(1, BOXES[2], ())]
+    _, logits = decoding.refine(segmenter, embedding, first, None)
+    second = [prompt._replace(points=(Point(60, 20, 1),)) for prompt in first]
+    found, _ = decoding.refine(segmenter, embedding, second, logits, chunk_size=chunk_size)
+    plain, _ = decoding.refine(segmenter, embedding, second, None)
+    assert any((pixels(a) != pixels(b)).any() for a, b in zip(found.objects, plain.objects, strict=True))
+    for prompt, earlier, given in zip(second, logits.values, found.objects, strict=True):
+        answer, _ = segmenter.decode(embedding, prompt.frame, [prompt], three=False, previous=earlier[None, None])
+        assert_same_masks(pixels(given), segmenter.upscale(answer[0, 0], 50, 90) > 0)
+
+
+def test_a_second_step_is_the_predictors(segmenter, predictor, embedding):
+    """A lone point beside a mask asks for one answer."""
+    _, _, lowest = predictor.predict(np.array([[20, 20]]), np.array([1]), multimask_output=False)
+    masks, _, _ = predictor.predict(np.array([[60.5, 30]]), np.array([1]), mask_input=lowest, multimask_output=False)
+    previous = base.MaskLogits(torch.from_numpy(lowest), (1,), 50, 90, segmenter.identity)
+    found, _ = decoding.refine(segmenter, embedding, [Prompt(1, None, (Point(60.5, 30, 1),))], previous)
+    assert_same_masks(pixels(found.objects[0]), masks[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"identity": "other"}, "logits: another segmenter gave them"),
+        ({"height": 51}, r"they are of images of 90 x 51 pixels, and these have 90 x 50"),
+        ({"frames": (0, 1)}, r"they are of 2 objects, and 1 are asked for"),
+        ({"frames": (1,)}, r"or in other images"),
+    ],
+)
+def test_logits_of_something_else(segmenter, embedding, change, said):
+    prompts = [Prompt(0, BOXES[0], ())]
+    _, logits = decoding.refine(segmenter, embedding, prompts, None)
+    with pytest.raises(BadInput, match=said):
+        decoding.refine(segmenter, embedding, prompts, logits._replace(**change))
+
+
+def test_no_prompts_have_no_logits(segmenter, embedding):
+    found, logits = decoding.refine(segmenter, embedding, [], None)
+    assert len(found.objects) == len(logits.values) == len(logits.frames) == 0
+    assert len(decoding.refine(segmenter, embedding, [], logits)[0].objects) == 0

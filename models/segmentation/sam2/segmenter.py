@@ -22,6 +22,7 @@ class Sam2Segmenter(Segmenter):
     """The image encoder is in the compute dtype; prompt encoder and mask decoder are float32."""
 
     architecture = "SAM 2"
+    logits_within = 32.0
 
     def __init__(self, parts: Parts, config: Sam2Config, identity: str) -> None:
         self.image_encoder, self.prompt_encoder, self.mask_decoder = self.modules = parts
