@@ -15,6 +15,7 @@ from .metrics.compound import score_compound_fid
 from .metrics.frechet_interval import score_fid, score_fid_infinity
 from .metrics.inception_score import score_classes
 from .metrics.kernel import score_kid
+from .metrics.mind import score_mind
 from .metrics.neighbours import scorer
 from .metrics.spatial import score_sfid
 from .scores import Score, Scores
@@ -79,6 +80,7 @@ METRICS: Final[Mapping[str, Metric]] = _table(
     Metric("fid", "FID", "lower", axis="quality", of_features=score_fid),
     Metric("fid_infinity", "FID at infinity", "lower", axis="quality", of_features=score_fid_infinity),
     Metric("kid", "KID", "lower", axis="quality", of_features=score_kid),
+    Metric("mind", "MIND", "lower", axis="quality", of_features=score_mind),
     Metric("inception_score", "IS", "higher", axis="quality", of_features=score_classes),
     Metric("sfid", "sFID", "lower", axis="quality", of_features=score_sfid),
     Metric("compound_fid", "Compound FID", "lower", axis="quality", of_features=score_compound_fid),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from trilemma.models.scoring.metrics import frechet, kernel, neighbours
+from trilemma.models.scoring.metrics import frechet, kernel, mind, neighbours
 from trilemma.tests.benchmarks import score_references as references
 from trilemma.tests.benchmarks.timing import Comparison, compare_results
 from trilemma.tests.peak_memory import peak_bytes
@@ -28,6 +28,7 @@ ROOT_AT_LEAST = 7
 FEW_ROWS_AT_LEAST = 20
 SMALL_KID_AT_LEAST = 4
 LARGE_KID_AT_LEAST = 1.5
+MIND_AT_LEAST = 1.5
 NEIGHBOURS_AT_LEAST = 2
 MEMORY_AT_LEAST = 4
 
@@ -94,6 +95,18 @@ def compare_kid(
     return times
 
 
+def compare_mind(generated: np.ndarray, real: np.ndarray, repeats: int = 3) -> Comparison:
+    """Along the same directions; ours tells its interval too."""
+    a, b = torch.from_numpy(generated), torch.from_numpy(real)
+    times, expected, found = compare_results(
+        lambda: references.mind(a, b, mind.DIRECTIONS, SEED),
+        lambda: mind.monge_inception_distance(a, b, SEED),
+        repeats,
+    )
+    assert found.value == pytest.approx(expected, rel=1e-5)
+    return times
+
+
 def compare_neighbours(
     generated: np.ndarray, real: np.ndarray, k: int = 5, repeats: int = 1
 ) -> tuple[Comparison, Peaks]:
@@ -132,6 +145,7 @@ def rows() -> tuple[list[tuple[str, Comparison, float]], list[tuple[str, Peaks, 
         ("FID of 500 rows, torchmetrics", compare_fid_of_rows(few_fake, few_real), FEW_ROWS_AT_LEAST),
         ("KID of torch-fidelity, N = 1,500", compare_kid(some_fake, some_real), SMALL_KID_AT_LEAST),
         ("KID of torch-fidelity, N = 5,000", compare_kid(more_fake, more_real), LARGE_KID_AT_LEAST),
+        ("MIND of torch-fidelity, N = 5,000", compare_mind(more_fake, more_real), MIND_AT_LEAST),
         (what, time_of_neighbours, NEIGHBOURS_AT_LEAST),
     ]
     return times, [(what, peaks, MEMORY_AT_LEAST)]

@@ -47,14 +47,15 @@ def test_every_score_of_full_sets():
     ours, reference = features(0, 60, "ours", 50, 0, taps, Deep()), features(60, 140, "real", 50, 0, taps, Deep())
     found = score(ours, reference, Settings(kid_subset_size=20, nearest_k=3))
     assert metrics(found) == [
-        "fid", "fid_infinity", "kid", "inception_score", "sfid", "compound_fid", "precision", "recall", "density",
-        "coverage",
+        "fid", "fid_infinity", "kid", "mind", "inception_score", "sfid", "compound_fid", "precision", "recall",
+        "density", "coverage",
     ]  # fmt: skip
     assert all(math.isfinite(each.value) for each in found.scores)
     fid = found.score("fid")
     assert fid.low <= fid.value <= fid.high
     assert "warning" not in fid.note
     assert found.score("kid").note == "100 subsets of 20, of 50 generated and 50 reference rows"
+    assert found.score("mind").note.startswith("1,000 directions, 50 of 50 generated and 50 reference rows; compares")
     assert found.score("inception_score").note == "10 splits"
     levels = found.score("compound_fid").note
     assert "deep: " in levels and "early: " in levels and "spatial" not in levels
@@ -110,7 +111,7 @@ def test_means_and_covariances_alone_give_fid_alone():
     assert found.value("fid") == pytest.approx(score(whole, reference).value("fid"), rel=1e-9)
     assert found.score("fid").note == "no interval, which needs rows"
     assert "unknown" in describe(found)
-    for metric in ("fid_infinity", "kid", "inception_score", "precision", "recall", "density", "coverage"):
+    for metric in ("fid_infinity", "kid", "mind", "inception_score", "precision", "recall", "density", "coverage"):
         assert math.isnan(found.value(metric))
         assert found.score(metric).note
     assert json.loads(to_json(found))["scores"][1]["value"] is None

@@ -115,6 +115,7 @@ DRAWN_DECIDES: Mapping[str, Callable[[], Inputs]] = {
     "kid_subsets": lambda: {"kid_subsets": 50},
     "kid_subset_size": lambda: {"kid_subset_size": 4},
     "nearest_k": lambda: {"nearest_k": 3},
+    "neighbourhood": lambda: {"neighbourhood": "closed"},
     "subsets_seed": lambda: {"subsets_seed": 1},
 }
 DRAWN_IDLE: Mapping[str, Callable[[], Inputs]] = {

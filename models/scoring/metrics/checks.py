@@ -24,6 +24,9 @@ def check_finite(name: str, values: torch.Tensor) -> None:
     Raises:
         BadInput: a value of `values`, called `name`, is NaN or infinite.
     """
+    # A sum of finite values may overflow, but one of others is never finite, and it is asked in a tenth of the time.
+    if values.sum().isfinite():
+        return
     broken = int((~values.isfinite()).sum())
     if broken:
         raise BadInput(f"{name}: {broken} values are NaN or infinite; check its images and the extractor.")

@@ -184,7 +184,7 @@ def test_dust_in_the_mask_hides_no_change(dust):
 def test_the_end_of_a_soft_edge_may_change_as_far_as_it_was_pasted(soften):
     """Below the threshold too, and after both were rounded to eight bits."""
     before = (original() * 255).round() / 255
-    image, _, crops = regions.crop(before, regions.holes_of_masks(mask(), before), 80, 1.5, 0, soften)
+    image, _, crops, _ = regions.crop(before, regions.holes_of_masks(mask(), before), 80, 1.5, 0, soften)
     after = (regions.stitch(crops, 1 - image).images * 255).round() / 255
     pasted = regions.pasted(crops)
     (verdict,) = edits.judge(match_pairs(before, after), pasted)
