@@ -9,9 +9,13 @@ import torch
 from .. import host
 from ..models.detection.loading import DETECTORS
 from ..models.detection.selection import SORT_BY, SortBy, select
+from ..models.files.paths import path_inside
 from ..models.pictures import drawing
+from ..models.pictures.annotations import files as annotation_files
+from ..models.pictures.objects import boxes as boxes_of
+from ..models.pictures.objects import report
 from ..models.values import Detections, Objects
-from .common import inputs, kinds, menus
+from .common import folders, inputs, kinds, menus
 from .common.loading import WEIGHT_FILES, ModelLoader, Source
 from .common.showing import show_text
 
@@ -193,9 +197,102 @@ class DrawDetections:
         return (host.intermediate(drawn),)
 
 
+class SaveDetections:
+    DISPLAY_NAME = "Save Detections"
+    CATEGORY = menus.DETECT
+    DESCRIPTION = (
+        "Writes objects with their boxes, masks, labels and scores as annotations: COCO JSON, YOLO texts, or LabelMe "
+        "JSON, for training, for evaluation, or to correct them by hand and load them again."
+    )
+    SEARCH_ALIASES = ["coco json", "yolo txt", "labelme", "export annotations", "dataset", "rle", "ground truth"]
+    RETURN_TYPES = ("STRING",)
+    RETURN_NAMES = ("files",)
+    OUTPUT_TOOLTIPS = ("Names of the saved files below the output folder, one to a line.",)
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "objects": inputs.link(kinds.OBJECTS, "From Segment, Objects from Masks or Select Objects."),
+                "filename_prefix": inputs.text(
+                    "annotations/objects", "Beginning of the names below the output folder; runs are numbered on."
+                ),
+                "format": inputs.choice(
+                    annotation_files.FORMATS,
+                    "coco: one file, boxes and exact masks. yolo: a text of boxes for each image, and the classes. "
+                    "labelme: a file for each image, exact masks.",
+                ),
+            },
+            "optional": {
+                "names": inputs.multiline(
+                    "", "File names of the images, one to a line, as Load Images gives them; empty numbers them."
+                ),
+            },
+        }
+
+    def run(
+        self, objects: Objects, filename_prefix: str, format: annotation_files.Format, names: str = ""
+    ) -> dict[str, Any]:
+        images = annotation_files.named(objects, names.splitlines())
+        files = "\n".join(annotation_files.save(images, host.output_folder(), filename_prefix, format))
+        return show_text(files, files)
+
+
+class LoadDetections:
+    DISPLAY_NAME = "Load Detections"
+    CATEGORY = menus.DETECT
+    DESCRIPTION = (
+        "Reads annotations of COCO, YOLO or LabelMe as objects of the images: your own, or what Save Detections wrote."
+    )
+    SEARCH_ALIASES = ["coco json", "yolo txt", "labelme", "import annotations", "dataset", "ground truth", "polygons"]
+    RETURN_TYPES = (kinds.OBJECTS, "BOUNDING_BOX", "STRING")
+    RETURN_NAMES = ("objects", "boxes", "report")
+    OUTPUT_TOOLTIPS = (
+        "The objects of the images, for Select Objects, Crop Objects and Draw Detections.",
+        "Their boxes with label and score, one list for each image.",
+        "One line for each object, and the images without annotations.",
+    )
+    FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "image": inputs.link("IMAGE", "The images that were annotated, at the size that they had then."),
+                "location": folders.location("path"),
+                "path": inputs.text(
+                    "annotations.json", "A file, or a folder of a file for each image, relative to the location."
+                ),
+            },
+            "optional": {
+                "names": inputs.multiline(
+                    "",
+                    "File names of the images, one to a line, as Load Images gives them: each gets the annotations of "
+                    "its name. Empty: the file has as many images, in the same order.",
+                ),
+            },
+        }
+
+    @classmethod
+    def IS_CHANGED(cls, location: str, path: str, **settings: Any) -> str:
+        return folders.state_of(lambda: path_inside(folders.root_of(location), path, "path"))
+
+    def run(self, image: torch.Tensor, location: str, path: str, names: str = "") -> dict[str, Any]:
+        frames, height, width = image.shape[:3]
+        at = path_inside(folders.root_of(location), path, "path")
+        loaded = annotation_files.load(at, (frames, height, width), names.splitlines())
+        text = "\n".join([report(loaded.objects), *loaded.remarks])
+        return show_text(text, loaded.objects, boxes_of(loaded.objects), text)
+
+
 NODES = {
     "TrilemmaLoadDetector": LoadDetector,
     "TrilemmaDetectByText": DetectByText,
     "TrilemmaSelectDetections": SelectDetections,
     "TrilemmaDrawDetections": DrawDetections,
+    "TrilemmaSaveDetections": SaveDetections,
+    "TrilemmaLoadDetections": LoadDetections,
 }

@@ -6,7 +6,14 @@ from trilemma.host import Handle, standalone
 from trilemma.models.errors import BadInput
 from trilemma.models.pictures.packed import pack
 from trilemma.models.values import Objects, SegmentedObject
-from trilemma.nodes.detect import DetectByText, DrawDetections, LoadDetector, SelectDetections
+from trilemma.nodes.detect import (
+    DetectByText,
+    DrawDetections,
+    LoadDetections,
+    LoadDetector,
+    SaveDetections,
+    SelectDetections,
+)
 from trilemma.tests.closeness import assert_close
 from trilemma.tests.detection import tiny
 
@@ -143,3 +150,24 @@ def test_masks_are_drawn_without_boxes():
     assert torch.equal(drawn[0, ~mask], image[0, ~mask])
     assert not torch.equal(drawn[0, mask], image[0, mask])
     assert torch.equal(DrawDetections().run(image, [{"x": 1, "y": 1, "width": 0, "height": 0}])[0], image)
+
+
+@pytest.mark.parametrize("kind", ["coco", "labelme"])
+def test_detections_are_saved_and_loaded(tmp_path, monkeypatch, kind):
+    monkeypatch.setitem(standalone._places, "output", tmp_path)
+    mask = torch.zeros(30, 40, dtype=torch.bool)
+    mask[4:9, 5:17] = True
+    objects = Objects((SegmentedObject(1, (5.0, 4.0, 12.0, 5.0), "cat", 0.5, pack(mask)),), 2, 30, 40)
+    save, load = SaveDetections, LoadDetections
+    shown = save().run(objects, "notes/found", kind, "a.png\nb.png")
+    place = shown["result"][0].splitlines()[0] if kind == "coco" else "notes/found_00001_"
+    assert place.startswith("notes/found_00001_")
+    before = load.IS_CHANGED("output", place)
+    found, boxes, report = load().run(torch.rand(2, 30, 40, 3), "output", place, "a.jpg\nb.jpg")["result"]
+    assert found.objects[0]._replace(mask=None) == objects.objects[0]._replace(mask=None)
+    assert boxes[0] == [] and boxes[1][0]["label"] == "cat"
+    assert report == "image 1, object 0: cat, score 0.50, area 60 px, box 12 x 5 at 5, 4"
+    save().run(objects, "notes/found", kind, "a.png\nb.png")
+    assert load.IS_CHANGED("output", place) == before
+    with pytest.raises(BadInput, match="leads out of"):
+        load().run(torch.rand(2, 30, 40, 3), "output", "../secret.json")

@@ -1,0 +1,1 @@
+"""Objects in the files of annotation tools: COCO, YOLO and LabelMe."""

@@ -1,0 +1,161 @@
+"""Files of annotations written and read, whatever their format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+from ...errors import BadInput, MissingFile
+from ...files.atomic import locked, replacing, sweep_parts
+from ...files.numbering import first_number
+from ...files.paths import prefix_inside
+from ...values import Objects
+from . import coco, labelme, yolo
+from .base import Annotated
+from .coco import stem
+
+Format = Literal["coco", "yolo", "labelme"]
+FORMATS: Final[tuple[Format, ...]] = ("coco", "yolo", "labelme")
+COCO_ENDING: Final = ".json"
+LARGEST: Final = 2**30
+"""Bytes of the largest file that is read: ten times COCO's own."""
+
+
+class Loaded(NamedTuple):
+    """objects: of the batch. remarks: a line each."""
+
+    objects: Objects
+    remarks: tuple[str, ...]
+
+
+def named(objects: Objects, names: Sequence[str]) -> list[Annotated]:
+    """The images of a batch with their objects.
+
+    names: file names of the images, in their order; without any they are called image_00001.png and so on.
+
+    Raises:
+        BadInput: another number of names, or the same one twice.
+    """
+    names = list(names) or [f"image_{number:05}.png" for number in range(1, objects.frames + 1)]
+    if len(names) != objects.frames:
+        raise BadInput(f"names: {len(names)} names for {objects.frames} images; give one to each image, one to a line.")
+    if len({stem(name) for name in names}) < len(names):
+        raise BadInput("names: two images have the same name without its folder and ending; rename one.")
+    found: list[list[Any]] = [[] for _ in names]
+    for item in objects.objects:
+        found[item.frame].append(item)
+    return [Annotated(name, objects.height, objects.width, tuple(own)) for name, own in zip(names, found, strict=True)]
+
+
+def save(images: Sequence[Annotated], folder: Path, prefix: str, kind: Format) -> list[str]:
+    """Write `prefix_00001_.json` of COCO; or a folder `prefix_00001_` with a file for each image, called as the image
+    is, of YOLO with `classes.txt`, or of LabelMe. The number is one after the highest that is there. All is written,
+    or nothing.
+
+    Returns the names relative to `folder`, with forward slashes.
+
+    Raises:
+        BadInput: the prefix leads out of the folder, or names a folder; an image of YOLO's is called "classes".
+    """
+    target = prefix_inside(folder, prefix, "annotations/objects")
+    texts = _texts(images, kind)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sweep_parts(target.parent)
+    with locked(target):
+        place = target.with_name(f"{target.name}_{first_number(target):05}_")
+        paths = [place.with_name(place.name + COCO_ENDING)] if kind == "coco" else [place / name for name in texts]
+        try:
+            if kind != "coco":
+                place.mkdir()
+            for path, text in zip(paths, texts.values(), strict=True):
+                with replacing(path) as file:
+                    file.write(text.encode())
+        except BaseException:
+            for path in paths:
+                path.unlink(missing_ok=True)
+            if place.is_dir():
+                place.rmdir()
+            raise
+    return [path.relative_to(folder).as_posix() for path in paths]
+
+
+def _texts(images: Sequence[Annotated], kind: Format) -> Mapping[str, str]:
+    if kind == "coco":
+        return {COCO_ENDING: coco.to_json(images)}
+    if kind == "labelme":
+        return {f"{stem(image.name)}.json": labelme.to_json(image) for image in images}
+    labels = yolo.labels_of(images)
+    texts = {f"{stem(image.name)}.txt": yolo.to_text(image, labels) for image in images}
+    if yolo.CLASSES in texts:
+        raise BadInput("names: an image is called 'classes', where YOLO has the names of its classes; rename it.")
+    return {**texts, yolo.CLASSES: "".join(f"{label}\n" for label in labels)}
+
+
+def load(path: Path, size: tuple[int, int, int], names: Sequence[str] = ()) -> Loaded:
+    """The objects of `size` = frames, height, width images, from a file or from a folder of a file for each image.
+
+    names: file names of the images; each gets the annotations of its name, whatever folder and ending. Without any
+        the file has to hold as many images as there are, and they are taken in its order.
+
+    Raises:
+        MissingFile: there is nothing. BadInput: it is no file of annotations, or does not fit the images.
+    """
+    frames, height, width = size
+    if names and len(names) != frames:
+        raise BadInput(f"names: {len(names)} names for {frames} images; give one to each image, one to a line.")
+    wanted = {stem(name) for name in names}
+    images = _read(path, height, width, wanted or None)
+    if not names and len(images) != frames:
+        raise BadInput(
+            f"path: {path.name} has {len(images)} images, and the batch {frames}; connect the names of Load Images."
+        )
+    by_name = {stem(image.name): image for image in images}
+    chosen = [by_name.get(stem(name)) for name in names] if names else images
+    objects, missing = [], []
+    for frame, image in enumerate(chosen):
+        if image is None:
+            missing.append(f"no annotations for {names[frame]}")
+            continue
+        if (image.height, image.width) != (height, width):
+            raise BadInput(
+                f"path: {image.name} was annotated at {image.width} x {image.height} pixels, and the images have "
+                f"{width} x {height}; load them at their own size."
+            )
+        objects += [item._replace(frame=frame) for item in image.objects]
+    if names and len(missing) == frames:
+        raise BadInput(f"names: {path.name} has annotations for none of the images; it has {', '.join(by_name)[:80]}.")
+    return Loaded(Objects(tuple(objects), frames, height, width), tuple(missing))
+
+
+def _read(path: Path, height: int, width: int, wanted: set[str] | None) -> list[Annotated]:
+    if not path.exists():
+        raise MissingFile(f"path: there is no {path.name!r} in {path.parent}; put the file there.")
+    if path.is_dir():
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in (".txt", ".json") and file.is_file())
+        if not found:
+            raise MissingFile(f"path: {path} holds no .txt and no .json file; choose another folder.")
+        named_so = [file for file in found if wanted is None or file.stem in wanted]
+        return [image for file in named_so if file.name != yolo.CLASSES for image in _read(file, height, width, wanted)]
+    if path.suffix.lower() == ".txt":
+        classes = path.with_name(yolo.CLASSES)
+        labels = _text(classes).splitlines() if classes.is_file() else []
+        return [yolo.read(_text(path), path.stem, labels, height, width)]
+    try:
+        document = json.loads(_text(path))
+    except ValueError as error:
+        raise BadInput(f"path: {path.name} is no JSON ({error}); choose a file of COCO, YOLO or LabelMe.") from None
+    if isinstance(document, dict) and "shapes" in document:
+        image = labelme.read(document)
+        return [image] if wanted is None or stem(image.name) in wanted else [image._replace(name=path.name)]
+    return coco.read(document, wanted)
+
+
+def _text(path: Path) -> str:
+    if path.stat().st_size > LARGEST:
+        raise BadInput(f"path: {path.name} has more than {LARGEST:,} bytes; choose a smaller file.")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadInput(f"path: {path.name} is no text; choose a file of COCO, YOLO or LabelMe.") from None

@@ -1,0 +1,216 @@
+"""Objects go into the files of annotation tools and come back, and masks are encoded as pycocotools does."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from trilemma.models.errors import BadInput, MissingFile
+from trilemma.models.pictures.annotations import coco, labelme, rle, yolo
+from trilemma.models.pictures.annotations.files import load, named, save
+from trilemma.models.pictures.packed import area, pack, unpack
+from trilemma.models.values import Objects, SegmentedObject
+
+HEIGHT, WIDTH = 40, 60
+SIZE = (2, HEIGHT, WIDTH)
+
+
+def disc(y: float, x: float, radius: float) -> torch.Tensor:
+    rows, columns = torch.arange(HEIGHT)[:, None], torch.arange(WIDTH)
+    return (rows - y) ** 2 + (columns - x) ** 2 < radius**2
+
+
+def some() -> Objects:
+    found = (
+        SegmentedObject(0, (3.25, 5.5, 20.0, 19.0), "cat", 0.875, pack(disc(15, 13, 9) & ~disc(15, 13, 3))),
+        SegmentedObject(0, (30.0, 10.0, 12.0, 14.0), "", 1.0, pack(disc(17, 36, 6))),
+        SegmentedObject(1, (0.0, 0.0, 60.0, 40.0), "big dog", 0.5, pack(torch.ones(HEIGHT, WIDTH, dtype=torch.bool))),
+        SegmentedObject(1, (4.0, 4.0, 5.0, 5.0), "cat", 0.25, pack(torch.zeros(HEIGHT, WIDTH, dtype=torch.bool))),
+    )
+    return Objects(found, *SIZE)
+
+
+def whole(mask) -> torch.Tensor:
+    canvas = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
+    pixels = unpack(mask)
+    canvas[mask.y : mask.y + pixels.shape[0], mask.x : mask.x + pixels.shape[1]] = pixels
+    return canvas
+
+
+# Of pycocotools 2.0.11: encode(np.asfortranarray(mask))["counts"], see `masks_of_pycocotools`.
+PYCOCOTOOLS = (
+    "d0",
+    "0d0",
+    "016000000000",
+    "Sl1?X26J6L2M4M2M4M2N2N2N2O0O2N2O0O2N2O000O2O000O2O0000000000000000000000000001N10001N10001N2N101N2N101N2N2N2N3L3N3L3N4J6J^c2",
+    "bU1a0U28J4L4L4L4M2M4M2N2N2N2N2N2N2O0O2N2O0O2OnNZO0e0LE0:ML030O00O20MO70H080HO:0FO<0C0?0@0`00@0`00@Ob00^O0b00^O0b00^O0b00^O0b00^OOd00\\O1b00^O0b00^O0b00^O0b00^O0b00^O1`00@0`00@0`00A0=0D1:0F180H080I130N10010M043F0;4[O0f0R11N101N2N101N2N2N2N2N2N2N3L3N3L4L4L4L6HPm1",
+    "332NO01001OO0010O21N13NM0021NO00011OO131M0",
+    "Vl8f24000000000000000",
+    "coW?1\\bX?",
+)
+
+
+def masks_of_pycocotools() -> list[np.ndarray]:
+    rng = np.random.default_rng(7)
+    rows, columns = np.mgrid[:90, :110]
+    ring = np.hypot(rows - 40, columns - 50)
+    return [
+        np.zeros((5, 4), bool),
+        np.ones((5, 4), bool),
+        np.eye(6, dtype=bool),
+        ring < 30,
+        (ring < 38) & (ring > 17),
+        rng.random((9, 8)) < 0.5,
+        (rows > 3) & (columns > 100),
+        np.pad(np.ones((1, 1), bool), ((699, 300), (499, 500))),
+    ]
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_runs_are_those_of_pycocotools(number):
+    mask, text = masks_of_pycocotools()[number], PYCOCOTOOLS[number]
+    assert rle.encode(torch.from_numpy(mask)) == text
+    decoded = rle.decode({"size": list(mask.shape), "counts": text}, "it")
+    assert np.array_equal(decoded.numpy(), mask)
+    plain = {"size": list(mask.shape), "counts": rle.from_text(text)}
+    assert np.array_equal(rle.decode(plain, "it").numpy(), mask)
+
+
+def test_the_installed_pycocotools_agrees():
+    oracle = pytest.importorskip("pycocotools.mask")
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        mask = rng.random(tuple(rng.integers(1, 60, 2))) < rng.random()
+        expected = oracle.encode(np.asfortranarray(mask.astype(np.uint8)))
+        assert rle.encode(torch.from_numpy(mask)) == expected["counts"].decode()
+
+
+@pytest.mark.parametrize("counts", ["", "5", "0d", "\x7f", "o", [3, 2], [-1, 21], None])
+def test_broken_runs_are_told(counts):
+    with pytest.raises(BadInput, match="annotation 3 has a mask whose runs do not make up its size"):
+        rle.decode({"size": [5, 4], "counts": counts}, "annotation 3")
+
+
+def test_a_coco_document_has_what_its_evaluators_read():
+    document = json.loads(coco.to_json(named(some(), ["a.jpg", "b.jpg"])))
+    assert [image["id"] for image in document["images"]] == [1, 2]
+    assert document["images"][1] == {"id": 2, "file_name": "b.jpg", "height": HEIGHT, "width": WIDTH}
+    assert [entry["id"] for entry in document["annotations"]] == [1, 2, 3, 4]
+    assert [entry["image_id"] for entry in document["annotations"]] == [1, 1, 2, 2]
+    names = {entry["id"]: entry["name"] for entry in document["categories"]}
+    assert names == {1: "big dog", 2: "cat", 3: "object"}
+    assert [names[entry["category_id"]] for entry in document["annotations"]] == ["cat", "object", "big dog", "cat"]
+    first = document["annotations"][0]
+    assert first["bbox"] == [3.25, 5.5, 20.0, 19.0]
+    assert first["area"] == area(some().objects[0].mask)
+    assert first["iscrowd"] == 0 and first["score"] == 0.875
+    assert first["segmentation"]["size"] == [HEIGHT, WIDTH]
+
+
+@pytest.mark.parametrize("names", [(), ("one.png", "two.jpg")])
+def test_coco_brings_everything_back(tmp_path, names):
+    (file,) = save(named(some(), names), tmp_path, "sub/objects", "coco")
+    assert file == "sub/objects_00001_.json"
+    loaded = load(tmp_path / file, SIZE, names)
+    assert loaded.remarks == ()
+    for before, after in zip(some().objects, loaded.objects.objects, strict=True):
+        assert after._replace(mask=before.mask) == before._replace(label=before.label or "object")
+        assert torch.equal(whole(after.mask), whole(before.mask))
+    assert save(named(some(), names), tmp_path, "sub/objects", "coco") == ["sub/objects_00002_.json"]
+
+
+def test_labelme_brings_masks_back(tmp_path):
+    files = save(named(some(), ["one.png", "two.jpg"]), tmp_path, "objects", "labelme")
+    assert files == ["objects_00001_/one.json", "objects_00001_/two.json"]
+    loaded = load(tmp_path / "objects_00001_", SIZE, ["x/two.png", "one.png"]).objects
+    assert [found.label for found in loaded.objects] == ["big dog", "cat", "cat", "object"]
+    assert [found.score for found in loaded.objects] == [0.5, 0.25, 0.875, 1.0]
+    for before, after in zip(some().objects[:2], loaded.objects[2:], strict=True):
+        assert torch.equal(whole(after.mask), whole(before.mask))
+    alone = load(tmp_path / files[0], (1, HEIGHT, WIDTH)).objects
+    assert len(alone.objects) == 2
+
+
+def test_yolo_brings_boxes_back(tmp_path):
+    files = save(named(some(), ["one.png", "two.jpg"]), tmp_path, "objects", "yolo")
+    assert files == ["objects_00001_/one.txt", "objects_00001_/two.txt", "objects_00001_/classes.txt"]
+    text = (tmp_path / files[0]).read_text()
+    assert text.splitlines()[1] == "2 0.600000 0.425000 0.200000 0.350000"
+    loaded = load(tmp_path / "objects_00001_", SIZE, ["one.png", "two.png"]).objects
+    for before, after in zip(some().objects, loaded.objects, strict=True):
+        assert after.frame == before.frame
+        assert after.label == (before.label or "object")
+        assert after.box == pytest.approx(before.box, abs=1e-3)
+    expected = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
+    expected[10:24, 30:42] = True
+    assert torch.equal(whole(loaded.objects[1].mask), expected)
+
+
+def test_peoples_own_annotations():
+    """Polygons of COCO and LabelMe, outlines of YOLO: the same square of 10 x 10 pixels."""
+    points = [10.0, 5.0, 20.0, 5.0, 20.0, 15.0, 10.0, 15.0]
+    square = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
+    square[5:15, 10:20] = True
+    document = {
+        "images": [{"id": 9, "file_name": "x.jpg", "height": HEIGHT, "width": WIDTH}],
+        "categories": [{"id": 4, "name": "box"}],
+        "annotations": [
+            {"id": 0, "image_id": 9, "category_id": 4, "segmentation": [points], "bbox": [10, 5, 10, 10], "iscrowd": 0},
+            {"id": 1, "image_id": 9, "category_id": 4, "bbox": [10, 5, 10, 10]},
+            {"id": 2, "image_id": 9, "category_id": 4, "segmentation": {}, "bbox": [0, 0, 60, 40], "iscrowd": 1},
+        ],
+    }
+    outlined, boxed = coco.read(document)[0].objects
+    shape = {"label": "box", "shape_type": "polygon", "points": [points[:2], points[2:4], points[4:6], points[6:]]}
+    corner = {"label": "box", "shape_type": "rectangle", "points": [points[4:6], points[:2]]}
+    point = {"label": "dot", "shape_type": "point", "points": [[3, 4]]}
+    mine = {"imagePath": "x.jpg", "imageHeight": HEIGHT, "imageWidth": WIDTH, "shapes": [shape, corner, point]}
+    drawn, cornered = labelme.read(mine).objects
+    shares = [value / (WIDTH if place % 2 == 0 else HEIGHT) for place, value in enumerate(points)]
+    (shared,) = yolo.read("0 " + " ".join(map(str, shares)), "x", ["box"], HEIGHT, WIDTH).objects
+    for found in (boxed, cornered):
+        assert torch.equal(whole(found.mask), square)
+    for found in (outlined, drawn, shared):
+        # Outlines are filled up to and with their edge.
+        assert bool((whole(found.mask) | ~square).all()) and area(found.mask) <= 11 * 11
+    for found in (outlined, boxed, drawn, cornered, shared):
+        assert found.label == "box"
+        assert found.box == pytest.approx((10, 5, 10, 10))
+
+
+def test_what_does_not_fit_is_told(tmp_path):
+    (file,) = save(named(some(), ["one.png", "two.png"]), tmp_path, "objects", "coco")
+    path = tmp_path / file
+    with pytest.raises(MissingFile, match=r"there is no 'none\.json'"):
+        load(tmp_path / "none.json", SIZE)
+    with pytest.raises(BadInput, match="has 2 images, and the batch 3"):
+        load(path, (3, HEIGHT, WIDTH))
+    with pytest.raises(BadInput, match="annotated at 60 x 40 pixels"):
+        load(path, (2, HEIGHT, WIDTH + 1))
+    with pytest.raises(BadInput, match="annotations for none of the images"):
+        load(path, SIZE, ["three.png", "four.png"])
+    with pytest.raises(BadInput, match="names: 1 names for 2 images"):
+        load(path, SIZE, ["one.png"])
+    assert load(path, SIZE, ["one.png", "four.png"]).remarks == ("no annotations for four.png",)
+    with pytest.raises(BadInput, match="two images have the same name"):
+        named(some(), ["a/x.png", "b/x.jpg"])
+    with pytest.raises(BadInput, match="leads out of"):
+        save(named(some(), ()), tmp_path, "../objects", "coco")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.json", "{", "is no JSON"),
+        ("a.json", "[]", "of COCO's instances"),
+        ("a.json", '{"images": []}', "lacks 'annotations'"),
+        ("a.json", '{"shapes": []}', "lacks 'imagePath'"),
+        ("a.txt", "cat 0.5 0.5 0.1 0.1", "line 1 of a is no class"),
+        ("a.txt", "0 0.5 0.5 0.1\n", "line 1 of a is no class"),
+        ("a.txt", "0 0.5 nan 0.1 0.1", "4 numbers are expected"),
+    ],
+)
+def test_broken_files_are_told(tmp_path, name, text, words):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(BadInput, match=words):
+        load(tmp_path / name, (1, HEIGHT, WIDTH))
