@@ -32,15 +32,20 @@ def predictor(
         for places in _alike(rows, steering is not None)
     ]
 
-    def asked(latents: torch.Tensor, time: torch.Tensor, places: Sequence[int], given: dict[str, Any]) -> torch.Tensor:
+    def asked(
+        latents: torch.Tensor, time: torch.Tensor, seen: torch.Tensor, places: Sequence[int], given: dict[str, Any]
+    ) -> torch.Tensor:
         inputs = given if steering is None else steering.inputs(latents, time, given, places)
-        seen = latents if around is None else torch.cat([latents, around[places]], dim=1)
         return unet(seen.to(unet.dtype), time, **inputs).sample.float()
 
     def predict(latents: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-        answers = torch.empty_like(latents)
-        for places, given in groups:
-            answers[places] = asked(latents[places], time, places, given)
+        seen = latents if around is None else torch.cat([latents, around], dim=1)
+        if len(groups) == 1:
+            answers = asked(latents, time, seen, *groups[0])
+        else:
+            answers = torch.empty_like(latents)
+            for places, given in groups:
+                answers[places] = asked(latents[places], time, seen[places], places, given)
         if steering is not None:
             steering.advance()
         return answers
