@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models.pictures import dust, masks
+from ..models.pictures import dust, masks, tracking
 from ..models.pictures.objects import boxes as boxes_of
 from ..models.pictures.objects import read_indices, read_labels, report, report_selection, select, separate, union
 from ..models.pictures.objects_from_masks import MASKS_ARE, MasksAre, read_objects
@@ -72,6 +72,40 @@ class SelectObjects:
         )
         text = report_selection(kept, objects)
         return show_text(text, kept, boxes_of(kept), text)
+
+
+class TrackObjects:
+    DISPLAY_NAME = "Track Objects"
+    CATEGORY = menus.MASKS
+    DESCRIPTION = (
+        "Numbers the objects of a video's frames so that the same one has the same label everywhere: cat 1, cat 2."
+    )
+    SEARCH_ALIASES = ["video tracking", "object id", "same object", "hungarian", "sort"]
+    RETURN_TYPES = (kinds.OBJECTS, "STRING")
+    RETURN_NAMES = ("objects", "report")
+    OUTPUT_TOOLTIPS = (
+        "The same objects in the same order, with numbered labels; Select Objects picks one by its label.",
+        "One line for each numbered object: in how many images it is, the first and the last.",
+    )
+    FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "objects": inputs.link(kinds.OBJECTS, "Of the frames of a video, in order, as one batch."),
+            },
+            "optional": {
+                "min_iou": inputs.share(0.3, "Least overlap of boxes (IoU) of an object with where it was before."),
+                "max_gap": inputs.integer(5, 0, 1000, "Frames that an object may be away and keep its number."),
+            },
+        }
+
+    def run(self, objects: Objects, min_iou: float = 0.3, max_gap: int = 5) -> dict[str, Any]:
+        tracked = tracking.track(objects, min_iou, max_gap)
+        text = tracking.report(tracked)
+        return show_text(text, tracked, text)
 
 
 class ObjectsToMasks:
@@ -238,6 +272,7 @@ class ObjectsFromMasks:
 
 NODES = {
     "TrilemmaSelectObjects": SelectObjects,
+    "TrilemmaTrackObjects": TrackObjects,
     "TrilemmaObjectsToMasks": ObjectsToMasks,
     "TrilemmaGrowSoftenMasks": GrowSoftenMasks,
     "TrilemmaObjectsFromMasks": ObjectsFromMasks,

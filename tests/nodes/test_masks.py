@@ -7,9 +7,9 @@ from trilemma.models.pictures import masks
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.pictures.test_objects import ALL, HEIGHT, NONE, WIDTH
 
-Select, ToMasks, GrowSoften, FromMasks = (
+Select, ToMasks, GrowSoften, FromMasks, Track = (
     NODE_CLASS_MAPPINGS[f"Trilemma{name}"]
-    for name in ("SelectObjects", "ObjectsToMasks", "GrowSoftenMasks", "ObjectsFromMasks")
+    for name in ("SelectObjects", "ObjectsToMasks", "GrowSoftenMasks", "ObjectsFromMasks", "TrackObjects")
 )
 
 
@@ -34,6 +34,16 @@ def test_an_empty_selection_says_what_there_was():
     assert first == "no object passes the filters; there were:"
     assert len(rest) == len(ALL.objects)
     assert rest[0].startswith("image 0, object 0: cat, score 0.90")
+
+
+def test_one_object_is_followed_by_its_label():
+    answer = Track().run(ALL, min_iou=0.0)
+    tracked, report = answer["result"]
+    assert answer["ui"] == {"text": [report]}
+    assert [found.mask for found in tracked.objects] == [found.mask for found in ALL.objects]
+    first = tracked.objects[0].label
+    assert first.endswith(" 1") and f"{first}: " in report
+    assert Select().run(tracked, labels=first)["result"][0].objects
 
 
 def test_bad_indices():
