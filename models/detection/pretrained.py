@@ -77,7 +77,9 @@ def _as_in_file(missing: str, tensors: Tensors) -> str:
     """The name that a file would have for a tensor which it lacks: transformers 5 nests some layers more deeply, and
     tells its own."""
     parts = {part for name in tensors for part in name.split(".")}
-    shorter = ".".join(part for part in missing.split(".") if part in parts)
+    nested = missing.split(".")
+    # The layer's own name may be that of the missing tensor alone.
+    shorter = ".".join([part for part in nested[:-2] if part in parts] + nested[-2:])
     layer = shorter.rpartition(".")[0]
     return shorter if any(name.startswith(f"{layer}.") for name in tensors) else missing
 

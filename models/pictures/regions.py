@@ -263,7 +263,8 @@ def _scaled(mask: torch.Tensor, x: int, y: int, region: CropRegion, size: int) -
     whole = torch.zeros(1, 1, region.height, region.width, device=mask.device)
     top, left = y - region.y, x - region.x
     whole[0, 0, top : top + mask.shape[0], left : left + mask.shape[1]] = mask
-    return F.interpolate(whole, size=(size, size), mode="bilinear", antialias=True)[0, 0]
+    # Weights of the filter add up to 1 but for rounding.
+    return F.interpolate(whole, size=(size, size), mode="bilinear", antialias=True)[0, 0].clamp_(0, 1)
 
 
 def _inside(region: CropRegion) -> tuple[slice, slice]:

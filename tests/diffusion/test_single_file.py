@@ -143,6 +143,7 @@ def write(path: Path, shapes: dict[str, tuple[int, ...]]) -> Path:
     return path
 
 
+CONTROL = ("control_model.input_hint_block.0.weight", "control_model.zero_convs.0.0.weight")
 FIRST = "model.diffusion_model.input_blocks.0.0.weight"
 
 
@@ -155,7 +156,7 @@ FIRST = "model.diffusion_model.input_blocks.0.0.weight"
             "a Stable Diffusion XL refiner",
         ),
         (
-            smallest() | {"control_model.input_hint_block.0.weight": (1,)},
+            smallest() | dict.fromkeys(CONTROL, (1,)),
             "holds a ControlNet; it belongs into models/controlnet",
         ),
         (smallest(channels=8), "8 input channels"),

@@ -318,7 +318,10 @@ def test_loras_of_another_family_are_refused_with_what_they_are(tensors, metadat
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["control_model.input_hint_block.0.weight"], "holds a ControlNet; it belongs into models/controlnet"),
+        (
+            ["control_model.input_hint_block.0.weight", "control_model.zero_convs.0.0.weight"],
+            "holds a ControlNet; it belongs into models/controlnet",
+        ),
         (["encoder.conv_in.weight", "decoder.conv_in.weight"], "holds a variational autoencoder"),
         (["conv_first.weight", "body.0.rdb1.conv1.weight"], r"holds an upscaler \(ESRGAN\)"),
         (["a.weight"], "is no LoRA that the pack knows"),
