@@ -73,13 +73,16 @@ def test_answers_are_transformers(pair, height, width):
     output = network(pixel_values=asked["pixel_values"])
     (expected,) = processor.post_process_object_detection(output, threshold=0.0, target_sizes=[(height, width)])
     found = detector.detect(ours(image), ", ".join(NAMES), 1)
-    print("boxes", (found.boxes - output.pred_boxes).abs().max().item(), "of the picture")
     assert_close(found.token_probs, output.logits.sigmoid())
     assert_close(found.boxes, output.pred_boxes)
     queries, classes = found.token_probs.shape[1:]
     scores, places = found.token_probs[0].flatten().topk(queries)
     assert_close(scores, expected["scores"])
-    assert torch.equal(places % classes, expected["labels"])
+    # Nearly equal scores may change places from processor to processor.
+    apart = (scores[:-1] - scores[1:]) > 1e-4
+    sure = torch.cat([apart, apart[-1:]]) & torch.cat([apart[:1], apart])
+    assert bool(sure.any())
+    assert torch.equal((places % classes)[sure], expected["labels"][sure])
     centre, extent = found.boxes[0, places // classes].split(2, dim=1)
     corners = torch.cat([centre - extent / 2, centre + extent / 2], dim=1) * torch.tensor([width, height] * 2)
     assert_close(corners, expected["boxes"])

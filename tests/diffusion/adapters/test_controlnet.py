@@ -17,7 +17,7 @@ from trilemma.models.generators.diffusion.latent_diffusion import TextToImage
 from trilemma.models.inpainting.stable_diffusion import StableDiffusionInpainter
 from trilemma.models.weights import empty_weights
 from trilemma.tests import reference_kit
-from trilemma.tests.closeness import is_close
+from trilemma.tests.closeness import assert_close, is_close
 from trilemma.tests.generators.diffusion import tiny_diffusion
 from trilemma.tests.inpainting import tiny as tiny_inpainter
 from trilemma.tests.inpainting.tiny import inpaint
@@ -254,7 +254,7 @@ def test_a_strength_of_nothing_is_no_control(tmp_path):
         inpaint(StableDiffusionInpainter(each), image, mask, "cat", steps=2)
         for each in (networks, networks._replace(controls=(steering,)))
     )
-    assert torch.equal(plain, steered)
+    assert_close(plain, steered)
 
 
 def test_controlnets_of_another_family_are_refused_with_what_they_are(tmp_path):
