@@ -30,6 +30,17 @@ RECORD = """() => {
 }"""
 
 
+IDLE = """() => new Promise((done) => {
+    let [last, calm] = [performance.now(), 0];
+    const timer = setInterval(() => {
+        const now = performance.now();
+        calm = now - last < 200 ? calm + 1 : 0;
+        last = now;
+        if (calm === 20) { clearInterval(timer); done(); }
+    }, 50);
+})"""
+
+
 def chromium() -> str | None:
     """Path of the browser, where there is one."""
     return shutil.which("chromium")
@@ -63,6 +74,13 @@ def load_template(page: Any, name: str) -> None:
     dialog.get_by_placeholder("Search").first.fill(name)
     page.get_by_test_id(f"template-workflow-{name}").first.click()
     page.wait_for_function("(name) => app.graph._nodes.some((node) => node.type.startsWith('Trilemma'))", arg=name)
+    wait_until_idle(page)
+
+
+def wait_until_idle(page: Any) -> None:
+    """Without a GPU the page paints the template browser for up to a minute, and hears of nothing meanwhile: a run
+    may be over before its first preview arrives."""
+    page.evaluate(IDLE)
 
 
 def queue(page: Any) -> None:
