@@ -7,7 +7,7 @@ import torch
 from .. import host
 from ..models.pictures import objects
 from ..models.segmentation.base import Embedding, MaskLogits
-from ..models.segmentation.decoding import MASK_CHOICES, MaskChoice, prompts_per_chunk, refine
+from ..models.segmentation.decoding import MASK_CHOICES, MaskChoice, memory_bytes, prompts_per_chunk, refine
 from ..models.segmentation.everything import segment_everything
 from ..models.segmentation.loading import SEGMENTERS
 from ..models.segmentation.prompts import read_prompts
@@ -140,7 +140,7 @@ class Segment:
         prompts = read_prompts(embedding.frames, *size, boxes, positive_points, negative_points)
         at_once = min(prompts_per_chunk(segmenter.model), max(1, len(prompts)))
         with (
-            host.placed(segmenter, memory=segmenter.model.decode_bytes(at_once, *size)),
+            host.placed(segmenter, memory=memory_bytes(segmenter.model, embedding, at_once)),
             host.progress(len(prompts)) as on_step,
         ):
             found, given = host.halving(
@@ -188,7 +188,7 @@ class SegmentEverything:
     ) -> tuple[Objects, torch.Tensor]:
         points = points_per_side**2
         at_once = min(prompts_per_chunk(segmenter.model), points)
-        memory = segmenter.model.decode_bytes(at_once, embedding.height, embedding.width)
+        memory = memory_bytes(segmenter.model, embedding, at_once)
         with host.placed(segmenter, memory=memory), host.progress(embedding.frames * points) as on_step:
             found = host.halving(
                 lambda chunk: segment_everything(

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import nn
@@ -16,23 +16,34 @@ from ..steps import OnStep, quiet
 from .prompts import Prompt
 
 
-class Embedding(NamedTuple):
-    """What a segmenter saw in a batch of B images of one size.
+KEPT_BYTES: Final = 2**28
+"""Bytes of features that an embedding keeps: of 64 images of a SAM ViT, of 16 of a SAM 2."""
 
-    features: the maps that its decoder reads, float32 [B, ...] each; SAM has one, SAM 2 three.
+
+class Embedding(NamedTuple):
+    """What a segmenter saw in a batch of B images of one size: of the first K at once, of the others when asked.
+
+    features: the maps that its decoder reads, float32 [K, ...] each; SAM has one, SAM 2 three.
     height, width: size of the images in pixels.
     identity: `Segmenter.identity` of the network that made it.
+    later: the images after those, [B - K, H, W, 3], since the features of a whole video would fill the memory.
     """
 
     features: tuple[torch.Tensor, ...]
     height: int
     width: int
     identity: str
+    later: torch.Tensor = torch.empty(0)
+
+    @property
+    def kept(self) -> int:
+        """The number of images whose features are here, K; at least one."""
+        return len(self.features[0])
 
     @property
     def frames(self) -> int:
         """The number of images, B."""
-        return len(self.features[0])
+        return self.kept + len(self.later)
 
 
 class MaskLogits(NamedTuple):
@@ -74,19 +85,41 @@ class Segmenter(ABC):
     @torch.no_grad()
     def encode(self, images: torch.Tensor, batch_size: int = 1, on_step: OnStep = quiet) -> Embedding:
         """Embed images [B, H, W, 3 or 4], values 0..1, `batch_size` at a time; `on_step` gets the images done so far.
-        The features are on the device of the images.
+
+        Those whose features would take more than `KEPT_BYTES` are left for `seen`; the images themselves are not
+        copied. The features are on the device of the images.
 
         Raises:
             BadInput: what `check_images` refuses.
         """
         images = rgb(images)
-        batches = []
-        for start in range(0, len(images), batch_size):
-            # Where the images are: a video's features would fill the device that the network is on.
-            batches.append([maps.to(images.device) for maps in self.look(images[start : start + batch_size])])
-            on_step(min(start + batch_size, len(images)))
-        features = tuple(torch.cat(maps) for maps in zip(*batches, strict=True))
-        return Embedding(features, images.shape[1], images.shape[2], self.identity)
+        features: tuple[torch.Tensor, ...] = ()
+        done, kept = 0, len(images)
+        while done < kept:
+            found = self.look(images[done : min(done + batch_size, kept)])
+            if not features:
+                kept = max(len(found[0]), min(kept, KEPT_BYTES // sum(maps[0].nbytes for maps in found)))
+                # Where the images are: they would fill the device that the network is on.
+                features = tuple(maps.new_empty(kept, *maps.shape[1:], device=images.device) for maps in found)
+            for maps, part in zip(features, found, strict=True):
+                maps[done : done + len(part)] = part
+            done += len(found[0])
+            on_step(done)
+        if kept < len(images):
+            on_step(len(images))
+        return Embedding(features, images.shape[1], images.shape[2], self.identity, images[kept:])
+
+    @torch.no_grad()
+    def seen(self, embedding: Embedding, frame: int) -> Embedding:
+        """The embedding of one image of the batch, on the device of the network, which looks at it now if its features
+        were not kept."""
+        later = frame - embedding.kept
+        if later >= 0:
+            features = self.look(embedding.later[later : later + 1])
+        else:
+            device = next(self.modules[-1].parameters()).device
+            features = tuple(maps[frame : frame + 1].to(device) for maps in embedding.features)
+        return Embedding(features, embedding.height, embedding.width, embedding.identity)
 
     @abstractmethod
     def look(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -103,6 +136,7 @@ class Segmenter(ABC):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The answer to N prompts of one image: mask logits [N, M, h, w] and predicted IoU [N, M], float32.
 
+        frame: of those whose features the embedding has; see `seen`.
         The prompts all have boxes or none has, and all have the same number of points. three: asks for the masks
         from part to whole, M of them; else M is 1. previous: logits [N, 1, h, w] of an earlier answer that these
         prompts correct.

@@ -71,20 +71,23 @@ def refine(
         _check_previous(segmenter, embedding, prompts, previous)
     size = (embedding.height, embedding.width)
     objects: list[SegmentedObject] = []
-    kept: list[torch.Tensor] = []
-    for chunk in _chunks(prompts, chunk_size or prompts_per_chunk(segmenter)):
-        lone_point = chunk[0].box is None and len(chunk[0].points) == 1 and previous is None
-        three = mask_choice != "automatic" or lone_point
-        earlier = None if previous is None else previous.values[len(objects) : len(objects) + len(chunk), None]
-        logits, ious = segmenter.decode(embedding, chunk[0].frame, chunk, three, earlier)
-        chosen = _choose(logits, ious, mask_choice, segmenter.extent(logits, *size))
-        for i, (prompt, mask) in enumerate(zip(chunk, chosen, strict=True)):
-            pixels = segmenter.upscale(logits[i, mask], *size) > 0
-            objects.append(_object(prompt, pack(pixels), float(ious[i, mask])))
-            within = segmenter.logits_within
-            kept.append(logits[i, mask].clamp(-within, within).to(embedding.features[0].device))
-        on_step(len(objects))
-    values = torch.stack(kept) if kept else embedding.features[0].new_zeros(0, 0, 0)
+    values = embedding.features[0].new_zeros(0, 0, 0)
+    for frame, asked in groupby(prompts, key=lambda prompt: prompt.frame):
+        seen = segmenter.seen(embedding, frame)
+        for chunk in _chunks([*asked], chunk_size or prompts_per_chunk(segmenter)):
+            lone_point = chunk[0].box is None and len(chunk[0].points) == 1 and previous is None
+            three = mask_choice != "automatic" or lone_point
+            earlier = None if previous is None else previous.values[len(objects) : len(objects) + len(chunk), None]
+            logits, ious = segmenter.decode(seen, 0, chunk, three, earlier)
+            if not len(values):
+                values = values.new_empty(len(prompts), *logits.shape[2:])
+            chosen = _choose(logits, ious, mask_choice, segmenter.extent(logits, *size))
+            for i, (prompt, mask) in enumerate(zip(chunk, chosen, strict=True)):
+                pixels = segmenter.upscale(logits[i, mask], *size) > 0
+                within = segmenter.logits_within
+                values[len(objects)] = logits[i, mask].clamp(-within, within)
+                objects.append(_object(prompt, pack(pixels), float(ious[i, mask])))
+            on_step(len(objects))
     frames = tuple(prompt.frame for prompt in prompts)
     return Objects(tuple(objects), embedding.frames, *size), MaskLogits(values, frames, *size, segmenter.identity)
 
@@ -115,8 +118,8 @@ def check_embedding(segmenter: Segmenter, embedding: Embedding) -> None:
 
 
 def _chunks(prompts: Sequence[Prompt], chunk_size: int) -> Iterator[list[Prompt]]:
-    """Runs of prompts that the decoder takes as one tensor: of one image, with as many points each."""
-    for _, run in groupby(prompts, key=lambda prompt: (prompt.frame, prompt.box is None, len(prompt.points))):
+    """Runs of an image's prompts that the decoder takes as one tensor: with as many points each."""
+    for _, run in groupby(prompts, key=lambda prompt: (prompt.box is None, len(prompt.points))):
         alike = list(run)
         yield from (alike[start : start + chunk_size] for start in range(0, len(alike), chunk_size))
 
@@ -147,3 +150,9 @@ def mask_bounds(mask: PackedMask) -> tuple[float, float, float, float]:
 def prompts_per_chunk(segmenter: Segmenter) -> int:
     """As many prompts as the decoder answers within `CHUNK_BYTES`, at most CHUNK_PROMPTS."""
     return max(1, min(CHUNK_PROMPTS, CHUNK_BYTES // segmenter.prompt_bytes()))
+
+
+def memory_bytes(segmenter: Segmenter, embedding: Embedding, prompts: int) -> int:
+    """Activation memory of `segment` and `segment_everything`, so many prompts at once; see `Segmenter.decode_bytes`."""
+    decoding = segmenter.decode_bytes(prompts, embedding.height, embedding.width)
+    return max(decoding, segmenter.encode_bytes(1) if len(embedding.later) else 0)

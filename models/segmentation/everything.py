@@ -52,11 +52,12 @@ def segment_everything(
     objects: list[SegmentedObject] = []
     done = 0
     for frame in range(embedding.frames):
+        seen = segmenter.seen(embedding, frame)
         prompts = _grid(frame, points_per_side, *size)
         candidates: list[_Candidate] = []
         for start in range(0, len(prompts), chunk_size):
             chunk = prompts[start : start + chunk_size]
-            logits, ious = segmenter.decode(embedding, frame, chunk, three=True)
+            logits, ious = segmenter.decode(seen, 0, chunk, three=True)
             confident = ious > predicted_iou_threshold
             for mask, iou in zip(logits[confident], ious[confident].tolist(), strict=True):
                 full = segmenter.upscale(mask, *size)
