@@ -1,0 +1,79 @@
+"""Adversarial networks; the particular before the general."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .signature import GENERATOR, NO_STYLEGAN1, OWN_CODE, Signature
+
+SIGNATURES: Final = (
+    Signature(
+        "a StyleGAN2 generator",
+        GENERATOR,
+        ("generator",),
+        (r"synthesis\.b4\.const$", r"synthesis\.b4\.torgb\.weight"),
+    ),
+    Signature(
+        "a StyleGAN2 discriminator, which draws nothing",
+        "neither the pack nor ComfyUI loads it; the generator is in the same snapshot, as G_ema",
+        (),
+        (r"b4\.conv\.weight", r"b\d+\.fromrgb\.weight"),
+    ),
+    Signature(
+        "a StyleGAN3 generator",
+        "neither the pack nor ComfyUI loads it; NVlabs/stylegan3 does. StyleGAN2 is read",
+        (),
+        (r"synthesis\.input\.(weight|freqs)", r"mapping\.fc0\.weight"),
+    ),
+    Signature(
+        "a StyleGAN-XL generator",
+        OWN_CODE,
+        (),
+        (r"synthesis\.input\.", r"mapping\.embed_proj\."),
+    ),
+    Signature(
+        "a StyleGAN2 generator in the layout of rosinality/stylegan2-pytorch",
+        "neither the pack nor ComfyUI loads it; Load Generator reads NVIDIA's own snapshots (stylegan2-ada-pytorch): "
+        "fetch that version",
+        (),
+        (r"style\.1\.weight", r"(convs\.0\.conv\.modulation|conv1\.conv\.modulation)\."),
+    ),
+    Signature(
+        "a StyleGAN1 generator in the layout of rosinality/style-based-gan-pytorch",
+        NO_STYLEGAN1,
+        (),
+        (r"generator\.progression\.0\.", r"style\.1\."),
+    ),
+    Signature(
+        "a StyleGAN1 generator in the layout of genforce",
+        NO_STYLEGAN1,
+        (),
+        (r"mapping\.dense0\.weight", r"synthesis\.(layer0|lod)"),
+    ),
+    Signature(
+        "a StyleGAN1 generator in the layout of lernapparat",
+        NO_STYLEGAN1,
+        (),
+        (r"g_mapping\.dense0\.weight", r"g_synthesis\."),
+    ),
+    Signature("a FastGAN generator", OWN_CODE, (), (r"init\.init\.0\.", r"(se_64|feat_8)\.")),
+    Signature(
+        "a BigGAN generator",
+        OWN_CODE,
+        (),
+        (r"(generator\.)?(gen_z|linear)\.", r"(generator\.layers|blocks)\.0\.(0\.)?(bn1|bn_0|conv1|conv_0)"),
+    ),
+    Signature("a DF-GAN generator, which draws by text", OWN_CODE, (), (r"GBlocks\.0\.",)),
+    Signature("a DF-GAN discriminator", OWN_CODE, (), (r"(DBlocks\.0|joint_conv\.0)\.",)),
+    Signature("an SSA-GAN generator, which draws by text", OWN_CODE, (), (r"conv_mask\.0\.", r"block0\.affine0\.")),
+    Signature("a DM-GAN generator, which draws by text", OWN_CODE, (), (r"h_net1\.", r"h_net2\.(key|M_w)\.")),
+    Signature("an AttnGAN generator, which draws by text", OWN_CODE, (), (r"h_net1\.", r"h_net2\.att\.")),
+    Signature("a StackGAN generator, which draws by text", OWN_CODE, (), (r"(h_net1|ca_net)\.",)),
+    Signature("a discriminator of AttnGAN or DM-GAN", OWN_CODE, (), (r"(UN)?COND_DNET\.",)),
+    Signature(
+        "a DAMSM text encoder, of AttnGAN and its successors",
+        OWN_CODE,
+        (),
+        (r"rnn\.weight_ih_l0_reverse", r"encoder\.weight"),
+    ),
+)

@@ -1,0 +1,65 @@
+"""Encoders of words and pictures, and networks that compare pictures; the particular before the general."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .signature import OWN_CODE, TEXT_ENCODER, VISION, Signature
+
+SIGNATURES: Final = (
+    Signature("a CLIP with both encoders", VISION, (), (r"text_model\.embeddings\.", r"vision_model\.embeddings\.")),
+    Signature("a CLIP text encoder", TEXT_ENCODER, (), (r"text_model\.embeddings\.token_embedding\.weight",)),
+    Signature(
+        "a T5 text encoder",
+        TEXT_ENCODER,
+        (),
+        (r"encoder\.block\.0\.layer\.0\.SelfAttention\.q\.weight",),
+    ),
+    Signature(
+        "a CLIP vision model, which Load CLIP Vision loads", VISION, (), (r"vision_model\.embeddings\.class_embedding",)
+    ),
+    Signature(
+        "a DINOv2 vision model, which Load CLIP Vision loads",
+        VISION,
+        (),
+        (r"embeddings\.cls_token", r"encoder\.layer\.0\.layer_scale1\.lambda1"),
+    ),
+    Signature(
+        "a CLIP of OpenAI or OpenCLIP", VISION, (), (r"visual\.(transformer\.resblocks|layer1)\.", r"token_embedding")
+    ),
+    Signature(
+        "an AlexNet or VGG, which LPIPS uses",
+        "it belongs into models/metrics, for Score Pairs",
+        (),
+        (r"features\.0\.weight", r"classifier\.6\.weight"),
+    ),
+    Signature(
+        "the linear layers of LPIPS",
+        "they belong into models/metrics, for Score Pairs",
+        (),
+        (r"lin0\.model\.1\.weight",),
+    ),
+    Signature(
+        "an Inception-v3 of torchvision, trained for classes",
+        "FID is defined by the Inception-v3 of 2015, pt_inception-2015-12-05-6726825d.pth, which belongs into "
+        "models/metrics, for Load Feature Extractor",
+        (),
+        (r"Mixed_5b\.branch1x1\.conv\.weight", r"AuxLogits\."),
+    ),
+    Signature(
+        "an Inception-v3 network",
+        "it belongs into models/metrics, for Load Feature Extractor",
+        ("extractor",),
+        (r"Mixed_5b\.branch1x1\.conv\.weight",),
+    ),
+    Signature(
+        "a classifier of small pictures of the pack",
+        "it belongs into models/metrics, for Load Feature Extractor",
+        ("extractor",),
+        (r"head\.bias", r"\A((blocks\.\d+\.\S+|head\.(weight|bias))\n?)+\Z"),
+    ),
+    Signature("a LeNet, which classifies digits", OWN_CODE, (), (r"convnet\.c1\.weight", r"fc\.f7\.weight")),
+    Signature(
+        "a ResNet, which classifies pictures", OWN_CODE, (), (r"layer1\.0\.conv1\.weight", r"layer4\.0\.conv1\.weight")
+    ),
+)
