@@ -5,10 +5,13 @@ from typing import Any
 import torch
 
 from .. import host
+from ..models.errors import BadInput
 from ..models.pictures import dust, masks, tracking
 from ..models.pictures.objects import boxes as boxes_of
 from ..models.pictures.objects import read_indices, read_labels, report, report_selection, select, separate, union
 from ..models.pictures.objects_from_masks import MASKS_ARE, MasksAre, read_objects
+from ..models.segmentation.appearance import appearances
+from ..models.segmentation.base import Embedding
 from ..models.values import Objects
 from .common import inputs, kinds, menus
 from .common.showing import show_note, show_text
@@ -99,13 +102,40 @@ class TrackObjects:
             "optional": {
                 "min_iou": inputs.share(0.3, "Least overlap of boxes (IoU) of an object with where it was before."),
                 "max_gap": inputs.integer(5, 0, 1000, "Frames that an object may be away and keep its number."),
+                "segmenter": inputs.link(
+                    kinds.SEGMENTER,
+                    "With an embedding: objects that cross, or come back elsewhere, are known by what they look like.",
+                ),
+                "embedding": inputs.link(kinds.EMBEDDING, "The frames, from Encode Image with that segmenter."),
+                "appearance": inputs.share(0.5, "How much looks count, and the rest overlap, where they are known."),
             },
         }
 
-    def run(self, objects: Objects, min_iou: float = 0.3, max_gap: int = 5) -> dict[str, Any]:
-        tracked = tracking.track(objects, min_iou, max_gap)
+    def run(
+        self,
+        objects: Objects,
+        min_iou: float = 0.3,
+        max_gap: int = 5,
+        segmenter: host.Handle | None = None,
+        embedding: Embedding | None = None,
+        appearance: float = 0.5,
+    ) -> dict[str, Any]:
+        tracked = tracking.track(objects, min_iou, max_gap, _looks(objects, segmenter, embedding), appearance)
         text = tracking.report(tracked)
         return show_text(text, tracked, text)
+
+
+def _looks(objects: Objects, segmenter: host.Handle | None, embedding: Embedding | None) -> list[torch.Tensor] | None:
+    if segmenter is None and embedding is None:
+        return None
+    if segmenter is None or embedding is None:
+        raise BadInput(
+            f"{'segmenter' if segmenter is None else 'embedding'}: it is not connected; looks are compared by a "
+            "segmenter and the embedding that Encode Image made with it."
+        )
+    memory = segmenter.model.encode_bytes(1) if len(embedding.later) else 0
+    with host.placed(segmenter, memory=memory), host.progress(objects.frames) as on_step:
+        return appearances(segmenter.model, embedding, objects, on_step)
 
 
 class ObjectsToMasks:

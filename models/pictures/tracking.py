@@ -1,53 +1,79 @@
-"""Which objects of the frames of a video are the same: each keeps a number, by where it was before."""
+"""Which objects of the frames of a video are the same: each keeps a number, by where it was and what it looks like."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations, groupby
+from statistics import median_low
+from typing import Final
 
 import torch
+import torch.nn.functional as F
 
 from ..values import Objects, SegmentedObject
 from .boxes import pairwise_iou
 from .labels import bare
 
+LEAST_LIKENESS: Final = 0.5
+"""How alike an object must be to one that it overlaps too little to be that one."""
+LEAST_DIFFERENCE: Final = 0.005
+"""1 - cosine by which one object may differ from itself: where all look the same, that is no difference."""
+KEPT_LOOKS: Final = 0.9
+"""Share of what is known of an object's looks that stays with each new frame, in which it may be half hidden."""
+
 
 @dataclass
 class _Track:
-    """What is known of one object: its number among those of its label, its last box, and the frame of that."""
+    """What is known of one object: its number among those of its label, its last box, the frame of that, its looks."""
 
     number: int
     label: str
     box: tuple[float, float, float, float]
     frame: int
+    looks: torch.Tensor | None
 
 
-def track(objects: Objects, min_iou: float = 0.3, max_gap: int = 5) -> Objects:
+def track(
+    objects: Objects,
+    min_iou: float = 0.3,
+    max_gap: int = 5,
+    looks: Sequence[torch.Tensor] | None = None,
+    appearance: float = 0.5,
+) -> Objects:
     """The same objects, each labelled "cat 1", "cat 2": the same number in every frame where it is the same object.
 
     Frame by frame, objects of one label are matched with those that were seen before so that the sum of the overlaps
     (IoU of boxes) is the largest; a pair must overlap by at least `min_iou`. What is matched with nothing is new. What
-    is not seen for more than `max_gap` frames is forgotten. Only boxes are kept from frame to frame.
+    is not seen for more than `max_gap` frames is forgotten. From frame to frame only boxes and looks are kept.
+
+    looks: of each object a vector [C] of length 1, whose cosine tells how alike two are. Then a pair gains
+    (1 - appearance) * IoU + appearance * likeness, and may also be one that overlaps less but is alike by
+    `LEAST_LIKENESS`; one that was away and looks wholly different is another, wherever it is. Likeness is
+    1 - (1 - cosine) / d, at least 0, where d is the median of 1 - cosine over all pairs of objects that share a frame,
+    which are different ones; where none do, it is the cosine. What a track looks like is a running mean.
     """
     tracks: list[_Track] = []
     counts: dict[str, int] = {}
     named: list[SegmentedObject] = []
+    between = _usual_difference(objects, looks) if looks else 1.0
+    vectors: Sequence[torch.Tensor | None] = looks or [None] * len(objects.objects)
     for frame in range(objects.frames):
         tracks = [known for known in tracks if frame - known.frame <= max_gap + 1]
-        found = [each for each in objects.objects if each.frame == frame]
+        here = [(each, look) for each, look in zip(objects.objects, vectors, strict=True) if each.frame == frame]
+        found = [_Track(0, bare(each.label), each.box, frame, look) for each, look in here]
         owners: list[_Track | None] = [None] * len(found)
-        for label in dict.fromkeys(bare(each.label) for each in found):
-            rows = [i for i, each in enumerate(found) if bare(each.label) == label]
+        for label in dict.fromkeys(each.label for each in found):
+            rows = [i for i, each in enumerate(found) if each.label == label]
             known = [each for each in tracks if each.label == label]
-            for row, column in _pairs([found[i].box for i in rows], [each.box for each in known], min_iou):
+            for row, column in _pairs([found[i] for i in rows], known, min_iou, appearance, between):
                 owners[rows[row]] = known[column]
-        for each, owner in zip(found, owners, strict=True):
-            label = bare(each.label)
+        for (each, _), new, owner in zip(here, found, owners, strict=True):
             if owner is None:
-                counts[label] = counts.get(label, 0) + 1
-                owner = _Track(counts[label], label, each.box, frame)
-                tracks.append(owner)
-            owner.box, owner.frame = each.box, frame
+                counts[new.label] = counts.get(new.label, 0) + 1
+                owner, new.number = new, counts[new.label]
+                tracks.append(new)
+            owner.box, owner.frame, owner.looks = new.box, frame, _mixed(owner.looks, new.looks)
             named.append(each._replace(label=f"{each.label or 'object'} {owner.number}"))
     return objects._replace(objects=tuple(named))
 
@@ -65,14 +91,35 @@ def report(objects: Objects) -> str:
 
 
 def _pairs(
-    found: Sequence[tuple[float, float, float, float]], known: Sequence[tuple[float, float, float, float]], least: float
+    found: Sequence[_Track], known: Sequence[_Track], least: float, appearance: float, between: float
 ) -> list[tuple[int, int]]:
-    """Pairs of boxes x, y, width, height that overlap by `least` or more, of the largest sum of overlaps."""
+    """Pairs of what may be the same, of the largest sum of gains; see `track`."""
     if not found or not known:
         return []
-    overlaps = pairwise_iou(_corners(found), _corners(known)).double()
-    overlaps = torch.where(overlaps >= least, overlaps, torch.zeros_like(overlaps))
-    return [pair for pair in assign(overlaps.tolist()) if overlaps[pair] > 0]
+    gains = pairwise_iou(_corners([each.box for each in found]), _corners([each.box for each in known])).double()
+    allowed = gains >= least
+    new, old = ([each.looks for each in tracks if each.looks is not None] for tracks in (found, known))
+    if new and old:
+        likeness = (1 - (1 - torch.stack(new) @ torch.stack(old).T) / between).clamp(0, 1)
+        stayed = torch.tensor([each.frame == found[0].frame - 1 for each in known])
+        allowed = allowed & (stayed | (likeness > 0)) | (likeness >= LEAST_LIKENESS)
+        gains = (1 - appearance) * gains + appearance * likeness
+    gains = torch.where(allowed, gains, torch.zeros_like(gains))
+    return [pair for pair in assign(gains.tolist()) if gains[pair] > 0]
+
+
+def _usual_difference(objects: Objects, looks: Sequence[torch.Tensor]) -> float:
+    """The median of 1 - cosine over pairs of objects that share a frame; 1 where none do."""
+    frames = groupby(zip(objects.objects, looks, strict=True), key=lambda pair: pair[0].frame)
+    together = [[look for _, look in frame] for _, frame in frames]
+    differences = [1 - float(one @ other) for frame in together for one, other in combinations(frame, 2)]
+    return max(median_low(differences), LEAST_DIFFERENCE) if differences else 1.0
+
+
+def _mixed(known: torch.Tensor | None, new: torch.Tensor | None) -> torch.Tensor | None:
+    if known is None or new is None:
+        return new
+    return F.normalize(KEPT_LOOKS * known + (1 - KEPT_LOOKS) * new, dim=0)
 
 
 def _corners(boxes: Sequence[tuple[float, float, float, float]]) -> torch.Tensor:

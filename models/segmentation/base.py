@@ -15,7 +15,6 @@ from ..pictures.images import rgb
 from ..steps import OnStep, quiet
 from .prompts import Prompt
 
-
 KEPT_BYTES: Final = 2**28
 """Bytes of features that an embedding keeps: of 64 images of a SAM ViT, of 16 of a SAM 2."""
 

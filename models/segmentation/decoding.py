@@ -153,6 +153,6 @@ def prompts_per_chunk(segmenter: Segmenter) -> int:
 
 
 def memory_bytes(segmenter: Segmenter, embedding: Embedding, prompts: int) -> int:
-    """Activation memory of `segment` and `segment_everything`, so many prompts at once; see `Segmenter.decode_bytes`."""
+    """Activation memory of `segment` and `segment_everything`, so many prompts at once; as `Segmenter.decode_bytes`."""
     decoding = segmenter.decode_bytes(prompts, embedding.height, embedding.width)
     return max(decoding, segmenter.encode_bytes(1) if len(embedding.later) else 0)

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from trilemma.host import standalone
 from trilemma.models.errors import BadInput
 from trilemma.models.pictures import masks
+from trilemma.models.segmentation import sam2
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.pictures.test_objects import ALL, HEIGHT, NONE, WIDTH
 
@@ -44,6 +46,21 @@ def test_one_object_is_followed_by_its_label():
     first = tracked.objects[0].label
     assert first.endswith(" 1") and f"{first}: " in report
     assert Select().run(tracked, labels=first)["result"][0].objects
+
+
+@pytest.mark.slow
+def test_objects_are_followed_by_their_looks(tmp_path, monkeypatch):
+    (tmp_path / "sams").mkdir()
+    sam2.tiny(tmp_path / "sams")
+    monkeypatch.setitem(standalone._places, "models", tmp_path)
+    (segmenter,) = NODE_CLASS_MAPPINGS["TrilemmaLoadSegmenter"]().run("tiny")
+    (embedding,) = NODE_CLASS_MAPPINGS["TrilemmaEncodeImage"]().run(segmenter, torch.rand(3, HEIGHT, WIDTH, 3))
+    tracked, text = Track().run(ALL, segmenter=segmenter, embedding=embedding, appearance=1.0)["result"]
+    assert [each.mask for each in tracked.objects] == [each.mask for each in ALL.objects]
+    assert text.startswith(tracked.objects[0].label)
+    for settings, missing in (({"segmenter": segmenter}, "embedding"), ({"embedding": embedding}, "segmenter")):
+        with pytest.raises(BadInput, match=f"{missing}: it is not connected"):
+            Track().run(ALL, **settings)
 
 
 def test_bad_indices():

@@ -90,3 +90,50 @@ def test_a_hundred_frames():
 def test_no_objects():
     assert track(objects([], [])) == objects([], [])
     assert report(objects([], [])) == "no objects in 2 images"
+
+
+def looks(*names):
+    """Of things with these names, which look unlike each other: A and B in a frame set the scale."""
+    known = {"A": (1.0, 0.1), "B": (1.0, -0.1), "C": (1.0, -0.3)}
+    return [torch.nn.functional.normalize(torch.tensor(known[name]), dim=0) for name in names]
+
+
+def test_two_that_change_places_are_known_by_their_looks():
+    frames = [[("cat", 0, 0), ("cat", 8, 0)], [("cat", 1, 0), ("cat", 7, 0)]]
+    assert labels(track(objects(*frames))) == ["cat 1", "cat 2", "cat 1", "cat 2"]
+    assert labels(track(objects(*frames), looks=looks("A", "B", "B", "A"))) == ["cat 1", "cat 2", "cat 2", "cat 1"]
+
+
+def test_one_that_comes_back_elsewhere_is_known_by_its_looks():
+    frames = objects([("cat", 0, 0), ("cat", 40, 0)], [("cat", 40, 0)], [("cat", 41, 0), ("cat", 80, 80)])
+    assert labels(track(frames))[-1] == "cat 3"
+    assert labels(track(frames, looks=looks("A", "B", "B", "B", "A")))[-1] == "cat 1"
+    assert labels(track(frames, looks=looks("A", "B", "B", "B", "C")))[-1] == "cat 3"
+
+
+def test_the_share_of_looks():
+    """Of two that changed places, but for a little: with few looks the place decides."""
+    frames = objects([("cat", 0, 0), ("cat", 3, 0)], [("cat", 0, 0), ("cat", 3, 0)])
+    crossed = looks("A", "B", "B", "A")
+    assert labels(track(frames, looks=crossed, appearance=0.3))[2:] == ["cat 1", "cat 2"]
+    assert labels(track(frames, looks=crossed, appearance=0.6))[2:] == ["cat 2", "cat 1"]
+    assert track(frames, looks=crossed, appearance=0.0) == track(frames)
+
+
+def test_what_looks_the_same_keeps_its_place():
+    frames = [[("fish", 2 * t, 0), ("fish", 2 * t, 40)] for t in range(5)]
+    tracked = track(objects(*frames), looks=looks(*"AA" * 5))
+    assert labels(tracked) == ["fish 1", "fish 2"] * 5
+
+
+def test_looks_are_those_of_many_frames():
+    """One that is half hidden for a frame looks like the other there."""
+    frames = objects(*[[("cat", 0, 0), ("cat", 40, 0)]] * 3, [("cat", 40, 0)], [("cat", 80, 0), ("cat", 20, 50)])
+    seen = looks("A", "B", "A", "B", "B", "B", "B", "A", "B")
+    assert labels(track(frames, looks=seen))[-2:] == ["cat 1", "cat 2"]
+
+
+def test_a_single_object_is_the_one_that_left():
+    frames = objects([("cat", 0, 0)], [], [("cat", 80, 80)])
+    assert labels(track(frames)) == ["cat 1", "cat 2"]
+    assert labels(track(frames, looks=looks("A", "A"))) == ["cat 1", "cat 1"]
