@@ -10,12 +10,9 @@ from .. import host
 from ..models.diffusion.adapters import control, lora, lora_file
 from ..models.diffusion.adapters.controlnet import CONTROLNETS
 from ..models.diffusion.adapters.lora import Weighted
-from ..models.errors import BadInput
 from ..models.files.paths import fingerprint
-from ..models.generators.diffusion.latent_diffusion import TextToImage
-from ..models.inpainting.stable_diffusion import StableDiffusionInpainter
 from .common import inputs, kinds, menus
-from .common.adapting import regrouped
+from .common.adapting import GENERATOR, INPAINTER, Adapted, architecture
 from .common.loading import WEIGHT_FILES, ModelLoader, Source
 
 LORAS: Final = Source("loras", WEIGHT_FILES)
@@ -65,61 +62,55 @@ class LoadLoRA:
         return ((*(loras or ()), Weighted(read, strength)),)
 
 
-class ApplyLoRAToInpainter:
-    DISPLAY_NAME = "Apply LoRA to Inpainter"
+class ApplyLoRA:
+    """Base of the nodes that lay LoRAs over a model."""
+
+    TO: Adapted
     CATEGORY = menus.ADAPT
+    SEARCH_ALIASES = ["lora", "load lora", "apply lora"]
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {**cls.TO.input(), "loras": inputs.link(kinds.LORAS, "From Load LoRA.")}}
+
+    def adapted(self, handle: host.Handle, loras: Loras) -> tuple[host.Handle]:
+        model = self.TO.model(handle)
+        with host.without_inference_mode():
+            networks = lora.apply(model.networks, loras, architecture(model))
+        files = [each.path for each, _ in loras if each.path is not None]
+        notes = [f"LoRA {each.name} at {strength:g}" for each, strength in loras]
+        return self.TO.handle(handle, model.with_networks(networks, files, notes))
+
+
+class ApplyLoRAToInpainter(ApplyLoRA):
+    TO = INPAINTER
+    DISPLAY_NAME = "Apply LoRA to Inpainter"
     DESCRIPTION = (
         "Lays LoRAs over an inpainter: a copy of the networks that they change, so that the inpainter itself stays as "
         "it is. A LoRA of another family is refused."
     )
-    SEARCH_ALIASES = ["lora", "load lora", "apply lora"]
     RETURN_TYPES = (kinds.INPAINTER,)
     RETURN_NAMES = ("inpainter",)
     OUTPUT_TOOLTIPS = ("For Inpaint by Text, Image to Image and Crop Objects.",)
-    FUNCTION = "run"
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {
-            "required": {
-                "inpainter": inputs.link(kinds.INPAINTER, "A Stable Diffusion model from Load Inpainter."),
-                "loras": inputs.link(kinds.LORAS, "From Load LoRA."),
-            }
-        }
 
     def run(self, inpainter: host.Handle, loras: Loras) -> tuple[host.Handle]:
-        model = of_inpainter(inpainter)
-        adapted = _with_loras(model, loras)
-        return (regrouped(adapted, adapted.modules, (model.modules, inpainter)),)
+        return self.adapted(inpainter, loras)
 
 
-class ApplyLoRAToGenerator:
+class ApplyLoRAToGenerator(ApplyLoRA):
+    TO = GENERATOR
     DISPLAY_NAME = "Apply LoRA to Generator"
-    CATEGORY = menus.ADAPT
     DESCRIPTION = (
         "Lays LoRAs over a generator that draws by Stable Diffusion: a copy of the networks that they change. A LoRA "
         "of another family is refused."
     )
-    SEARCH_ALIASES = ["lora", "load lora", "apply lora"]
     RETURN_TYPES = (kinds.GENERATOR,)
     RETURN_NAMES = ("generator",)
     OUTPUT_TOOLTIPS = ("For Sample Images, the option nodes, Image to Image and whatever else takes a generator.",)
-    FUNCTION = "run"
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {
-            "required": {
-                "generator": inputs.link(kinds.GENERATOR, "A Stable Diffusion model from Load Generator."),
-                "loras": inputs.link(kinds.LORAS, "From Load LoRA."),
-            }
-        }
 
     def run(self, generator: host.Handle, loras: Loras) -> tuple[host.Handle]:
-        model = of_generator(generator)
-        adapted = _with_loras(model, loras)
-        bound = generator.model._replace(generator=adapted)
-        return (regrouped(bound, adapted.modules, (model.modules, generator)),)
+        return self.adapted(generator, loras)
 
 
 class LoadControlNet(ModelLoader):
@@ -143,41 +134,51 @@ class LoadControlNet(ModelLoader):
         return {"required": {"model": inputs.choice(names, "A file or a folder of models/controlnet.")}}
 
 
-def _control_inputs() -> dict[str, Any]:
-    return {
-        "strength": inputs.number(1.0, 0.0, 10.0, 0.05, "How strongly the hints count.", rounded=0.001),
-        "start": inputs.share(0.0, "Share of the steps that are done before the hints begin to count."),
-        "end": inputs.share(1.0, "Share of the steps after which they no longer count."),
-        "mask": inputs.link(
-            "MASK", "For ControlNets that inpaint: what is to be made anew, one mask per hint or one for all."
-        ),
-    }
+class ApplyControlNet:
+    """Base of the nodes that let a ControlNet steer a model."""
 
-
-class ApplyControlNetToInpainter:
-    DISPLAY_NAME = "Apply ControlNet to Inpainter"
+    TO: Adapted
     CATEGORY = menus.ADAPT
-    DESCRIPTION = (
-        "Steers an inpainter by hints: edges, depths, or the picture around the hole. Image i of a batch takes hint i, "
-        "and the first again after the last; hints are stretched to its size. A ControlNet of another family is "
-        "refused."
-    )
     SEARCH_ALIASES = ["controlnet", "control net apply", "canny", "depth"]
-    RETURN_TYPES = (kinds.INPAINTER,)
-    RETURN_NAMES = ("inpainter",)
-    OUTPUT_TOOLTIPS = ("For Inpaint by Text, Image to Image, or for a further ControlNet.",)
     FUNCTION = "run"
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "inpainter": inputs.link(kinds.INPAINTER, "A Stable Diffusion model from Load Inpainter."),
+                **cls.TO.input(),
                 "controlnet": inputs.link(kinds.CONTROLNET, "From Load ControlNet."),
                 "hint": inputs.link("IMAGE", "What the ControlNet was trained on, such as edges from Canny."),
             },
-            "optional": _control_inputs(),
+            "optional": {
+                "strength": inputs.number(1.0, 0.0, 10.0, 0.05, "How strongly the hints count.", rounded=0.001),
+                "start": inputs.share(0.0, "Share of the steps that are done before the hints begin to count."),
+                "end": inputs.share(1.0, "Share of the steps after which they no longer count."),
+                "mask": inputs.link(
+                    "MASK", "For ControlNets that inpaint: what is to be made anew, one mask per hint or one for all."
+                ),
+            },
         }
+
+    def steered(self, handle: host.Handle, controlnet: host.Handle, steering: control.Control) -> tuple[host.Handle]:
+        model, net = self.TO.model(handle), steering.net
+        control.check(net, model.networks.unet, architecture(model))
+        networks = model.networks._replace(controls=(*model.networks.controls, steering))
+        note = f"ControlNet {net.files[0].name if net.files else ''} at {steering.strength:g}"
+        return self.TO.handle(handle, model.with_networks(networks, net.files, [note]), (net.modules, controlnet))
+
+
+class ApplyControlNetToInpainter(ApplyControlNet):
+    TO = INPAINTER
+    DISPLAY_NAME = "Apply ControlNet to Inpainter"
+    DESCRIPTION = (
+        "Steers an inpainter by hints: edges, depths, or the picture around the hole. Image i of a batch takes hint i, "
+        "and the first again after the last; hints are stretched to its size. A ControlNet of another family is "
+        "refused."
+    )
+    RETURN_TYPES = (kinds.INPAINTER,)
+    RETURN_NAMES = ("inpainter",)
+    OUTPUT_TOOLTIPS = ("For Inpaint by Text, Image to Image, or for a further ControlNet.",)
 
     def run(
         self,
@@ -189,36 +190,21 @@ class ApplyControlNetToInpainter:
         end: float = 1.0,
         mask: torch.Tensor | None = None,
     ) -> tuple[host.Handle]:
-        model = of_inpainter(inpainter)
-        steered = _with_control(model, control.control(controlnet.model, hint, strength, start, end, mask))
-        held = (model.modules, inpainter), (controlnet.model.modules, controlnet)
-        return (regrouped(steered, steered.modules, *held),)
+        steering = control.control(controlnet.model, hint, strength, start, end, mask)
+        return self.steered(inpainter, controlnet, steering)
 
 
-class ApplyControlNetToGenerator:
+class ApplyControlNetToGenerator(ApplyControlNet):
+    TO = GENERATOR
     DISPLAY_NAME = "Apply ControlNet to Generator"
-    CATEGORY = menus.ADAPT
     DESCRIPTION = (
         "Steers a generator that draws by Stable Diffusion by hints, such as edges or depths. Sample i takes hint i, "
         "and the first again after the last; hints are stretched to its size. A ControlNet of another family is "
         "refused."
     )
-    SEARCH_ALIASES = ["controlnet", "control net apply", "canny", "depth"]
     RETURN_TYPES = (kinds.GENERATOR,)
     RETURN_NAMES = ("generator",)
     OUTPUT_TOOLTIPS = ("For Sample Images, Image to Image, or for a further ControlNet.",)
-    FUNCTION = "run"
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {
-            "required": {
-                "generator": inputs.link(kinds.GENERATOR, "A Stable Diffusion model from Load Generator."),
-                "controlnet": inputs.link(kinds.CONTROLNET, "From Load ControlNet."),
-                "hint": inputs.link("IMAGE", "What the ControlNet was trained on, such as edges from Canny."),
-            },
-            "optional": _control_inputs(),
-        }
 
     def run(
         self,
@@ -230,46 +216,8 @@ class ApplyControlNetToGenerator:
         end: float = 1.0,
         mask: torch.Tensor | None = None,
     ) -> tuple[host.Handle]:
-        model = of_generator(generator)
-        steered = _with_control(model, control.control(controlnet.model, hint, strength, start, end, mask))
-        held = (model.modules, generator), (controlnet.model.modules, controlnet)
-        return (regrouped(generator.model._replace(generator=steered), steered.modules, *held),)
-
-
-def of_inpainter(inpainter: host.Handle) -> StableDiffusionInpainter:
-    """The Stable Diffusion model of an inpainter."""
-    if isinstance(inpainter.model, StableDiffusionInpainter):
-        return inpainter.model
-    raise BadInput(
-        f"inpainter: {inpainter.model.architecture} is no Stable Diffusion model, which this is for; load one of those."
-    )
-
-
-def of_generator(generator: host.Handle) -> TextToImage:
-    """The Stable Diffusion model of a generator."""
-    found = generator.model.generator
-    if isinstance(found, TextToImage):
-        return found
-    raise BadInput(
-        f"generator: {found.descriptor.architecture} is no Stable Diffusion model from Load Generator, which this is "
-        "for; to a MODEL of ComfyUI lay LoRAs and ControlNets by its own nodes, before Generator from Checkpoint."
-    )
-
-
-def _with_loras(model: Any, loras: Loras) -> Any:
-    architecture = getattr(model, "architecture", "") or model.descriptor.architecture
-    with host.without_inference_mode():
-        networks = lora.apply(model.networks, loras, architecture)
-    files = [each.path for each, _ in loras if each.path is not None]
-    return model.with_networks(networks, files, [f"LoRA {each.name} at {strength:g}" for each, strength in loras])
-
-
-def _with_control(model: Any, steering: control.Control) -> Any:
-    architecture = getattr(model, "architecture", "") or model.descriptor.architecture
-    control.check(steering.net, model.networks.unet, architecture)
-    networks = model.networks._replace(controls=(*model.networks.controls, steering))
-    note = f"ControlNet {steering.net.files[0].name if steering.net.files else ''} at {steering.strength:g}"
-    return model.with_networks(networks, steering.net.files, [note])
+        steering = control.control(controlnet.model, hint, strength, start, end, mask)
+        return self.steered(generator, controlnet, steering)
 
 
 NODES = {
