@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
@@ -65,35 +65,35 @@ class Family(Generic[Made]):
 class Registry(Generic[M]):
     """The families of one kind of model; of those that claim a file, exactly one must.
 
-    kind: of the models, as messages say it ("detector"). check: raises BadCheckpoint for a loaded model that the pack
-    has no use for, given also the file as messages begin.
+    kind: of the models, as messages say it ("detector"). gather: imports and gives the families, each with a name of
+    its own; called when they are first asked for, since a host that starts should wait for no architecture. check:
+    raises BadCheckpoint for a loaded model that the pack has no use for, given also the file as messages begin.
     """
 
-    def __init__(self, kind: str, check: Callable[[M, str], None] | None = None) -> None:
+    def __init__(
+        self, kind: str, gather: Callable[[], tuple[Family[M], ...]], check: Callable[[M, str], None] | None = None
+    ) -> None:
         self.kind = kind
+        self._gather = gather
         self._check = check
-        self._families: dict[str, Family[M]] = {}
 
-    def register(self, *families: Family[M]) -> None:
-        """Add all of them, or none.
+    @cached_property
+    def families(self) -> tuple[Family[M], ...]:
+        """All of them.
 
         Raises:
-            ValueError: a name is taken.
+            ValueError: two have one name.
         """
+        families = self._gather()
         names = [family.name for family in families]
-        taken = next((name for name in names if name in self._families or names.count(name) > 1), None)
-        if taken is not None:
-            raise ValueError(f"a {self.kind} family named {taken!r} is registered already")
-        self._families = {**self._families, **dict(zip(names, families, strict=True))}
-
-    @property
-    def families(self) -> tuple[Family[M], ...]:
-        """All registered families, in the order of their registration."""
-        return tuple(self._families.values())
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two {self.kind} families are named {twice!r}")
+        return families
 
     def names(self) -> list[str]:
-        """Names of all registered families."""
-        return list(self._families)
+        """Names of all families."""
+        return [family.name for family in self.families]
 
     def files(self, path: Path) -> tuple[Path, ...]:
         """Every file that any family would read for this path, without reading one of them."""

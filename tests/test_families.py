@@ -47,9 +47,7 @@ def family(name: str = "linear", **changes: Any) -> Family[Net]:
 
 
 def registry(*families: Family[Net]) -> Registry[Net]:
-    made: Registry[Net] = Registry("layer")
-    made.register(*families or (family(),))
-    return made
+    return Registry("layer", lambda: families or (family(),))
 
 
 def test_the_family_that_claims_a_file_loads_it(tmp_path):
@@ -65,11 +63,9 @@ def test_two_claims_are_an_error(tmp_path):
         registry(family(), family("affine")).load(tiny(tmp_path))
 
 
-def test_a_name_is_registered_once():
-    held = registry()
-    with pytest.raises(ValueError, match="'linear' is registered"):
-        held.register(family("affine"), family())
-    assert held.names() == ["linear"]
+def test_two_families_of_one_name_are_an_error():
+    with pytest.raises(ValueError, match="two layer families are named 'linear'"):
+        registry(family(), family("affine"), family()).names()
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import BadCheckpoint
-from ..families import Registry
+from ..families import Family, Registry
 from ..weights import DtypeFor, full_precision
-from .autoregressive import pixelcnn_prior, transformer_prior, vq_model, vqvae
 from .base import Generator
-from .diffusion import ddpm, diffusers_pipelines, stable_diffusion_files
-from .gan import dcgan, mlp_gan, stylegan2
-from .vae import autoencoder_kl, autoencoder_tiny, conv_vae, mnist_vae, sigma_vae, taef2
 
 
 def check_channels(generator: Generator, what: str) -> None:
@@ -27,25 +23,33 @@ def check_channels(generator: Generator, what: str) -> None:
         )
 
 
-GENERATORS: Final[Registry[Generator]] = Registry("generator", check_channels)
-GENERATORS.register(
-    autoencoder_kl.FAMILY,
-    autoencoder_tiny.FAMILY,
-    conv_vae.FAMILY,
-    dcgan.FAMILY,
-    ddpm.FAMILY,
-    mlp_gan.FAMILY,
-    mnist_vae.FAMILY,
-    pixelcnn_prior.FAMILY,
-    sigma_vae.FAMILY,
-    *stable_diffusion_files.FAMILIES,
-    stylegan2.FAMILY,
-    taef2.FAMILY,
-    transformer_prior.FAMILY,
-    vq_model.FAMILY,
-    vqvae.FAMILY,
-    *diffusers_pipelines.FAMILIES,
-)
+def _families() -> tuple[Family[Generator], ...]:
+    from .autoregressive import pixelcnn_prior, transformer_prior, vq_model, vqvae
+    from .diffusion import ddpm, diffusers_pipelines, stable_diffusion_files
+    from .gan import dcgan, mlp_gan, stylegan2
+    from .vae import autoencoder_kl, autoencoder_tiny, conv_vae, mnist_vae, sigma_vae, taef2
+
+    return (
+        autoencoder_kl.FAMILY,
+        autoencoder_tiny.FAMILY,
+        conv_vae.FAMILY,
+        dcgan.FAMILY,
+        ddpm.FAMILY,
+        mlp_gan.FAMILY,
+        mnist_vae.FAMILY,
+        pixelcnn_prior.FAMILY,
+        sigma_vae.FAMILY,
+        *stable_diffusion_files.FAMILIES,
+        stylegan2.FAMILY,
+        taef2.FAMILY,
+        transformer_prior.FAMILY,
+        vq_model.FAMILY,
+        vqvae.FAMILY,
+        *diffusers_pipelines.FAMILIES,
+    )
+
+
+GENERATORS: Final[Registry[Generator]] = Registry("generator", _families, check_channels)
 
 
 def load_generator(path: Path, dtype_for: DtypeFor = full_precision) -> Generator:

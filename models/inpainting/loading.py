@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from ..families import Registry
+from ..families import Family, Registry
 from ..weights import DtypeFor, full_precision
-from . import stable_diffusion
 from .base import Inpainter
 
-INPAINTERS: Final[Registry[Inpainter]] = Registry("inpainter")
-INPAINTERS.register(*stable_diffusion.FAMILIES)
+
+def _families() -> tuple[Family[Inpainter], ...]:
+    from . import stable_diffusion
+
+    return stable_diffusion.FAMILIES
+
+
+INPAINTERS: Final[Registry[Inpainter]] = Registry("inpainter", _families)
 
 
 def load_inpainter(path: Path, dtype_for: DtypeFor = full_precision) -> Inpainter:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from ..families import Registry
+from ..families import Family, Registry
 from ..weights import DtypeFor, full_precision
-from . import hq_sam, mobile_sam, sam, sam2
 from .base import Segmenter
 
-SEGMENTERS: Final[Registry[Segmenter]] = Registry("segmenter")
-SEGMENTERS.register(sam.FAMILY, hq_sam.FAMILY, mobile_sam.FAMILY, sam2.FAMILY)
+
+def _families() -> tuple[Family[Segmenter], ...]:
+    from . import hq_sam, mobile_sam, sam, sam2
+
+    return sam.FAMILY, hq_sam.FAMILY, mobile_sam.FAMILY, sam2.FAMILY
+
+
+SEGMENTERS: Final[Registry[Segmenter]] = Registry("segmenter", _families)
 
 
 def load_segmenter(path: Path, dtype_for: DtypeFor = full_precision) -> Segmenter:

@@ -226,10 +226,12 @@ def write_diffusers(folder: Path) -> Path:
     return folder / "tiny"
 
 
-CONTROLNETS: Final[Registry[ControlNet]] = Registry("controlnet")
-CONTROLNETS.register(
-    Family(ORIGINAL, detect, load, write_original, typical=_typical),
-    Family(DIFFUSERS, detect_diffusers, load_diffusers, write_diffusers, beside.files),
+CONTROLNETS: Final[Registry[ControlNet]] = Registry(
+    "controlnet",
+    lambda: (
+        Family(ORIGINAL, detect, load, write_original, typical=_typical),
+        Family(DIFFUSERS, detect_diffusers, load_diffusers, write_diffusers, beside.files),
+    ),
 )
 
 

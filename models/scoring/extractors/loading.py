@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...families import Registry
+from ...families import Family, Registry
 from .base import Extractor
-from .classifier import CLASSIFIER
-from .inception import INCEPTION
 
-EXTRACTORS: Final[Registry[Extractor]] = Registry("extractor")
-EXTRACTORS.register(INCEPTION, CLASSIFIER)
+
+def _families() -> tuple[Family[Extractor], ...]:
+    from .classifier import CLASSIFIER
+    from .inception import INCEPTION
+
+    return INCEPTION, CLASSIFIER
+
+
+EXTRACTORS: Final[Registry[Extractor]] = Registry("extractor", _families)
