@@ -9,7 +9,6 @@ from typing import Final
 import torch
 
 from .. import weights
-from ..errors import BadCheckpoint
 from ..families import Family
 from ..files.checkpoints import Checkpoint, described
 from ..files.usual_names import usual_names
@@ -18,7 +17,7 @@ from ..weights import DtypeFor
 from . import sam
 from .base import Segmenter
 from .sam import tiny_vit
-from .sam.architecture import TinyVitConfig, build, parts, read_tiny_vit_config
+from .sam.architecture import TinyVitConfig, build, read_tiny_vit_config
 from .sam.segmenter import SamSegmenter
 
 NAME: Final = "MobileSAM"
@@ -81,15 +80,9 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor) -> MobileSamSegmenter:
         BadCheckpoint: a tensor is missing, unexpected, or of another shape.
     """
     what = f"{checkpoint.name}, {NAME}"
-    try:
-        config = read_tiny_vit_config(checkpoint.tensors, described(checkpoint.metadata))
-    except KeyError as error:
-        raise BadCheckpoint(f"{what}: its tensor {error} is missing; download it again.") from error
-    network, tensors = build(config), tiny_vit.without_counts(checkpoint.tensors)
-    sam.fill(network, tensors, what)
-    made = parts(network)
-    made.image_encoder.to(dtype_for(sum(parameter.numel() for parameter in made.image_encoder.parameters())))
-    return MobileSamSegmenter(made, config, weights.identity(tensors))
+    tensors = tiny_vit.without_counts(checkpoint.tensors)
+    config = sam.configured(read_tiny_vit_config, tensors, described(checkpoint.metadata), what)
+    return MobileSamSegmenter(sam.filled(build(config), tensors, what, dtype_for), config, weights.identity(tensors))
 
 
 def tiny(folder: Path) -> Path:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from trilemma.models.segmentation.base import Segmenter
+from trilemma.models.segmentation.loading import load_segmenter
 from trilemma.models.segmentation.prompts import Point
+from trilemma.models.segmentation.sam import tiny_vit
+from trilemma.models.weights import check_fit
 from trilemma.tests import reference_kit
 
 HEIGHT, WIDTH = 480, 640
@@ -19,6 +25,27 @@ AREA_TOLERANCE = 20
 def picture() -> torch.Tensor:
     """The kit's, float32 [1, HEIGHT, WIDTH, 3]."""
     return torch.from_numpy(reference_kit.block_image(7, HEIGHT, WIDTH))[None].float() / 255
+
+
+def load(case: dict[str, Any], path: Path) -> Segmenter:
+    """From a file in the published layout, which is gone then."""
+    torch.save(reference_kit.weights(case), path)
+    loaded = load_segmenter(path)
+    path.unlink()
+    return loaded
+
+
+def assert_accounted_for(
+    entries: Iterable[reference_kit.Entry], build: Callable[[dict[str, torch.Tensor]], nn.ModuleDict], classifier: bool
+) -> None:
+    """A published file of SAM's kin has what the network is made of that `build` makes for it, counts of batches beside
+    weights, and a classifier or none."""
+    published = {entry.name: torch.empty(entry.shape, device="meta") for entry in entries}
+    found = tiny_vit.without_counts(published)
+    check_fit(dict(tiny_vit.in_file(build(found), found)), found, "the published file")
+    assert (found.keys() & tiny_vit.CLASSIFIER) == (tiny_vit.CLASSIFIER if classifier else set())
+    counts = published.keys() - found.keys()
+    assert {name.replace("num_batches_tracked", "weight") for name in counts} <= found.keys()
 
 
 def as_box(corners):

@@ -10,9 +10,8 @@ from trilemma.models.segmentation import hq_sam
 from trilemma.models.segmentation.loading import load_segmenter
 from trilemma.models.segmentation.mobile_sam import VIT_T
 from trilemma.models.segmentation.prompts import Prompt
-from trilemma.models.segmentation.sam import VIT_B, names, tiny_vit
+from trilemma.models.segmentation.sam import VIT_B, names
 from trilemma.models.segmentation.sam.architecture import SamConfig, read_config, read_tiny_vit_config
-from trilemma.models.weights import check_fit
 from trilemma.tests import reference_kit
 from trilemma.tests.segmentation import kit
 
@@ -26,11 +25,7 @@ def case(request):
 
 @pytest.fixture(scope="module")
 def segmenter(case, tmp_path_factory):
-    path = tmp_path_factory.mktemp("hq_sam") / "sam_hq.pth"
-    torch.save(reference_kit.weights(case), path)
-    loaded = load_segmenter(path)
-    path.unlink()
-    return loaded
+    return kit.load(case, tmp_path_factory.mktemp("hq_sam") / "sam_hq.pth")
 
 
 @pytest.fixture(scope="module")
@@ -86,20 +81,18 @@ def test_boxes_of_an_image_in_one_batch(case, segmenter, embedding, given):
     ],
 )
 def test_every_key_of_the_published_files_is_accounted_for(size, width, heads, global_blocks):
+    def network(published):
+        if size == "tiny":
+            config = read_tiny_vit_config(published, {})
+            assert config == VIT_T
+        else:
+            config = read_config(published, {})
+            assert (config.embed_dim, config.num_heads, config.global_blocks) == (width, heads, global_blocks)
+            assert (config.image_size, config.window_size) == (1024, 14)
+        return hq_sam.build(config)
+
     entries = reference_kit.manifest("hq_sam", f"manifest_vit_{size}.json")
-    published = {entry.name: torch.empty(entry.shape, device="meta") for entry in entries}
-    if size == "tiny":
-        config = read_tiny_vit_config(published, {})
-        assert config == VIT_T
-    else:
-        config = read_config(published, {})
-        assert (config.embed_dim, config.num_heads, config.global_blocks) == (width, heads, global_blocks)
-        assert (config.image_size, config.window_size) == (1024, 14)
-    found = tiny_vit.without_counts(published)
-    check_fit(dict(tiny_vit.in_file(hq_sam.build(config), found)), found, size)
-    assert (found.keys() & tiny_vit.CLASSIFIER) == (tiny_vit.CLASSIFIER if size == "tiny" else set())
-    counts = published.keys() - found.keys()
-    assert {name.replace("num_batches_tracked", "weight") for name in counts} <= found.keys()
+    kit.assert_accounted_for(entries, network, classifier=size == "tiny")
 
 
 def test_transformers_names_are_the_kits():

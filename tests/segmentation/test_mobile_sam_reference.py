@@ -11,7 +11,6 @@ from trilemma.models.segmentation.mobile_sam import VIT_T
 from trilemma.models.segmentation.prompts import Prompt
 from trilemma.models.segmentation.sam import tiny_vit
 from trilemma.models.segmentation.sam.architecture import build, read_tiny_vit_config
-from trilemma.models.weights import check_fit
 from trilemma.tests import reference_kit
 from trilemma.tests.segmentation import kit
 
@@ -25,11 +24,7 @@ def case():
 
 @pytest.fixture(scope="module")
 def segmenter(case, tmp_path_factory):
-    path = tmp_path_factory.mktemp("mobile_sam") / "mobile_sam.pt"
-    torch.save(reference_kit.weights(case), path)
-    loaded = load_segmenter(path)
-    path.unlink()
-    return loaded
+    return kit.load(case, tmp_path_factory.mktemp("mobile_sam") / "mobile_sam.pt")
 
 
 @pytest.fixture(scope="module")
@@ -78,15 +73,12 @@ def test_boxes_of_an_image_in_one_batch(case, segmenter, embedding, given):
 
 
 def test_every_key_of_the_published_file_is_accounted_for():
-    """Those that the network is made of, the classifier, and counts of batches."""
-    published = {entry.name: torch.empty(entry.shape, device="meta") for entry in reference_kit.manifest("mobile_sam")}
-    config = read_tiny_vit_config(published, {})
-    assert config == VIT_T
-    found = tiny_vit.without_counts(published)
-    check_fit(dict(tiny_vit.in_file(build(config), found)), found, "mobile_sam.pt")
-    assert found.keys() > tiny_vit.CLASSIFIER
-    counts = published.keys() - found.keys()
-    assert {name.replace("num_batches_tracked", "weight") for name in counts} <= found.keys()
+    def network(published):
+        config = read_tiny_vit_config(published, {})
+        assert config == VIT_T
+        return build(config)
+
+    kit.assert_accounted_for(reference_kit.manifest("mobile_sam"), network, classifier=True)
 
 
 def test_a_file_may_lack_its_classifier(tmp_path):

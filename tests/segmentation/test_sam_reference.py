@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 from trilemma.models import weights
-from trilemma.models.segmentation.loading import load_segmenter
 from trilemma.models.segmentation.prompts import Point, Prompt
 from trilemma.models.segmentation.sam.architecture import build, read_config
 from trilemma.tests import reference_kit
@@ -22,11 +21,7 @@ def case():
 
 @pytest.fixture(scope="module")
 def segmenter(case, tmp_path_factory):
-    path = tmp_path_factory.mktemp("sam") / "sam_vit_b_01ec64.pth"
-    torch.save(reference_kit.weights(case), path)
-    loaded = load_segmenter(path)
-    path.unlink()
-    return loaded
+    return kit.load(case, tmp_path_factory.mktemp("sam") / "sam_vit_b_01ec64.pth")
 
 
 @pytest.fixture(scope="module")

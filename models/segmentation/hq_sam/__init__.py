@@ -10,7 +10,6 @@ from typing import Final
 from torch import nn
 
 from ... import weights
-from ...errors import BadCheckpoint
 from ...families import Family
 from ...files.checkpoints import Checkpoint
 from ...files.usual_names import usual_names
@@ -40,20 +39,11 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor) -> HqSamSegmenter:
         BadCheckpoint: a tensor is missing, unexpected, or of another shape.
     """
     what = f"{checkpoint.name}, {NAME}"
-    found = sam.authors_tensors(checkpoint, what)
-    told = sam.told(checkpoint)
-    try:
-        if "image_encoder.patch_embed.seq.0.c.weight" in found:
-            config = architecture.read_tiny_vit_config(found, told)
-        else:
-            config = architecture.read_config(found, told)
-    except KeyError as error:
-        raise BadCheckpoint(f"{what}: its tensor {error} is missing; download it again.") from error
-    network, tensors = build(config), tiny_vit.without_counts(found)
-    sam.fill(network, tensors, what)
-    made = architecture.parts(network)
-    made.image_encoder.to(dtype_for(sum(parameter.numel() for parameter in made.image_encoder.parameters())))
-    return HqSamSegmenter(made, config, weights.identity(tensors))
+    tensors = tiny_vit.without_counts(sam.authors_tensors(checkpoint, what))
+    light = "image_encoder.patch_embed.seq.0.c.weight" in tensors
+    read = architecture.read_tiny_vit_config if light else architecture.read_config
+    config = sam.configured(read, tensors, sam.told(checkpoint), what)
+    return HqSamSegmenter(sam.filled(build(config), tensors, what, dtype_for), config, weights.identity(tensors))
 
 
 def build(config: SamConfig | TinyVitConfig) -> nn.ModuleDict:

@@ -3,10 +3,10 @@ starter's size."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import nn
@@ -20,9 +20,11 @@ from ...random_weights import write_random
 from ...weights import DtypeFor
 from ..base import Segmenter
 from . import tiny_vit
-from .architecture import SamConfig, build, parts, read_config
+from .architecture import Parts, SamConfig, build, parts, read_config
 from .names import HQ_TOKEN, TRANSFORMERS, of_transformers
 from .segmenter import SamSegmenter
+
+Config = TypeVar("Config")
 
 NAME: Final = "SAM"
 AUTHORS: Final = frozenset({"image_encoder.patch_embed.proj.weight", "mask_decoder.iou_token.weight"})
@@ -85,25 +87,39 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor) -> SamSegmenter:
     """
     what = f"{checkpoint.name}, {NAME}"
     tensors = authors_tensors(checkpoint, what)
+    config = configured(read_config, tensors, told(checkpoint), what)
+    return SamSegmenter(filled(build(config), tensors, what, dtype_for), config, weights.identity(tensors))
+
+
+def configured(
+    read: Callable[[Mapping[str, torch.Tensor], Mapping[str, Any]], Config],
+    tensors: Mapping[str, torch.Tensor],
+    known: Mapping[str, Any],
+    what: str,
+) -> Config:
+    """The hyper-parameters that `architecture`'s `read` finds in these tensors and in what is `known` beside them.
+
+    Raises:
+        BadCheckpoint: a tensor that it reads is missing.
+    """
     try:
-        config = read_config(tensors, told(checkpoint))
+        return read(tensors, known)
     except KeyError as error:
         raise BadCheckpoint(f"{what}: its tensor {error} is missing; download it again.") from error
-    network = build(config)
-    fill(network, tensors, what)
-    made = parts(network)
-    made.image_encoder.to(dtype_for(sum(parameter.numel() for parameter in made.image_encoder.parameters())))
-    return SamSegmenter(made, config, weights.identity(tensors))
 
 
-def fill(network: nn.ModuleDict, tensors: weights.Tensors, what: str) -> None:
-    """Fill a network of SAM's kin with exactly these tensors of a file in the authors' layout; see `weights.fill`.
+def filled(network: nn.ModuleDict, tensors: weights.Tensors, what: str, dtype_for: DtypeFor) -> Parts:
+    """The parts of a network of SAM's kin that is filled with exactly these tensors of a file in the authors' layout,
+    see `weights.fill`; `dtype_for` is asked for the image encoder.
 
     Raises:
         BadCheckpoint: a tensor is missing, unexpected, or of another shape.
     """
     weights.check_fit(dict(tiny_vit.in_file(network, tensors)), tensors, what)
     weights.fill(network, tiny_vit.folded(network, tensors), what)
+    made = parts(network)
+    made.image_encoder.to(dtype_for(sum(parameter.numel() for parameter in made.image_encoder.parameters())))
+    return made
 
 
 def authors_tensors(checkpoint: Checkpoint, what: str) -> Mapping[str, torch.Tensor]:
