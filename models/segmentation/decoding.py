@@ -28,8 +28,7 @@ that of the highest predicted IoU. smallest, middle, largest: of the three, by a
 CHUNK_BYTES: Final = 512 * 2**20
 """Activation memory that one chunk of prompts may take."""
 CHUNK_PROMPTS: Final = 16
-"""Prompts that one chunk may hold: as many as a published SAM has room for. More leave a CPU's caches, at a loss of
-time that tests/benchmarks/segmentation.py measures."""
+"""Prompts that one chunk may hold, so that a run can be stopped between chunks; it loses no time by that."""
 
 
 def segment(

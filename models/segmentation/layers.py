@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -39,18 +40,18 @@ class LayerNorm2d(nn.LayerNorm):
         return super().forward(places)
 
 
-def doubled(layer: nn.Module, places: torch.Tensor) -> torch.Tensor:
-    """A transposed convolution of 2 x 2 with stride 2 on places [..., C]: the four places that each becomes, row by
-    row, [..., 4, C']. It is a product of matrices, and the channels stay together, where norms want them."""
+def doubling(layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A transposed convolution of 2 x 2 with stride 2 for places [..., C]: it gives the four places that each becomes,
+    row by row, [..., 4, C']. It is a product of matrices, and the channels stay together, where norms want them."""
     assert isinstance(layer, nn.ConvTranspose2d)
     inputs, outputs = layer.weight.shape[:2]
     weight = layer.weight.permute(2, 3, 1, 0).reshape(4 * outputs, inputs)
     bias = None if layer.bias is None else layer.bias.repeat(4)
-    return F.linear(places, weight, bias).unflatten(-1, (4, outputs))
+    return lambda places: F.linear(places, weight, bias).unflatten(-1, (4, outputs))
 
 
 def unfolded(places: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """What `doubled` made of a grid [h, w], once or twice, as maps: [N, h * w, 4, C] to [N, 2h, 2w, C], and
+    """What `doubling` made of a grid [h, w], once or twice, as maps: [N, h * w, 4, C] to [N, 2h, 2w, C], and
     [N, h * w, 4, 4, C] to [N, 4h, 4w, C]."""
     count, channels, times = len(places), places.shape[-1], places.ndim - 3
     split = places.reshape(count, *grid, *(2, 2) * times, channels)

@@ -6,9 +6,24 @@ image are folded into the tokens, which gives the same numbers up to rounding wi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+PLACES_BYTES: Final = 8 * 2**20
+"""What the images of the prompts that are answered together may take: two prompts' of a published SAM. Larger tensors
+come fresh from the system each time, and leave a processor's caches."""
+DEVICE_PLACES_BYTES: Final = 2**30
+"""The same on other devices, which want much to do at once."""
+
+
+def prompts_at_once(places: int, width: int, device: torch.device) -> int:
+    """As many as are answered together, each with an image of so many places, float32."""
+    size = PLACES_BYTES if device.type == "cpu" else DEVICE_PLACES_BYTES
+    return max(1, size // (4 * places * width))
 
 
 class Attention(nn.Module):
@@ -26,55 +41,73 @@ class Attention(nn.Module):
 
     def forward(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """What queries [N, Q, C] read of keys and values [N, K, C]: [N, Q, C]."""
-        asked, known, told = self.q_proj(query), self.k_proj(key), self.v_proj(value)
-        seen = F.scaled_dot_product_attention(self._by_head(asked), self._by_head(known), self._by_head(told))
-        return self.out_proj(seen.transpose(1, 2).flatten(2))
+        return self._read(self.q_proj(query), self.k_proj(key), self.v_proj(value))
 
-    def of_image(self, tokens: torch.Tensor, placed: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        """What tokens [N, T, C] read of an image, [N, T, C]; the image, with its positions and without, is
-        [N, S, C], or [1, S, C] where it is the same for all."""
-        count, number, _ = tokens.shape
-        if len(image) * self.inner <= count * number * self.heads:
-            # All tokens are queries of the one image, or of their own.
-            queries = tokens if len(image) == count else tokens.flatten(0, 1)[None]
-            return self(queries, placed, image).reshape(tokens.shape)
-        asked, _ = self._folded(self._by_head(self.q_proj(tokens)), self.k_proj)
-        shares = (asked * self.scale @ placed.transpose(1, 2)).softmax(dim=-1)
-        seen = (shares @ image).unflatten(1, (self.heads, number))
+    def of_image(
+        self,
+        tokens: torch.Tensor,
+        placed: torch.Tensor,
+        image: torch.Tensor,
+        known: tuple[torch.Tensor, torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """What tokens [N, T, C] read of an image, [N, T, C]; the image, with its positions and without, is [N, S, C],
+        or [1, S, C] where it is the same for all. known: its projections as keys and values, [1, S, inner] each."""
+        number = tokens.shape[1]
+        if known is not None:
+            # All tokens are queries of the one image.
+            return self._read(self.q_proj(tokens).flatten(0, 1)[None], *known).reshape(tokens.shape)
+        if self.inner <= number * self.heads:
+            count = len(tokens)
+            return self(tokens, placed.expand(count, -1, -1), image.expand(count, -1, -1))
+        asked, _ = self._folded(self._by_head(self.q_proj(tokens) * self.scale), self.k_proj)
+        shares = (asked @ placed.transpose(1, 2)).softmax(dim=-1)
+        seen = (shares @ image).unflatten(1, (number, self.heads))
         weight = self.v_proj.weight.unflatten(0, (self.heads, -1))
-        values = torch.einsum("nhtc,hdc->nthd", seen, weight).flatten(2) + self.v_proj.bias
+        values = torch.einsum("nthc,hdc->nthd", seen, weight).flatten(2) + self.v_proj.bias
         return self.out_proj(values)
 
     def into_image(
-        self, image: torch.Tensor, placed: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+        self,
+        image: torch.Tensor,
+        placed: torch.Tensor,
+        keys: torch.Tensor,
+        values: torch.Tensor,
+        asked: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """The image [1 or N, S, C] and what its places read of tokens [N, T, C]: [N, S, C]."""
+        """The image [1 or N, S, C] and what its places read of tokens [N, T, C]: [N, S, C]. asked: where the image is
+        the same for all, the projection of its places as queries, [1, S, inner]."""
         count, number, width = keys.shape
         if self.heads * number > self.inner:
-            return image + self(placed.expand(count, -1, -1), keys, values)
-        key = self._by_head(self.k_proj(keys))
-        # Scores are [N, heads, T, S]: a softmax over so few is quick where the places lie side by side.
-        if len(placed) < count:
-            query = self._by_head(self.q_proj(placed))[0]
-            scores = key.permute(1, 0, 2, 3).flatten(1, 2) @ query.transpose(1, 2)
-            scores = scores.unflatten(1, (count, number)).transpose(0, 1)
-        else:
+            query = self.q_proj(placed) if asked is None else asked
+            return image + self._read(query.expand(count, -1, -1), self.k_proj(keys), self.v_proj(values))
+        key = self._by_head(self.k_proj(keys) * self.scale)
+        if asked is None:
             answers, offsets = self._folded(key, self.q_proj)
-            scores = torch.baddbmm(offsets[..., None], answers, placed.transpose(1, 2))
-            scores = scores.unflatten(1, (self.heads, number))
-        shares = scores.mul_(self.scale).softmax(dim=2).flatten(1, 2)
+            scores = torch.baddbmm(offsets[:, None], placed.expand(count, -1, -1), answers.transpose(1, 2))
+        else:
+            # One product for all heads, each with zeros for the channels of the others.
+            own = torch.eye(self.heads, dtype=key.dtype, device=key.device)
+            apart = torch.einsum("nhtd,hg->nhdtg", key, own).flatten(3).flatten(1, 2)
+            scores = asked.expand(count, -1, -1) @ apart
+        # [N, S, T, heads]: a softmax over so few is quick where the heads lie side by side.
+        shares = scores.unflatten(2, (number, self.heads)).softmax(dim=2).flatten(2)
         weight = self.out_proj.weight.unflatten(1, (self.heads, -1))
-        told = torch.einsum("nhtd,chd->nhtc", self._by_head(self.v_proj(values)), weight)
+        told = torch.einsum("nhtd,chd->nthc", self._by_head(self.v_proj(values)), weight)
         # The shares of each head add up to 1, so that the bias comes in once with the first one's.
-        told = torch.cat([told[:, :1] + self.out_proj.bias, told[:, 1:]], dim=1).flatten(1, 2)
-        return torch.baddbmm(image.expand(count, -1, width), shares.transpose(1, 2), told)
+        told = torch.cat([told[:, :, :1] + self.out_proj.bias, told[:, :, 1:]], dim=2).flatten(1, 2)
+        return torch.baddbmm(image.expand(count, -1, width), shares, told)
+
+    def _read(self, asked: torch.Tensor, known: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+        """What projected queries [N, Q, inner] read of projected keys and values [N, K, inner]: [N, Q, C]."""
+        seen = F.scaled_dot_product_attention(self._by_head(asked), self._by_head(known), self._by_head(told))
+        return self.out_proj(seen.transpose(1, 2).flatten(2))
 
     def _folded(self, tokens: torch.Tensor, projection: nn.Linear) -> tuple[torch.Tensor, torch.Tensor]:
-        """For products of tokens [N, heads, T, d] with projected places: vectors [N, heads * T, C] and offsets
-        [N, heads * T] that give the same with the places themselves."""
+        """For products of tokens [N, heads, T, d] with projected places: vectors [N, T * heads, C] and offsets
+        [N, T * heads] that give the same with the places themselves."""
         weight = projection.weight.unflatten(0, (self.heads, -1))
-        offsets = torch.einsum("nhtd,hd->nht", tokens, projection.bias.unflatten(0, (self.heads, -1)))
-        return torch.einsum("nhtd,hdc->nhtc", tokens, weight).flatten(1, 2), offsets.flatten(1)
+        offsets = torch.einsum("nhtd,hd->nth", tokens, projection.bias.unflatten(0, (self.heads, -1)))
+        return torch.einsum("nhtd,hdc->nthc", tokens, weight).flatten(1, 2), offsets.flatten(1)
 
     def _by_head(self, values: torch.Tensor) -> torch.Tensor:
         """[N, K, heads * d] as [N, heads, K, d]."""
@@ -90,6 +123,15 @@ class Mlp(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         return self.lin2(F.relu(self.lin1(tokens)))
+
+
+class Shared(NamedTuple):
+    """What the first layer knows of an image that is the same for all prompts, [1, S, inner] each: keys and values that
+    tokens read, and queries of its places."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
+    queries: torch.Tensor
 
 
 class Layer(nn.Module):
@@ -108,8 +150,19 @@ class Layer(nn.Module):
         self.norm4 = nn.LayerNorm(width)
         self.cross_attn_image_to_token = Attention(width, heads, downsample)
 
+    def shared(self, image: torch.Tensor, positions: torch.Tensor) -> Shared:
+        """Of an image [1, S, C]."""
+        placed = image + positions
+        reads, asks = self.cross_attn_token_to_image, self.cross_attn_image_to_token
+        return Shared(reads.k_proj(placed), reads.v_proj(image), asks.q_proj(placed))
+
     def forward(
-        self, tokens: torch.Tensor, asked: torch.Tensor, image: torch.Tensor, positions: torch.Tensor
+        self,
+        tokens: torch.Tensor,
+        asked: torch.Tensor,
+        image: torch.Tensor,
+        positions: torch.Tensor,
+        shared: Shared | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if self.first:
             tokens = self.self_attn(tokens, tokens, tokens)
@@ -117,10 +170,12 @@ class Layer(nn.Module):
             placed = tokens + asked
             tokens = tokens + self.self_attn(placed, placed, tokens)
         tokens = self.norm1(tokens)
-        there = image + positions
-        tokens = self.norm2(tokens + self.cross_attn_token_to_image.of_image(tokens + asked, there, image))
+        known, queries = (None, None) if shared is None else (shared[:2], shared.queries)
+        # Where the projections are known, nobody reads the places themselves.
+        there = image if shared is not None else image + positions
+        tokens = self.norm2(tokens + self.cross_attn_token_to_image.of_image(tokens + asked, there, image, known))
         tokens = self.norm3(tokens + self.mlp(tokens))
-        image = self.cross_attn_image_to_token.into_image(image, there, tokens + asked, tokens)
+        image = self.cross_attn_image_to_token.into_image(image, there, tokens + asked, tokens, queries)
         return tokens, self.norm4(image)
 
 
@@ -134,13 +189,35 @@ class TwoWayTransformer(nn.Module):
         self.final_attn_token_to_image = Attention(width, heads, downsample)
         self.norm_final_attn = nn.LayerNorm(width)
 
+    def in_turns(
+        self, image: torch.Tensor, positions: torch.Tensor, tokens: torch.Tensor, answers: int
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """`forward` for a few prompts after another: those whose images together fit a processor's caches. What they
+        share is made once."""
+        attention = self.final_attn_token_to_image
+        shared = None
+        if len(image) == 1 and attention.inner <= attention.heads * tokens[..., 0].numel():
+            (first, *_) = self.layers
+            shared = first.shared(image, positions)
+        few = prompts_at_once(image.shape[1], image.shape[2], image.device)
+        for start in range(0, len(tokens), few):
+            some = slice(start, start + few)
+            yield self(image if len(image) == 1 else image[some], positions, tokens[some], answers, shared)
+
     def forward(
-        self, image: torch.Tensor, positions: torch.Tensor, tokens: torch.Tensor
+        self,
+        image: torch.Tensor,
+        positions: torch.Tensor,
+        tokens: torch.Tensor,
+        answers: int,
+        shared: Shared | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Tokens [N, T, C] and an image [N, S, C], or [1, S, C] where it is the same for all of them, with positions
-        [1, S, C], to what both know in the end: [N, T, C], [N, S, C]."""
+        [1, S, C], to what both know in the end: the first tokens, [N, answers, C], for which alone it is asked, and
+        [N, S, C]. shared: the first layer's, of the one image."""
         known = tokens
         for layer in self.layers:
-            known, image = layer(known, tokens, image, positions)
+            known, image = layer(known, tokens, image, positions, shared if layer.first else None)
+        known, tokens = known[:, :answers], tokens[:, :answers]
         last = self.final_attn_token_to_image.of_image(known + tokens, image + positions, image)
         return self.norm_final_attn(known + last), image

@@ -69,13 +69,26 @@ class HqMaskDecoder(MaskDecoder):
         finer mask alone; the IoU is SAM's. features: `project`'s, of one image; all else as in `MaskDecoder`.
         """
         own = [self.iou_token.weight, self.mask_tokens.weight, self.hf_token.weight]
-        answers, places = self.discussed(features[0], positions, sparse, dense, own)
-        pixels = self.enlarged(places)
         grid = (dense.shape[-2], dense.shape[-1])
+        discussed = self.discussed(features[0], positions, sparse, dense, own, 2 + len(self.output_hypernetworks_mlps))
+        some = [self._answered(answers, places, features[1], grid, three, hq_only) for answers, places in discussed]
+        logits, ious = zip(*some, strict=True)
+        return torch.cat(logits), torch.cat(ious)
+
+    def _answered(
+        self,
+        answers: torch.Tensor,
+        places: torch.Tensor,
+        finer: torch.Tensor,
+        grid: tuple[int, int],
+        three: bool,
+        hq_only: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same of what `discussed` gives for a few prompts, and the image's finer maps."""
+        pixels = self.enlarging()(places)
         masks = len(self.output_hypernetworks_mlps)
         fine = self.embedding_maskfeature(unfolded(pixels.unflatten(1, (-1, 4, 4)), grid).permute(0, 3, 1, 2))
-        fine = fine + features[1]
-        logits = torch.einsum("nc,nchw->nhw", self.hf_mlp(answers[:, 1 + masks]), fine)[:, None]
+        logits = torch.einsum("nc,nchw->nhw", self.hf_mlp(answers[:, 1 + masks]), fine + finer)[:, None]
         ious = self.iou_prediction_head(answers[:, 0])
         if three:
             ious, best = ious[:, 1:].max(dim=1, keepdim=True)

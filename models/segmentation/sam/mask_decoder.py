@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..layers import MLP, LayerNorm2d, doubled, unfolded
+from ..layers import MLP, LayerNorm2d, doubling, unfolded
 from ..two_way import TwoWayTransformer
+
+PLACES_AT_ONCE: Final = 1024
+"""Places of an image that are enlarged and read together: the sixteen pixels of each stay in a processor's caches."""
 
 
 class MaskDecoder(nn.Module):
@@ -47,11 +51,15 @@ class MaskDecoder(nn.Module):
         tokens [N, T, C] of the prompts. dense: their masks, [N, C, g, g], or [1, C, g, g] where all have the same.
         """
         own = [self.iou_token.weight, self.mask_tokens.weight]
-        answers, places = self.discussed(features[0], positions, sparse, dense, own)
-        pixels = self.enlarged(places)
         chosen = range(1, len(self.output_hypernetworks_mlps)) if three else range(1)
-        logits = as_maps(pixels @ self.weights(answers, chosen).transpose(1, 2), dense.shape[-2:])
-        return logits, self.iou_prediction_head(answers[:, 0])[:, chosen.start : chosen.stop]
+        enlarge = self.enlarging()
+        logits, ious = [], []
+        for answers, places in self.discussed(features[0], positions, sparse, dense, own, 1 + chosen.stop):
+            weights = self.weights(answers, chosen).transpose(1, 2)
+            made = [enlarge(some) @ weights for some in places.split(PLACES_AT_ONCE, dim=1)]
+            logits.append(as_maps(torch.cat(made, dim=1), dense.shape[-2:]))
+            ious.append(self.iou_prediction_head(answers[:, 0])[:, chosen.start : chosen.stop])
+        return torch.cat(logits), torch.cat(ious)
 
     def discussed(
         self,
@@ -60,18 +68,20 @@ class MaskDecoder(nn.Module):
         sparse: torch.Tensor,
         dense: torch.Tensor,
         own: Sequence[torch.Tensor],
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens, the decoder's `own` ones before the prompts', [N, T, C], and the image's places [N, g * g, C], after
-        they have attended to each other."""
+        answers: int,
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The first tokens [n, answers, C], the decoder's `own` ones before the prompts', and the image's places
+        [n, g * g, C], after they have attended to each other, for a few of the N prompts after another."""
         tokens = torch.cat([torch.cat([*own]).expand(len(sparse), -1, -1), sparse], dim=1)
-        image = (maps + dense).flatten(2).transpose(1, 2)
-        return self.transformer(image, positions.flatten(2).transpose(1, 2), tokens)
+        image, placed = (each.flatten(2).transpose(1, 2).contiguous() for each in (maps + dense, positions))
+        return self.transformer.in_turns(image, placed, tokens, answers)
 
-    def enlarged(self, places: torch.Tensor) -> torch.Tensor:
-        """Pixels [N, g * g * 16, C / 8] of places [N, g * g, C]: those of each place together, four by four."""
+    def enlarging(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Makes pixels [N, S * 16, C / 8] of places [N, S, C]: those of each place together, four by four."""
         first, norm, _, last, _ = self.output_upscaling
         assert isinstance(norm, LayerNorm2d)
-        return F.gelu(doubled(last, F.gelu(norm.of_places(doubled(first, places))))).flatten(1, 3)
+        once, twice = doubling(first), doubling(last)
+        return lambda places: F.gelu(twice(F.gelu(norm.of_places(once(places))))).flatten(1, 3)
 
     def weights(self, answers: torch.Tensor, chosen: Sequence[int]) -> torch.Tensor:
         """What makes masks of pixels: [N, M, C / 8], for the mask tokens that are `chosen`."""
@@ -79,6 +89,6 @@ class MaskDecoder(nn.Module):
 
 
 def as_maps(values: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
-    """Values of pixels in the order of `enlarged`, [N, g * g * 16, M], as maps [N, M, 4g, 4g]."""
+    """Values of pixels in the order of `enlarging`, [N, g * g * 16, M], as maps [N, M, 4g, 4g]."""
     maps = unfolded(values.unflatten(1, (-1, 4, 4)), (grid[0], grid[1]))
     return maps.permute(0, 3, 1, 2)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ..base import Embedding, Segmenter
 from ..prompts import Prompt, coordinates
+from ..two_way import prompts_at_once
 from .architecture import DecoderConfig, Parts
 
 # Colour statistics in 0..255 that every SAM was trained with; cannot be detected.
@@ -89,9 +90,13 @@ class SamSegmenter(Segmenter):
 
     def upscale(self, logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """As SAM does it: by way of the encoder's input size, bilinear."""
-        side = self.config.image_size
         rows, columns = self.input_size(height, width)
-        square = F.interpolate(logits[None, None], (side, side), mode="bilinear")
+        # One more than the picture has: the last places lie between it and the padding.
+        high, wide = (covered + 1 for covered in self.extent(logits, height, width))
+        some = logits[:high, :wide]
+        times = self.config.image_size // logits.shape[-1]
+        size = (some.shape[0] * times, some.shape[1] * times)
+        square = F.interpolate(some[None, None], size, mode="bilinear")
         return F.interpolate(square[..., :rows, :columns], (height, width), mode="bilinear")[0, 0]
 
     def extent(self, logits: torch.Tensor, height: int, width: int) -> tuple[int, int]:
@@ -104,11 +109,16 @@ class SamSegmenter(Segmenter):
         return self.image_encoder.peak_bytes(batch_size)
 
     def prompt_bytes(self) -> int:
-        # Measured: 7.2 (many prompts) to 8 (one) float32 values per cell and channel, at all sizes.
-        return 30 * self.config.grid**2 * self.config.prompt_dim
+        # Measured: 5 float32 values per cell and channel, at all sizes.
+        return 20 * self.config.grid**2 * self.config.prompt_dim
 
     def decode_bytes(self, prompts: int, height: int, width: int) -> int:
-        """The peak is reached in the decoder's upscaling of a chunk, or when one mask stands at the image's size."""
-        logits = prompts * (self.config.num_multimasks + 1) * 16 * self.config.grid**2 * 4
+        """The peak is reached while the decoder answers a few prompts, beside what they share and the logits of half of
+        its masks, or when one mask stands at the image's size."""
+        cells, channels = self.config.grid**2, self.config.prompt_dim
+        device = next(self.mask_decoder.parameters()).device
+        logits = prompts * (self.config.num_multimasks + 1) * 16 * cells * 4
+        shared = cells * channels * (8 + 12 // self.config.decoder_downsample)
+        turn = min(prompts, prompts_at_once(cells, channels, device)) * self.prompt_bytes()
         mask = 4 * self.config.image_size**2 + 5 * height * width
-        return max(prompts * self.prompt_bytes(), logits + mask)
+        return max(shared + turn + logits // 2, logits + mask)
