@@ -7,7 +7,7 @@ image are folded into the tokens, which gives the same numbers up to rounding wi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -197,8 +197,7 @@ class TwoWayTransformer(nn.Module):
         attention = self.final_attn_token_to_image
         shared = None
         if len(image) == 1 and attention.inner <= attention.heads * tokens[..., 0].numel():
-            (first, *_) = self.layers
-            shared = first.shared(image, positions)
+            shared = cast("Layer", self.layers[0]).shared(image, positions)
         few = prompts_at_once(image.shape[1], image.shape[2], image.device)
         for start in range(0, len(tokens), few):
             some = slice(start, start + few)

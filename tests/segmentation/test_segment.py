@@ -1,13 +1,18 @@
 """Embeddings and prompts to objects, against package segment_anything's own predictor on a small network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from trilemma.models.errors import BadInput
 from trilemma.models.pictures.packed import area, unpack
 from trilemma.models.segmentation import base, decoding
 from trilemma.models.segmentation.loading import SEGMENTERS, load_segmenter
 from trilemma.models.segmentation.prompts import Point, Prompt, read_prompts
+from trilemma.models.segmentation.sam.architecture import Parts
+from trilemma.models.segmentation.sam.segmenter import SamSegmenter
 from trilemma.tests.closeness import assert_close, assert_same_masks
 from trilemma.tests.segmentation import tiny
 
@@ -218,3 +223,17 @@ def test_no_prompts_have_no_logits(segmenter, embedding):
     found, logits = decoding.refine(segmenter, embedding, [], None)
     assert len(found.objects) == len(logits.values) == len(logits.frames) == 0
     assert len(decoding.refine(segmenter, embedding, [], logits)[0].objects) == 0
+
+
+@pytest.mark.parametrize(("patch", "grid"), [(16, 4), (8, 8), (6, 35)], ids=["4 times", "twice", "one and a half"])
+@pytest.mark.parametrize("size", [(50, 90), (90, 47), (70, 70)])
+def test_upscaling_leaves_padding_out(segmenter, patch, grid, size):
+    """The authors' way goes by the whole square, padding and all."""
+    side = patch * grid
+    config = replace(segmenter.config, image_size=side, patch_size=patch)
+    found = SamSegmenter(Parts(*segmenter.modules), config, "other")
+    logits = torch.randn(4 * grid, 4 * grid, generator=torch.Generator().manual_seed(0))
+    rows, columns = found.input_size(*size)
+    square = F.interpolate(logits[None, None], (side, side), mode="bilinear")
+    expected = F.interpolate(square[..., :rows, :columns], size, mode="bilinear")
+    assert_close(found.upscale(logits, *size), expected[0, 0])

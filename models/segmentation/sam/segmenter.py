@@ -93,10 +93,8 @@ class SamSegmenter(Segmenter):
         rows, columns = self.input_size(height, width)
         # One more than the picture has: the last places lie between it and the padding.
         high, wide = (covered + 1 for covered in self.extent(logits, height, width))
-        some = logits[:high, :wide]
-        times = self.config.image_size // logits.shape[-1]
-        size = (some.shape[0] * times, some.shape[1] * times)
-        square = F.interpolate(some[None, None], size, mode="bilinear")
+        scale = self.config.image_size / logits.shape[-1]
+        square = F.interpolate(logits[None, None, :high, :wide], scale_factor=scale, mode="bilinear")
         return F.interpolate(square[..., :rows, :columns], (height, width), mode="bilinear")[0, 0]
 
     def extent(self, logits: torch.Tensor, height: int, width: int) -> tuple[int, int]:
