@@ -9,6 +9,7 @@ from torch import nn
 
 from . import autoencoders
 from .adapters.control import Control
+from .memory import unet_floats
 
 NAME: Final = "Stable Diffusion"
 XL_NAME: Final = "Stable Diffusion XL"
@@ -59,9 +60,11 @@ class StableDiffusion(NamedTuple):
         return (*networks, *dict.fromkeys(control.net.network for control in self.controls))
 
     @property
-    def residual_floats(self) -> float:
-        """Floats per latent cell that its ControlNets hand to the U-Net."""
-        return sum(control.net.residual_floats for control in self.controls)
+    def step_floats(self) -> float:
+        """Peak floats per latent cell of each row of a step: of the U-Net with what ControlNets hand to it, or of one
+        of these that looks at its hint."""
+        handed = sum(control.net.residual_floats for control in self.controls)
+        return max(unet_floats(self.unet.config) + handed, *(control.net.hint_floats for control in self.controls), 0.0)
 
     @property
     def latent_settings(self) -> Mapping[str, Any]:

@@ -61,8 +61,9 @@ def xl_unet(channels: int = 4) -> Any:
     )
 
 
-def control_network(xl: bool = False, width: int = WIDTH, layers: int = 1) -> Any:
-    """A ControlNetModel for `unet`, or for `xl_unet`, of hints with 2 pixels to a cell; none of its layers is zero."""
+def control_network(xl: bool = False, width: int = WIDTH, layers: int = 1, hints: tuple[int, ...] = (8, 16)) -> Any:
+    """A ControlNetModel for `unet`, or for `xl_unet`; none of its layers is zero. hints: channels of the layers that
+    look at hints, each but the first of half the side."""
     from diffusers import ControlNetModel
 
     further = {
@@ -77,7 +78,7 @@ def control_network(xl: bool = False, width: int = WIDTH, layers: int = 1) -> An
         cross_attention_dim=WIDTH + SECOND_WIDTH if xl else width,
         attention_head_dim=4,
         norm_num_groups=8,
-        conditioning_embedding_out_channels=(8, 16),
+        conditioning_embedding_out_channels=hints,
         **(further if xl else {}),
     ).train(False)
     made.load_state_dict(random_weights.random_weights(made))

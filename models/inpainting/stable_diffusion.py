@@ -17,7 +17,7 @@ from ..diffusion.autoencoders import decode, encode, preview
 from ..diffusion.denoiser import predictor
 from ..diffusion.folders import holds
 from ..diffusion.loading import XL_PIPELINES, from_folder, from_single_file
-from ..diffusion.memory import unet_floats, vae_floats
+from ..diffusion.memory import vae_floats
 from ..diffusion.original_layout import VERSIONS, Version
 from ..diffusion.prompts import Encoded
 from ..diffusion.samplers import Schedule
@@ -91,8 +91,7 @@ class StableDiffusionInpainter(Inpainter):
         tall, wide = self.networks.padded_size(height, width)
         cells = tall * wide // self.networks.latent_scale**2
         rows = 2 * batch_size if guided else batch_size
-        floats = unet_floats(unet.config) + self.networks.residual_floats
-        denoising = rows * cells * floats * unet.dtype.itemsize
+        denoising = rows * cells * self.networks.step_floats * unet.dtype.itemsize
         decoding = tall * wide * vae_floats(vae.config) * vae.dtype.itemsize
         return int(max(denoising, decoding) + batch_size * tall * wide * PICTURE_FLOATS * 4)
 

@@ -77,6 +77,12 @@ class ControlNet:
         levels = (width * 4.0**-level for level, width in enumerate(widths))
         return widths[0] + (config.layers_per_block + 1) * sum(levels)
 
+    @property
+    def hint_floats(self) -> float:
+        """Peak floats per latent cell while it looks at its hint: the hint, and a layer of its pixels before and after
+        the activation."""
+        return self.hint_scale**2 * (3 + 2 * self.network.config.conditioning_embedding_out_channels[0])
+
 
 def renamed(tensors: Tensors) -> dict[str, torch.Tensor]:
     """The original's tensors under diffusers' names."""

@@ -91,7 +91,7 @@ class TextToImage(DiffusionGenerator):
 
     def memory_bytes(self, batch_size: int) -> int:
         rows = self._rows(self.descriptor.options)
-        return _memory(self, self._parts.unet, self._parts.vae, batch_size, rows, self._parts.residual_floats)
+        return _memory(self, self._parts.unet, self._parts.vae, batch_size, rows * self._parts.step_floats)
 
     def _condition(
         self, requests: Sequence[SampleRequest], generators: Sequence[torch.Generator]
@@ -155,7 +155,7 @@ class UnconditionalLatentDiffusion(PixelDiffusion):
 
     def memory_bytes(self, batch_size: int) -> int:
         unet, vae = self.modules
-        return _memory(self, unet, vae, batch_size, rows=1)
+        return _memory(self, unet, vae, batch_size, unet_floats(unet.config))
 
     def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
         return decode(self.modules[1], latents).expand(-1, -1, -1, 3).contiguous()
@@ -164,17 +164,14 @@ class UnconditionalLatentDiffusion(PixelDiffusion):
         return preview(self.modules[1], latents).expand(-1, -1, 3)
 
 
-def _memory(
-    generator: DiffusionGenerator, unet: Any, vae: Any, batch_size: int, rows: int, residuals: float = 0.0
-) -> int:
+def _memory(generator: DiffusionGenerator, unet: Any, vae: Any, batch_size: int, floats: float) -> int:
     """The larger of what the U-Net needs for the batch, and the VAE for the one picture that it is given at a time.
 
-    rows: how often the U-Net evaluates each sample in a step. residuals: floats per latent cell that it is given.
+    floats: per latent cell of a sample, of a step.
     """
     channels, height, width = generator.latent_shape
     pixels = generator.descriptor.height * generator.descriptor.width
-    floats = rows * (unet_floats(unet.config) + residuals) + channels * STATE_FLOATS
-    denoising = batch_size * height * width * floats * unet.dtype.itemsize
+    denoising = batch_size * height * width * (floats + channels * STATE_FLOATS) * unet.dtype.itemsize
     decoding = pixels * vae_floats(vae.config) * vae.dtype.itemsize + batch_size * pixels * PICTURE_FLOATS * 4
     return int(max(denoising, decoding))
 

@@ -18,6 +18,7 @@ from trilemma.models.inpainting.stable_diffusion import StableDiffusionInpainter
 from trilemma.models.weights import empty_weights
 from trilemma.tests import reference_kit
 from trilemma.tests.closeness import assert_close, is_close
+from trilemma.tests.families import checks, kinds
 from trilemma.tests.generators.diffusion import tiny_diffusion
 from trilemma.tests.inpainting import tiny as tiny_inpainter
 from trilemma.tests.inpainting.tiny import inpaint
@@ -244,6 +245,25 @@ def test_hints_are_brought_to_size_and_holes_stay_holes(tmp_path):
     assert bool((fitted[:, :, :15] == -1).all())
     assert float(fitted[:, :, 15:].min()) >= 0
     assert torch.equal(fitted[:, :, :, 19], fitted[:, :, :, 31])
+
+
+PUBLISHED_HINTS = (16, 32, 96, 256)
+
+
+@pytest.mark.parametrize("nets", [(8, 16), (8, 16, 8, 16), PUBLISHED_HINTS], ids=["one", "two", "hints of 8 pixels"])
+@pytest.mark.parametrize("kind", [kinds.INPAINTER, kinds.GENERATOR], ids=lambda kind: kind.registry.kind)
+def test_memory_is_foreseen(kind, nets, tmp_path):
+    """Within 0.7 to 1.5 of what is measured, as of models without: of an XL model that draws, else of one that does
+    not."""
+    xl = kind is kinds.GENERATOR
+    name = "StableDiffusionXLPipeline" if xl else "StableDiffusionInpaintPipeline"
+    (family,) = (family for family in kind.registry.families if family.name == name)
+    model = kind.registry.load(family.tiny(tmp_path))
+    hints = [nets] if nets == PUBLISHED_HINTS else [nets[:2]] * (len(nets) // 2)
+    networks = [ControlNet(tiny.control_network(xl, hints=each).requires_grad_(False), "x") for each in hints]
+    controls = tuple(control.control(net, hint()) for net in networks)
+    steered = model.with_networks(model.networks._replace(controls=controls), (), ())
+    checks.memory_is_foreseen(kind, steered, name, (2,))
 
 
 def test_a_strength_of_nothing_is_no_control(tmp_path):
