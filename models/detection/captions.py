@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import torch
 
 from ..errors import BadInput
-from .prompt import split
+from .prompt import shown, split
 
 if TYPE_CHECKING:
     from tokenizers import BertWordPieceTokenizer
@@ -70,8 +70,8 @@ def encode_all(phrases: Sequence[str], tokenizer: BertWordPieceTokenizer, max_to
         length = len(tokenizer.encode(f"{phrase} .", add_special_tokens=False).tokens)
         if length > max_tokens - len(ENDS):
             raise BadInput(
-                f"prompt: the phrase {phrase!r} is {length} tokens with its full stop, and this detector reads at most "
-                f"{max_tokens - len(ENDS)} at once; shorten it."
+                f"prompt: the phrase {shown(phrase)!r} is {length} tokens with its full stop, and this detector reads "
+                f"at most {max_tokens - len(ENDS)} at once; shorten it."
             )
         if length > room:
             groups.append([])
@@ -96,5 +96,5 @@ def _caption(phrases: Sequence[str], tokenizer: BertWordPieceTokenizer) -> Capti
     known = torch.tensor([token != "[UNK]" for token in tokens])
     for phrase, spelled in zip(phrases, phrase_tokens, strict=True):
         if not bool((spelled & known).any()):
-            raise BadInput(f"prompt: the detector's vocabulary knows no part of {phrase!r}; use English words.")
+            raise BadInput(f"prompt: the detector's vocabulary knows no part of {shown(phrase)!r}; use English words.")
     return Caption(tuple(phrases), tokens, torch.tensor(encoding.ids), phrase_tokens)

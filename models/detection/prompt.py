@@ -13,6 +13,8 @@ PARTS: Final = re.compile(r"(?:[:@]\s*(?:\d+(?:\.\d+)?|\.\d+)|[^.,;?\n])+")
 """What stands between separators; the full stop of a number behind a colon or an at sign separates nothing."""
 SUFFIX: Final = re.compile(r"(.*?)\s*([:@])\s*([-+\d.%]+)")
 WRAPPED: Final = re.compile(r"\((.*)\)")
+SHOWN: Final = 60
+"""Characters of a phrase in a message."""
 
 
 class Phrase(NamedTuple):
@@ -63,6 +65,11 @@ def split(prompt: str) -> tuple[str, ...]:
     return tuple(phrase.text for phrase in parse(prompt))
 
 
+def shown(phrase: str) -> str:
+    """A phrase as messages show it, however long it is."""
+    return phrase if len(phrase) <= SHOWN else f"{phrase[:SHOWN]}..."
+
+
 def _phrase(part: str) -> Phrase:
     wrapped = WRAPPED.fullmatch(part)
     text = wrapped[1].strip() if wrapped and SUFFIX.fullmatch(wrapped[1].strip()) else part
@@ -84,5 +91,5 @@ def _phrase(part: str) -> Phrase:
 
 
 def _number(text: str) -> float | None:
-    """A number without a sign; None where it is none."""
-    return float(text) if re.fullmatch(r"\d+(\.\d+)?|\.\d+", text) else None
+    """A number without a sign, of at most nine digits before its point; None where it is none."""
+    return float(text) if re.fullmatch(r"\d{1,9}(\.\d+)?|\.\d+", text) else None

@@ -28,6 +28,9 @@ def per_image(value: Any, frames: int, what: str = "boxes") -> list[list[Box]]:
         raise BadInput(f"{what}: expected boxes as dicts of x, y, width, height, found {type(value).__name__}.")
     if not value or isinstance(value[0], dict):
         value = [value] * (1 if value else frames)
+    if not all(isinstance(boxes, (list, tuple)) for boxes in value):
+        found = next(boxes for boxes in value if not isinstance(boxes, (list, tuple)))
+        raise BadInput(f"{what}: expected a list of boxes for each image, found {str(found)[:60]} among them.")
     images = [list(boxes) for boxes in value]
     if len(images) == 1:
         images *= frames
@@ -44,12 +47,22 @@ def _is_none(box: Any) -> bool:
 
 def _checked(box: Any, what: str) -> Box:
     try:
-        numbers = [float(box[key]) for key in ("x", "y", "width", "height")]
+        values = [box[key] for key in ("x", "y", "width", "height")]
+        numbers = [math.nan if isinstance(value, str) else float(value) for value in values]
     except (TypeError, KeyError, ValueError):
         raise BadInput(f"{what}: a box needs numbers for x, y, width and height, found {box!r}.") from None
     if not all(map(math.isfinite, numbers)) or numbers[2] <= 0 or numbers[3] <= 0:
         raise BadInput(f"{what}: a box needs finite numbers and a width and height above 0, found {box!r}.")
+    if not _is_score(box.get("score")):
+        raise BadInput(f"{what}: the score of a box is a finite number, found {box!r}.")
     return box
+
+
+def _is_score(value: Any) -> bool:
+    try:
+        return value is None or (not isinstance(value, str) and math.isfinite(value))
+    except (TypeError, ValueError):
+        return False
 
 
 def clipped(box: Box, height: int, width: int, what: str = "boxes") -> Box:

@@ -38,6 +38,11 @@ def test_broadcast_lists_are_not_shared():
         ([{**BOX, "x": float("nan")}], "finite"),
         ([{**BOX, "width": 0}], "above 0"),
         ([["cat"]], "'cat'"),
+        ([None, [BOX]], "a list of boxes for each image, found None"),
+        ([[BOX], BOX], "a list of boxes for each image, found {'x'"),
+        ([{**BOX, "x": "3"}], "finite"),
+        ([{**BOX, "score": "high"}], "the score of a box is a finite number"),
+        ([{**BOX, "score": float("nan")}], "the score of a box is a finite number"),
     ],
 )
 def test_bad_boxes_are_named(value, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -111,9 +112,11 @@ def load(path: Path, size: tuple[int, int, int], names: Sequence[str] = ()) -> L
         raise BadInput(
             f"path: {path.name} has {len(images)} images, and the batch {frames}; connect the names of Load Images."
         )
-    by_name = {stem(image.name): image for image in images}
-    chosen = [by_name.get(stem(name)) for name in names] if names else images
-    objects, missing = [], []
+    by_name: dict[str, list[Annotated]] = {}
+    for image in images:
+        by_name.setdefault(stem(image.name), []).append(image)
+    chosen = [_called(name, by_name.get(stem(name), [])) for name in names] if names else images
+    objects, missing, left_out = [], [], []
     for frame, image in enumerate(chosen):
         if image is None:
             missing.append(f"no annotations for {names[frame]}")
@@ -124,9 +127,24 @@ def load(path: Path, size: tuple[int, int, int], names: Sequence[str] = ()) -> L
                 f"{width} x {height}; load them at their own size."
             )
         objects += [item._replace(frame=frame) for item in image.objects]
+        kinds = Counter(image.left_out)
+        if kinds:
+            told = ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
+            left_out.append(f"left out of {image.name}, as no objects: {told}")
     if names and len(missing) == frames:
         raise BadInput(f"names: {path.name} has annotations for none of the images; it has {', '.join(by_name)[:80]}.")
-    return Loaded(Objects(tuple(objects), frames, height, width), tuple(missing))
+    return Loaded(Objects(tuple(objects), frames, height, width), (*missing, *left_out))
+
+
+def _called(name: str, images: Sequence[Annotated]) -> Annotated | None:
+    """The image of a file of this name: with folder and ending, where several have it without."""
+    whole = [image for image in images if image.name == name]
+    if len(images) > 1 and len(whole) != 1:
+        raise BadInput(
+            f"names: {len(images)} images of the file are called {stem(name)!r}, such as {images[0].name!r} and "
+            f"{images[1].name!r}; give the names with their folders, as the file has them."
+        )
+    return next(iter(whole or images), None)
 
 
 def _read(path: Path, height: int, width: int, wanted: set[str] | None) -> list[Annotated]:
@@ -140,12 +158,13 @@ def _read(path: Path, height: int, width: int, wanted: set[str] | None) -> list[
         return [image for file in named_so if file.name != yolo.CLASSES for image in _read(file, height, width, wanted)]
     if path.suffix.lower() == ".txt":
         classes = path.with_name(yolo.CLASSES)
-        labels = _text(classes).splitlines() if classes.is_file() else []
+        labels = [line.strip() for line in _text(classes).split("\n")] if classes.is_file() else []
         return [yolo.read(_text(path), path.stem, labels, height, width)]
     try:
         document = json.loads(_text(path))
-    except ValueError as error:
-        raise BadInput(f"path: {path.name} is no JSON ({error}); choose a file of COCO, YOLO or LabelMe.") from None
+    except (ValueError, RecursionError) as error:
+        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise BadInput(f"path: {path.name} is no JSON{where}; choose a file of COCO, YOLO or LabelMe.") from None
     if isinstance(document, dict) and "shapes" in document:
         image = labelme.read(document)
         return [image] if wanted is None or stem(image.name) in wanted else [image._replace(name=path.name)]

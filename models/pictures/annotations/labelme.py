@@ -15,10 +15,11 @@ from PIL import Image
 from ...errors import BadInput
 from ...values import PackedMask, SegmentedObject
 from ..packed import pack, unpack
-from .base import Annotated, numbers, polygons, rectangle
+from .base import Annotated, entries, field, numbers, polygons, rectangle, side
 
 VERSION = "5.5.0"
 """Of the layout: from 5.3 on shapes may be masks."""
+LAYOUT = "LabelMe's files"
 
 
 def to_json(image: Annotated) -> str:
@@ -47,24 +48,25 @@ def to_json(image: Annotated) -> str:
 
 
 def read(document: Any) -> Annotated:
-    """The objects of one file: masks, rectangles, polygons, circles; points and lines have no pixels and are left out.
+    """The objects of one file: masks, rectangles, turned ones too, polygons, circles; points and lines have no pixels
+    and are left out.
 
     Raises:
         BadInput: it is no such file, or something in it is broken.
     """
-    try:
-        name, height, width = str(document["imagePath"]), int(document["imageHeight"]), int(document["imageWidth"])
-        shapes = [(str(shape["label"]), shape.get("shape_type", "polygon"), shape) for shape in document["shapes"]]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"path: the file lacks {error} of LabelMe's; choose another one.") from None
-    objects = []
-    for number, (label, kind, shape) in enumerate(shapes):
+    name = str(field(document, "imagePath", LAYOUT))
+    height, width = side(document, "imageHeight", LAYOUT), side(document, "imageWidth", LAYOUT)
+    objects, left_out = [], []
+    for number, shape in enumerate(entries(document, "shapes", LAYOUT)):
         where = f"shape {number} of {name}"
-        if kind not in ("mask", "rectangle", "polygon", "circle"):
+        label = shape.get("label") if isinstance(shape, dict) else field(shape, "label", LAYOUT)
+        kind = shape.get("shape_type") or "polygon"
+        if kind not in ("mask", "rectangle", "rotation", "polygon", "circle"):
+            left_out.append(str(kind))
             continue
-        points = [(x, y) for x, y in (numbers(point, 2, where) for point in shape.get("points") or ())]
+        points = [(x, y) for x, y in (numbers(point, 2, where) for point in entries(shape, "points", LAYOUT))]
         if len(points) < 2:
-            raise BadInput(f"path: {where} has {len(points)} points; repair the file.")
+            raise BadInput(f"path: {where} has {len(points)} of the points that a {kind} has; repair the file.")
         (x, y), (end_x, end_y) = points[:2]
         if kind == "circle":
             radius = float(np.hypot(end_x - x, end_y - y))
@@ -79,8 +81,9 @@ def read(document: Any) -> Annotated:
             mask = rectangle(*box, height, width)
         else:
             mask = polygons([points], height, width)
+        label = "" if label is None else str(label)
         objects.append(SegmentedObject(0, box, label, _score(shape.get("description")), mask))
-    return Annotated(name, height, width, tuple(objects))
+    return Annotated(name, height, width, tuple(objects), tuple(left_out))
 
 
 def _score(description: Any) -> float:

@@ -71,7 +71,7 @@ def decode(encoded: Any, where: str) -> torch.Tensor:
         lengths = from_text(counts) if isinstance(counts, str) else [int(length) for length in counts]
         if height < 0 or width < 0 or min(lengths, default=0) < 0 or sum(lengths) != height * width:
             raise ValueError
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise BadInput(f"path: {where} has a mask whose runs do not make up its size; repair the file.") from None
     values = np.arange(len(lengths)) % 2 == 1
     return torch.from_numpy(np.repeat(values, lengths).reshape(width, height).T.copy())

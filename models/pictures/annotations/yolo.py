@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from ...errors import BadInput
 from ...values import SegmentedObject
-from .base import Annotated, numbers, pairs, polygons, rectangle
+from .base import Annotated, box_of, numbers, pairs, polygons, rectangle, score_of
 
-CLASSES = "classes.txt"
+CLASSES: Final = "classes.txt"
 """Beside the texts: the names of the classes, one to a line, counted from 0."""
+DIGITS: Final = 9
+"""Of the largest number of a class."""
+BEYOND: Final = 0.5
+"""Share of the image by which objects may reach beyond its borders."""
 
 
 def labels_of(images: Sequence[Annotated]) -> list[str]:
@@ -18,12 +23,14 @@ def labels_of(images: Sequence[Annotated]) -> list[str]:
 
 
 def to_text(image: Annotated, labels: Sequence[str]) -> str:
-    """The boxes of one image: class, centre x, centre y, width and height in each line."""
+    """The boxes of one image, as far as they lie in it: class, centre x, centre y, width and height in each line."""
     lines = []
     for item in image.objects:
-        x, y, width, height = item.box
-        shares = (x + width / 2) / image.width, (y + height / 2) / image.height, width / image.width
-        values = (*shares, height / image.height)
+        (left, right), (top, bottom) = (
+            [min(max(edge / length, 0.0), 1.0) for edge in (first, first + size)]
+            for first, size, length in zip(item.box[:2], item.box[2:], (image.width, image.height), strict=True)
+        )
+        values = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
         number = labels.index(" ".join(item.label.split()) or "object")
         lines.append(" ".join([str(number), *(f"{value:.6f}" for value in values)]))
     return "".join(f"{line}\n" for line in lines)
@@ -43,15 +50,21 @@ def read(text: str, name: str, labels: Sequence[str], height: int, width: int) -
         if not values:
             continue
         where = f"line {number} of {name}"
-        if not values[0].isdigit() or len(values) < 5 or (len(values) > 6 and len(values) % 2 == 0):
+        is_class = values[0].isdecimal() and len(values[0]) <= DIGITS
+        if not is_class or len(values) < 5 or (len(values) > 6 and len(values) % 2 == 0):
             raise BadInput(f"path: {where} is no class with a box or an outline: {line[:60]!r}; repair the file.")
         kind = int(values[0])
-        label = labels[kind] if kind < len(labels) else str(kind)
+        label = (labels[kind] if kind < len(labels) else "") or str(kind)
         shares = numbers(values[1:], len(values) - 1, where)
+        if not all(-BEYOND <= share <= 1 + BEYOND for share in (shares[:4] if len(shares) <= 5 else shares)):
+            raise BadInput(
+                f"path: {where} lies outside of the image: {line[:60]!r}; YOLO's numbers are shares of its size, from "
+                "0 to 1: repair the file."
+            )
         if len(shares) <= 5:
             wide, high = shares[2] * width, shares[3] * height
-            box = (shares[0] * width - wide / 2, shares[1] * height - high / 2, wide, high)
-            score = shares[4] if len(shares) == 5 else 1.0
+            box = box_of((shares[0] * width - wide / 2, shares[1] * height - high / 2, wide, high), where)
+            score = score_of(shares[4] if len(shares) == 5 else None, where)
             objects.append(SegmentedObject(0, box, label, score, rectangle(*box, height, width)))
             continue
         points = [(x * width, y * height) for x, y in pairs(shares)]

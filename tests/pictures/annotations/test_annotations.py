@@ -1,12 +1,15 @@
 """Objects go into the files of annotation tools and come back, and masks are encoded as pycocotools does."""
 
+import itertools
 import json
+import math
 
 import numpy as np
 import pytest
 import torch
 from trilemma.models.errors import BadInput, MissingFile
 from trilemma.models.pictures.annotations import coco, labelme, rle, yolo
+from trilemma.models.pictures.annotations.base import polygons
 from trilemma.models.pictures.annotations.files import load, named, save
 from trilemma.models.pictures.packed import area, pack, unpack
 from trilemma.models.values import Objects, SegmentedObject
@@ -168,11 +171,8 @@ def test_peoples_own_annotations():
     drawn, cornered = labelme.read(mine).objects
     shares = [value / (WIDTH if place % 2 == 0 else HEIGHT) for place, value in enumerate(points)]
     (shared,) = yolo.read("0 " + " ".join(map(str, shares)), "x", ["box"], HEIGHT, WIDTH).objects
-    for found in (boxed, cornered):
+    for found in (boxed, cornered, outlined, drawn, shared):
         assert torch.equal(whole(found.mask), square)
-    for found in (outlined, drawn, shared):
-        # Outlines are filled up to and with their edge.
-        assert bool((whole(found.mask) | ~square).all()) and area(found.mask) <= 11 * 11
     for found in (outlined, boxed, drawn, cornered, shared):
         assert found.label == "box"
         assert found.box == pytest.approx((10, 5, 10, 10))
@@ -214,3 +214,146 @@ def test_broken_files_are_told(tmp_path, name, text, words):
     (tmp_path / name).write_text(text)
     with pytest.raises(BadInput, match=words):
         load(tmp_path / name, (1, HEIGHT, WIDTH))
+
+
+def one_of_coco(**changes):
+    """A document of one image and one object; `annotation` and `image` change theirs, all else the document."""
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 3, 10, 5], **changes.pop("annotation", {})}
+    image = {"id": 1, "file_name": "a.png", "height": HEIGHT, "width": WIDTH, **changes.pop("image", {})}
+    return {
+        "images": [image],
+        "annotations": [annotation],
+        "categories": [{"id": 1, "name": "cat"}],
+        **changes,
+    }
+
+
+def one_of_labelme(**shape):
+    shape = {"label": "cat", "shape_type": "rectangle", "points": [[1, 1], [9, 9]], **shape}
+    return {"imagePath": "a.png", "imageHeight": HEIGHT, "imageWidth": WIDTH, "shapes": [shape]}
+
+
+def loaded_of(folder, content, name="a.json", names=()):
+    text = content if isinstance(content, str) else json.dumps(content)
+    (folder / name).write_bytes(text.encode())
+    return load(folder / name, (1, HEIGHT, WIDTH), names)
+
+
+def test_an_outline_holds_the_pixels_whose_centres_it_surrounds():
+    """Against a ray from each centre; crossing itself, and beyond the borders."""
+    outline = [(-7.3, 4.1), (50.2, 6.7), (9.4, 33.8), (31.7, -5.0), (44.1, 46.5), (3.3, 22.9)]
+    expected = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
+    for y, x in itertools.product(range(HEIGHT), range(WIDTH)):
+        for (x0, y0), (x1, y1) in zip(outline, [*outline[1:], outline[0]], strict=True):
+            if (y0 <= y + 0.5) != (y1 <= y + 0.5) and x0 + (y + 0.5 - y0) * (x1 - x0) / (y1 - y0) < x + 0.5:
+                expected[y, x] ^= True
+    assert 200 < int(expected.sum()) < HEIGHT * WIDTH - 200
+    assert torch.equal(whole(polygons([outline], HEIGHT, WIDTH)), expected)
+    assert not area(polygons([[(100, 100), (200, 100), (200, 200)]], HEIGHT, WIDTH))
+    assert (
+        area(polygons([[(-1e30, -1e30), (1e30, -1e30), (1e30, 1e30), (-1e30, 1e30)]], HEIGHT, WIDTH)) == HEIGHT * WIDTH
+    )
+
+
+def test_what_others_write_otherwise(tmp_path):
+    """Categories without names, ids as texts, lines of Windows, LabelMe's of before 3.0 and of its successors."""
+    (unnamed,) = loaded_of(tmp_path, one_of_coco(categories=[])).objects.objects
+    assert unnamed.label == "1"
+    texts = one_of_coco(annotation={"image_id": "x", "category_id": "c", "score": None}, image={"id": "x"})
+    (named_so,) = loaded_of(tmp_path, {**texts, "categories": [{"id": "c", "name": "cat"}]}).objects.objects
+    assert (named_so.label, named_so.score) == ("cat", 1.0)
+    (kept,) = loaded_of(tmp_path, one_of_coco(annotation={"iscrowd": "0"})).objects.objects
+    assert kept.label == "cat"
+    old = one_of_labelme(shape_type=None, label=None, points=[[10, 5], [20, 5], [20, 15], [10, 15]])
+    turned = one_of_labelme(shape_type="rotation", points=[[10, 5], [20, 5], [20, 15], [10, 15]])
+    for document, label in ((old, ""), (turned, "cat")):
+        (found,) = loaded_of(tmp_path, document).objects.objects
+        assert (found.label, area(found.mask)) == (label, 100)
+    (tmp_path / "classes.txt").write_bytes(b"cat \r\n\r\nbig dog\r\n")
+    text = "0 .5 .5 .2 .2\r\n1 .5 .5 .1 .1 .9\r\n2 .1 .1 .5 .1 .5 .5\r\n"
+    assert [each.label for each in loaded_of(tmp_path, text, "a.txt").objects.objects] == ["cat", "1", "big dog"]
+
+
+def test_what_is_left_out_is_told(tmp_path):
+    document = one_of_labelme(shape_type="line")
+    document["shapes"] += [{"label": "x", "shape_type": kind, "points": [[1, 1]]} for kind in ("point", "line")]
+    found = loaded_of(tmp_path, document)
+    assert found.remarks == ("left out of a.png, as no objects: 2 x line, 1 x point",)
+    crowd = {"iscrowd": 1, "segmentation": {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]}}
+    found = loaded_of(tmp_path, one_of_coco(annotation=crowd))
+    assert (found.objects.objects, found.remarks) == ((), ("left out of a.png, as no objects: 1 x crowd",))
+
+
+def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    both = one_of_coco(images=[{"id": 1, "file_name": f"{at}/a.png", "height": HEIGHT, "width": WIDTH} for at in "x"])
+    both["images"].append({**both["images"][0], "id": 2, "file_name": "y/a.png"})
+    assert len(loaded_of(tmp_path, both, names=["x/a.png"]).objects.objects) == 1
+    assert not loaded_of(tmp_path, both, names=["y/a.png"]).objects.objects
+    with pytest.raises(BadInput, match="2 images of the file are called 'a', such as"):
+        loaded_of(tmp_path, both, names=["a.png"])
+
+
+def test_yolo_holds_what_lies_in_the_image():
+    beyond = some().objects[0]._replace(box=(-10.0, -10.0, 20.0, 2 * HEIGHT))
+    (line,) = yolo.to_text(coco.Annotated("x", HEIGHT, WIDTH, (beyond,)), [beyond.label]).splitlines()
+    assert line == f"0 {5 / WIDTH:.6f} 0.500000 {10 / WIDTH:.6f} 1.000000"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}], "in the place of an entry of COCO's"),
+        (one_of_coco(images=None), "lacks 'images'"),
+        (one_of_coco(images={}), "'images' of COCO's instances is no list"),
+        (one_of_coco(annotations=["x"]), "has 'x' in the place of an entry"),
+        (one_of_coco(annotation={"image_id": [1]}), r"'image_id' of COCO's instances is \[1\]"),
+        (one_of_coco(annotation={"category_id": [1]}), "'category_id' of COCO's instances"),
+        (one_of_coco(image={"id": {}}), "'id' of COCO's instances"),
+        (one_of_coco(image={"height": None}), "lacks 'height'"),
+        (one_of_coco(image={"height": math.inf}), "'height' of COCO's instances"),
+        (one_of_coco(image={"height": 10**8}), "where 1 to 32768 pixels are expected"),
+        (one_of_coco(image={"height": 0}), "where 1 to 32768 pixels are expected"),
+        (
+            one_of_coco(categories=[{"id": 1, "name": "cat"}, {"id": 1, "name": "dog"}]),
+            "'cat' and 'dog' have the same id",
+        ),
+        (one_of_coco(annotation={"bbox": [2, 3, -4, 5]}), "annotation 1 has a box of -4 x 5"),
+        (one_of_coco(annotation={"bbox": "1234"}), "annotation 1 holds 1234, where 4 numbers"),
+        (one_of_coco(annotation={"score": 87}), "annotation 1 has the score 87"),
+        (one_of_coco(annotation={"segmentation": True}), "annotation 1 has 'True' where runs or outlines"),
+        (one_of_coco(annotation={"segmentation": {"size": [10**7, 10**7], "counts": [10**14]}}), "another size"),
+        (one_of_coco(annotation={"segmentation": {"size": [HEIGHT, WIDTH], "counts": [math.inf]}}), "whose runs"),
+        (one_of_labelme(points=3), "'points' of LabelMe's files is no list"),
+        (one_of_labelme(points=["12", "34"]), "shape 0 of a.png holds 12"),
+        ({**one_of_labelme(), "shapes": None}, "lacks 'shapes'"),
+        ({**one_of_labelme(), "imageHeight": math.inf}, "'imageHeight' of LabelMe's files"),
+        ("[" * 100_000, "is no JSON"),
+        ('{"images": ' + "9" * 5000 + "}", "is no JSON;"),
+    ],
+)
+def test_broken_documents_are_told(tmp_path, content, words):
+    with pytest.raises(BadInput, match=words):
+        loaded_of(tmp_path, content)
+
+
+def test_images_of_one_number_are_told(tmp_path):
+    document = one_of_coco()
+    document["images"].append({**document["images"][0], "file_name": "b.png"})
+    with pytest.raises(BadInput, match="have the same id, 1; repair"):
+        loaded_of(tmp_path, document)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("\u00b2 .5 .5 .1 .1", "is no class"),
+        ("9" * 5000 + " .5 .5 .1 .1", "is no class"),
+        ("0 320 200 50 60", "shares of its size"),
+        ("0 .5 .5 .1 .1 .9 17", "shares of its size"),
+        ("0 .5 .5 -.1 .1", "has a box of -6 x 4"),
+        ("0 .5 .5 .1 .1 87", "has the score 87"),
+    ],
+)
+def test_broken_lines_are_told(tmp_path, text, words):
+    with pytest.raises(BadInput, match=words):
+        loaded_of(tmp_path, text, "a.txt")
