@@ -9,6 +9,7 @@ from ..models.pictures import objects
 from ..models.segmentation.base import Embedding, MaskLogits
 from ..models.segmentation.decoding import MASK_CHOICES, MaskChoice, memory_bytes, prompts_per_chunk, refine
 from ..models.segmentation.everything import segment_everything
+from ..models.segmentation.hq_sam.segmenter import finer_alone
 from ..models.segmentation.loading import SEGMENTERS
 from ..models.segmentation.prompts import read_prompts
 from ..models.values import Objects
@@ -45,6 +46,22 @@ class LoadSegmenter(ModelLoader):
     RETURN_TYPES = (kinds.SEGMENTER,)
     RETURN_NAMES = ("segmenter",)
     OUTPUT_TOOLTIPS = ("For Encode Image, Segment and Segment Everything.",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        alone = inputs.boolean(
+            False,
+            "Of HQ-SAM only: masks of its finer part alone, which its authors advise for images of a single object. "
+            "Else that part corrects SAM's mask.",
+        )
+        return {**super().INPUT_TYPES(), "optional": {"hq_only": inputs.advanced(alone)}}
+
+    def run(self, model: str, hq_only: bool = False) -> tuple[Any, ...] | dict[str, Any]:
+        return self.load(model, {}, hq_only=hq_only)
+
+    @classmethod
+    def handled(cls, loaded: Any, **settings: bool) -> Any:
+        return finer_alone(loaded) if settings["hq_only"] else loaded
 
 
 class EncodeImage:

@@ -6,8 +6,10 @@ from trilemma import host
 from trilemma.host import standalone
 from trilemma.models.errors import BadCheckpoint, BadInput
 from trilemma.models.pictures.objects import union as unite
-from trilemma.models.segmentation import sam2
+from trilemma.models.segmentation import hq_sam, sam2
+from trilemma.models.segmentation.prompts import read_prompts
 from trilemma.nodes import NODE_CLASS_MAPPINGS
+from trilemma.tests.closeness import is_close
 from trilemma.tests.segmentation import tiny
 
 pytestmark = pytest.mark.slow
@@ -77,6 +79,25 @@ def test_a_folder_of_transformers(tmp_path, monkeypatch):
     objects, mask, _ = Segment().run(loaded, embedding, [[CAT, DOG], []], positive_points='[{"x": 10, "y": 12}]')
     assert [found.label for found in objects.objects] == ["cat", "dog"]
     assert mask.shape == (2, 40, 70)
+
+
+def test_the_finer_part_of_hq_sam_alone(tmp_path, monkeypatch):
+    (tmp_path / "sams").mkdir()
+    name = hq_sam.tiny(tmp_path / "sams").name
+    monkeypatch.setitem(standalone._places, "models", tmp_path)
+    (both,), (alone,) = Load().run(name), Load().run(name, hq_only=True)
+    (embedding,) = Encode().run(both, torch.rand(1, 40, 70, 3, generator=torch.Generator().manual_seed(1)))
+    summed, finer = (Segment().run(each, embedding, [[CAT]])[2].values for each in (both, alone))
+    (prompt,) = read_prompts(1, 40, 70, [[CAT]])
+    with torch.no_grad():
+        expected, _ = both.model.decode(embedding, 0, [prompt], three=False, hq_only=True)
+    assert torch.equal(finer, expected[:, 0])
+    assert not is_close(summed, finer, 1e-3)
+
+
+def test_no_other_segmenter_has_a_finer_part():
+    with pytest.raises(BadInput, match="hq_only: SAM has no finer part, which HQ-SAM alone has"):
+        Load().run("sub/tiny.safetensors", hq_only=True)
 
 
 def test_what_was_chosen_of_a_file_is_shown(models):
