@@ -21,6 +21,7 @@ from . import (
     score_features,
     score_images,
     score_leaderboard,
+    score_published,
     score_verdicts,
     segment,
 )
@@ -47,6 +48,7 @@ FILES = (
     score,
     score_benchmark,
     score_leaderboard,
+    score_published,
     score_diagnosis,
 )
 

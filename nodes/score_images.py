@@ -10,6 +10,7 @@ import torch
 from .. import host
 from ..models.pictures.images import rgb
 from ..models.scoring import taken_by
+from ..models.scoring.comparison.influences import of_images
 from ..models.scoring.metrics import clip_score, lpips, pairs
 from ..models.scoring.metrics.lpips import Net
 from ..models.scoring.reports import pairs_report, prompts_report
@@ -84,7 +85,8 @@ class CompareImages:
             "lpips": lpips,
             taken_by.KEY: taken_by.of_pairs(matched, lpips, network),
         }
-        scores = Scores(name, pairs.as_scores(comparison), provenance=provenance)
+        influences = of_images(comparison.values)
+        scores = Scores(name, pairs.as_scores(comparison), provenance=provenance, influences=influences)
         means = (comparison.mean(metric) for metric in ("psnr", "ssim", "ms_ssim", "lpips"))
         shown = host.intermediate(difference_map(matched, gain))
         return show_text(text, shown, *means, scores, pairs_report.to_json(comparison), text)
@@ -177,7 +179,8 @@ class CLIPScore:
             **{what: list(tower.files) for what, tower in towers.items()},
             taken_by.KEY: taken_by.of_prompts(prompts, *(tower.identity for tower in towers.values())),
         }
-        scores = Scores(name, clip_score.as_scores(values), provenance=provenance)
+        influences = of_images({"clip_score": values})
+        scores = Scores(name, clip_score.as_scores(values), provenance=provenance, influences=influences)
         text = prompts_report.describe(values, prompts, [what for what, tower in towers.items() if not tower.files])
         data = prompts_report.to_json(values, prompts)
         return show_text(text, scores.value("clip_score"), scores, data, text)

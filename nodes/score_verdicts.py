@@ -11,6 +11,7 @@ from .. import host
 from ..models.errors import BadInput
 from ..models.pictures.dust import MASK_THRESHOLD, report_dust
 from ..models.scoring import gate, taken_by
+from ..models.scoring.comparison.influences import of_images
 from ..models.scoring.metrics import edits, pairs
 from ..models.scoring.reports import edit_report
 from ..models.scoring.scores import Scores
@@ -119,7 +120,9 @@ class ScoreEdit:
             "old_object": old_object,
             taken_by.KEY: taken_by.of_edits(matched, mask, question, network, box_threshold, min_iou, mask_threshold),
         }
-        scores = Scores(name, edit_report.as_scores(verdicts, question), provenance=provenance)
+        influences = of_images(edit_report.values_of(verdicts))
+        found = edit_report.as_scores(verdicts, question)
+        scores = Scores(name, found, provenance=provenance, influences=influences)
         told = edit_report.describe(verdicts, question), report_dust(mask, mask_threshold)
         text = "\n".join(filter(None, told))
         result = (

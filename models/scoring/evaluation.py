@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 
 from ..version import VERSION
+from .comparison.influences import of_pair
 from .features.digest import digest_of
 from .features.feature_set import Features
 from .metric import METRICS
@@ -38,7 +40,7 @@ def score(
     takers = [metric.of_features for metric in METRICS.values() if metric.of_features]
     found = tuple(score for take in takers if (score := take(pair)) is not None)
     came_from = {**_provenance(generated, reference, settings), KEY: of_sets(pair), **(provenance or {})}
-    return Scores(name or generated.name, found, cost or {}, came_from)
+    return Scores(name or generated.name, found, cost or {}, came_from, partial(of_pair, pair))
 
 
 def _provenance(generated: Features, reference: Features, settings: Settings) -> dict[str, Any]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
+
+if TYPE_CHECKING:
+    from .comparison.influences import InfluencesOf
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,15 @@ class Scores:
     cost: such as parameters, weight_bytes, seconds_per_image, peak_bytes, evaluations; empty where none was measured.
     provenance: what the numbers came from, in values that JSON knows. Of features: "extractor" (name, identity,
         resize), "reference" (name, identity, samples), "samples", counts of rows, seeds, versions, ...
+    influences: how much each sample matters, by the key of a metric, as long as the scores are in memory; reports do
+        not hold it.
     """
 
     name: str
     scores: tuple[Score, ...]
     cost: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    influences: InfluencesOf | None = field(default=None, compare=False, repr=False)
 
     def score(self, metric: str) -> Score:
         """The score of a metric.
@@ -68,7 +74,9 @@ def extractor_of(scores: Scores) -> str:
 
 def to_json(scores: Scores) -> str:
     """The scores as JSON that every parser reads: numbers that are not finite become null."""
-    return json.dumps(_plain(asdict(scores)), indent=2, ensure_ascii=False, allow_nan=False)
+    told = asdict(replace(scores, influences=None))
+    del told["influences"]
+    return json.dumps(_plain(told), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def from_json(text: str) -> Scores:

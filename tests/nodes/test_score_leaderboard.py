@@ -68,6 +68,35 @@ def test_the_pictures_hold_the_graph(output):
     assert json.loads(Image.open(output / files.splitlines()[-1]).text["prompt"]) == graph
 
 
+Published, Text = (NODE_CLASS_MAPPINGS[f"Trilemma{name}"] for name in ("PublishedScores", "PaperText"))
+
+
+def test_the_literature_stands_below_and_in_the_picture():
+    published, data, bibtex, report = Published().run("ADM", "")["result"]
+    found = board(scores_1=model("a"), published=published)
+    assert found[1].shape[1] > board(scores_1=model("a"))[1].shape[1]
+    assert "| ADM 256 px | diffusion | 4.59 |" in found[3] and "| ADM 256 px | diffusion | 4.59 |" in report
+    assert json.loads(data)["tables"][0]["cite"] == "dhariwal2021" and bibtex.startswith("@inproceedings{dhariwal2021,")
+    alone = board(published=published)
+    assert alone[0].groups == () and alone[1].shape[0] == alone[2].shape[0] == 1
+
+
+def test_runs_make_one_row_where_that_is_asked_for():
+    rows = {"scores_1": model("a", 4.0), "scores_2": model("a", 4.2)}
+    assert [row.name for row in board(**rows)[0].groups[0].rows] == ["a", "a (2)"]
+    (row,) = board(one_row="equal names", **rows)[0].groups[0].rows
+    assert (row.name, row.rank, len(row.runs)) == ("a (2 runs)", 1, 2)
+
+
+def test_text_of_a_leaderboard():
+    leaderboard = board(scores_1=model("a", 4.0), scores_2=model("b", 9.0))[0]
+    shown = Text().run(leaderboard, "fid", "recall", 1.0, 0.0, 0.0, 0.0)
+    advice, methods, bibtex, report = shown["result"]
+    assert advice == "Use for quality a (FID 4)."
+    assert methods.startswith("We scored 2 models") and "@inproceedings{heusel2017," in bibtex
+    assert shown["ui"]["text"] == [report] and all(text in report for text in (advice, methods, bibtex))
+
+
 def test_nothing_connected():
     with pytest.raises(BadInput, match="scores_1: nothing is connected"):
         board()

@@ -75,6 +75,16 @@ def test_provenance_says_how_the_numbers_were_made_and_survives_json():
     assert from_json(to_json(found)) == found
 
 
+def test_a_limit_below_zero_is_no_score():
+    """Of a set against itself the line ends below 0."""
+    same = features(0, 60, "real", capacity=60)
+    found = score(same, same)
+    limit = found.score("fid_infinity")
+    assert limit.value == 0.0
+    assert limit.note.startswith("warning: not distinguishable from 0 at this count; line through 8 subsets of 60 rows")
+    assert "FID at infinity (toy): not distinguishable from 0 at this count" in describe(found)
+
+
 def test_labels_name_every_extractor_but_inception():
     text = describe(score(features(0, 30), features(30, 70, "real")))
     assert "\n  FID (toy): " in text

@@ -187,6 +187,50 @@ def test_numbers(key, value, text):
     assert number(key, value) == text
 
 
+def test_what_is_not_told_apart_shares_a_rank_and_says_so():
+    board = leaderboard([model("a", 4.0), model("b", 4.3), model("c", 9.0)])
+    (group,) = board.groups
+    assert names(group) == [(1, "a"), (1, "b"), (3, "c")]
+    assert [[row.name for row in band] for band in group.bands] == [["a", "b"], ["c"]]
+    text = to_markdown(board)
+    assert "| 1–2 | a |" in text and "| 1–2 | b |" in text and "| 3 | c |" in text
+    assert "- a and b are not told apart: 0.3 of FID [" in text
+    assert "- b before c, p < 0.001: 4.7 of FID [" in text
+    told = json.loads(to_json(board))["groups"][0]
+    assert told["bands"] == [["a", "b"], ["c"]]
+    assert [each["told_apart"] for each in told["differences"]] == [False, True, True]
+    assert [row["places"] for row in told["rows"]] == [[1, 2], [1, 2], [3, 3]]
+    rows = list(csv.DictReader(io.StringIO(to_csv(board))))
+    places = [(row["rank"], row["first_place"], row["last_place"]) for row in rows]
+    assert places == [("1", "1", "2"), ("1", "1", "2"), ("3", "3", "3")]
+
+
+def test_counted_costs_differ_by_one():
+    models = [model(name, costs={"parameters": count}) for name, count in (("a", 1000.0), ("b", 1001.0))]
+    board = leaderboard(models, "parameters")
+    assert names(board.groups[0]) == [(1, "a"), (2, "b")]
+    assert "Rows share a rank where they are equal." in to_markdown(board)
+
+
+def test_two_extractors_that_disagree_are_told():
+    other = provenance(STARTER)
+    models = [model("a", 2.0), model("b", 4.0), model("c", 8.0)]
+    again = [model(name, fid, came_from=other) for name, fid in (("a", 9.0), ("b", 5.0), ("c", 20.0))]
+    board = leaderboard([*models, *again])
+    assert [row.name for group in board.groups for row in group.rows] == ["a", "b", "c", "b", "a", "c"]
+    (found,) = board.orders
+    assert (found.agreement.tau, found.agreement.count) == (pytest.approx(1 / 3), 3)
+    assert found.contradicted == (("a", "b"),)
+    line = (
+        "- Inception-v3 (FID) and starter emoji classifier put 3 models by FID in different orders (Kendall's tau = "
+        "0.33); beyond noise Inception-v3 (FID) has a before b, and starter emoji classifier has the reverse."
+    )
+    assert line in to_markdown(board)
+    assert json.loads(to_json(board))["orders"][0]["contradicted"] == [["a", "b"]]
+    same = leaderboard([*models, *(model(one.name, one.value("fid") + 1, came_from=other) for one in models)])
+    assert "in the same order (Kendall's tau = 1.00)." in to_markdown(same)
+
+
 def test_markdown():
     text = to_markdown(leaderboard([model("a|b", 4.0, 0.5), model("c", 2.0, None, costs={"parameters": 7.0})]))
     header, rule, first, second = [line for line in text.splitlines() if line.startswith("|")]

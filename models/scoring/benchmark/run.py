@@ -240,7 +240,7 @@ class Benchmark:
         names, places, pixels = zip(*named, strict=True)
         prepared = self._extractor.prepare(torch.stack(pixels))
         answers = answer(self._extractor, prepared, self._taps, len(pixels))
-        self._part.add(hash_keys(names), torch.tensor(places), answers)
+        self._part.add(hash_keys(names), torch.tensor(places), answers, drawn=True)
         self._part_count += len(names)
         self._candidates.add([request.index for request in batch.requests], answers.taps[0])
 

@@ -13,7 +13,7 @@ import torch
 from ...steps import Halving, OnStep, as_given, quiet
 from ..extractors.base import Answers, Extractor
 from .feature_set import ROWS, Accumulator, Features
-from .keys import hash_keys
+from .keys import hash_keys, is_drawn
 
 T = TypeVar("T")
 AHEAD: Final = 2
@@ -35,11 +35,13 @@ class Named(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Features of N images. keys, indices: int64 [N]. answers: of the taps in the order asked for."""
+    """Features of N images. keys, indices: int64 [N]. answers: of the taps in the order asked for.
+    drawn: whether the indices are the seeds that all of them were drawn with."""
 
     keys: torch.Tensor
     indices: torch.Tensor
     answers: Answers
+    drawn: bool = False
 
 
 class _Ready(NamedTuple):
@@ -95,7 +97,8 @@ def stream(
                 return answer(extractor, prepared, taps, size)
 
             answers = halving(run, largest)
-            yield Batch(hash_keys(ready.names), torch.tensor(ready.indices), answers)
+            drawn = all(map(is_drawn, ready.names))
+            yield Batch(hash_keys(ready.names), torch.tensor(ready.indices), answers, drawn)
             done += len(ready.names)
             on_step(done)
     finally:

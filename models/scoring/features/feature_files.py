@@ -115,7 +115,9 @@ def _arrays(features: Features, notes: Mapping[str, Any]) -> dict[str, torch.Ten
             for tap in features.taps
         ],
         "splits": None if classes is None else len(classes.counts),
-        "rows": None if rows is None else {"capacity": rows.capacity, "seed": rows.seed},
+        "rows": None
+        if rows is None
+        else {"capacity": rows.capacity, "seed": rows.seed, "drawn": rows.drawn_with is not None},
         "versions": {"torch": torch.__version__},
         "notes": notes,
     }
@@ -127,6 +129,8 @@ def _arrays(features: Features, notes: Mapping[str, Any]) -> dict[str, torch.Ten
         arrays |= {f"class_{field}": value for field, value in classes._asdict().items()}
     if rows is not None:
         arrays |= {"row_keys": rows.keys, "row_values": rows.values}
+        if rows.drawn_with is not None:
+            arrays["row_seeds"] = rows.drawn_with
     return arrays
 
 
@@ -164,7 +168,9 @@ def _classes(arrays: Arrays, splits: int) -> ClassSums:
 
 def _rows(arrays: Arrays, told: Mapping[str, Any], size: int) -> Rows:
     values = arrays.tensor("row_values", "float32", None, size)
-    return Rows(told["capacity"], told["seed"], arrays.tensor("row_keys", "int64", len(values)), values)
+    # Since 0.2.
+    seeds = arrays.tensor("row_seeds", "int64", len(values)) if told.get("drawn") else None
+    return Rows(told["capacity"], told["seed"], arrays.tensor("row_keys", "int64", len(values)), values, seeds)
 
 
 def _check_counts(features: Features, name: str) -> None:

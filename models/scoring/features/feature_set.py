@@ -55,12 +55,15 @@ class Rows(NamedTuple):
 
     capacity: how many are kept at most. seed: of the ranks.
     keys: int64 [R]. values: float32 [R, D], at the main tap.
+    drawn_with: int64 [R], the seed of each sample, by which those of several models pair; None where not all of them
+        were drawn by this pack.
     """
 
     capacity: int
     seed: int
     keys: torch.Tensor
     values: torch.Tensor
+    drawn_with: torch.Tensor | None = None
 
 
 class Features(NamedTuple):
@@ -120,13 +123,16 @@ class Accumulator:
         self._classes = empty_classes(classes) if classes else None
         self._rows = torch.empty(capacity, next(iter(taps.values())))
         self._row_keys = torch.empty(capacity, dtype=torch.int64)
+        self._row_seeds = torch.empty(capacity, dtype=torch.int64)
+        self._all_drawn = True
         self._kept: list[tuple[int, int]] = []
         self._keys: set[int] = set()
 
-    def add(self, keys: torch.Tensor, indices: torch.Tensor, answers: Answers) -> None:
+    def add(self, keys: torch.Tensor, indices: torch.Tensor, answers: Answers, drawn: bool = False) -> None:
         """Count one batch.
 
         keys: int64 [N], of the samples. indices: int64 [N], their places in the run. answers: of the taps in order.
+        drawn: whether the places are the seeds that the samples were drawn with.
 
         Raises:
             BadInput: a sample was counted already, or a feature is not a number; nothing of the batch was counted.
@@ -148,11 +154,12 @@ class Accumulator:
         if self._classes is not None:
             assert answers.log_probabilities is not None  # of an extractor that has classes
             _add_classes(self._classes, indices, answers.log_probabilities)
-        self._keep(keys, answers.taps[0])
+        self._all_drawn &= drawn
+        self._keep(keys, indices, answers.taps[0])
 
-    def _keep(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+    def _keep(self, keys: torch.Tensor, indices: torch.Tensor, values: torch.Tensor) -> None:
         # A heap of (-rank, row): heapq has the least first, and the row to give up is the one of the greatest rank.
-        for key, rank, value in zip(keys, ranks(keys, self._seed).tolist(), values, strict=True):
+        for key, rank, index, value in zip(keys, ranks(keys, self._seed).tolist(), indices, values, strict=True):
             row = len(self._kept)
             if row < self._capacity:
                 heapq.heappush(self._kept, (-rank, row))
@@ -162,6 +169,7 @@ class Accumulator:
                 continue
             self._rows[row] = value
             self._row_keys[row] = key
+            self._row_seeds[row] = index
 
     def features(self, name: str) -> Features:
         """All that was added, as a value that later additions do not change."""
@@ -172,7 +180,8 @@ class Accumulator:
         classes = self._classes and ClassSums(*(sums.clone() for sums in self._classes))
         filled = self._row_keys[: len(self._kept)]
         order = ranks(filled, self._seed).argsort()
-        rows = Rows(self._capacity, self._seed, filled[order], self._rows[order])
+        seeds = self._row_seeds[order] if self._all_drawn else None
+        rows = Rows(self._capacity, self._seed, filled[order], self._rows[order], seeds)
         keys = torch.tensor(sorted(self._keys), dtype=torch.int64)
         return Features(name, self._source, taps, classes, rows, keys)
 
@@ -315,4 +324,6 @@ def _merge_rows(parts: Sequence[Features]) -> Rows:
     capacity, seed = rows[0].capacity, rows[0].seed
     keys = torch.cat([each.keys for each in rows])
     kept = ranks(keys, seed).argsort()[:capacity]
-    return Rows(capacity, seed, keys[kept], torch.cat([each.values for each in rows])[kept])
+    seeds = [each.drawn_with for each in rows if each.drawn_with is not None]
+    drawn_with = torch.cat(seeds)[kept] if len(seeds) == len(rows) else None
+    return Rows(capacity, seed, keys[kept], torch.cat([each.values for each in rows])[kept], drawn_with)

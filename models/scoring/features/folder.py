@@ -1,11 +1,17 @@
-"""Folders of pictures as samples: read one at a time, those that cannot be read named."""
+"""Folders of pictures as samples: each file is read once, a few at a time; those that cannot be read are named."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+import torch
 
 from ...errors import BadInput
 from ...files.paths import fingerprint
@@ -14,6 +20,12 @@ from ...pictures.picture_folders import left_out_lines, list_pictures
 from .extraction import Named
 from .feature_set import Features
 from .keys import name_by_file, name_by_place
+
+READERS: Final = 4
+"""Files that are read at the same time, at most, and where there are as many cores: Pillow decodes without the lock of
+the interpreter."""
+AHEAD: Final = 4
+"""Times as many pictures that are ready or being read: few, for they may be large."""
 
 
 class Taken(NamedTuple):
@@ -72,16 +84,29 @@ class Folder:
 
     def _read(self, unreadable: dict[str, str], skip_corrupt: bool) -> Iterator[Named]:
         index = 0
-        for name, file in zip(self.names, self._files, strict=True):
+        for name, reading in self._readings():
             try:
-                pixels = read_eight_bit(file)
+                sample, pixels = reading.result()
             except BadInput as error:
                 unreadable[name] = str(error.__cause__)
                 if not skip_corrupt:
                     return
                 continue
-            yield Named(name_by_place(name, pixels), index, pixels)
+            yield Named(sample, index, pixels)
             index += 1
+
+    def _readings(self) -> Iterator[tuple[str, Future[tuple[str, torch.Tensor]]]]:
+        """Every picture in order, read and named in other threads some pictures before it is needed."""
+        readers = min(READERS, os.cpu_count() or 1)
+        files = zip(self.names, self._files, strict=True)
+        pool = ThreadPoolExecutor(max_workers=readers, thread_name_prefix="pictures")
+        try:
+            coming = deque((name, pool.submit(_read, name, file)) for name, file in islice(files, readers * AHEAD))
+            while coming:
+                yield coming.popleft()
+                coming.extend((name, pool.submit(_read, name, file)) for name, file in islice(files, 1))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def names_by_file(self) -> Iterator[tuple[str, str]]:
         """Of every picture that can be read, the sample's name and the one that versions before 0.2 gave it."""
@@ -100,6 +125,12 @@ class Folder:
                 read_eight_bit(file)
             except BadInput as error:
                 unreadable[name] = str(error.__cause__)
+
+
+def _read(name: str, file: Path) -> tuple[str, torch.Tensor]:
+    """What a sample is called, and its pixels."""
+    pixels = read_eight_bit(file)
+    return name_by_place(name, pixels), pixels
 
 
 def check_readable(taken: Taken, skip_corrupt: bool) -> None:

@@ -6,10 +6,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
+
+DRAWN: Final = "sample "
 
 
 def hash_keys(names: Iterable[str]) -> torch.Tensor:
@@ -36,7 +38,12 @@ def name_by_content(images: torch.Tensor) -> list[str]:
 def name_by_record(record: Mapping[str, Any]) -> str:
     """Name of a sample by its record (see `generators/records.py`): model, settings, seed and condition, not its place
     in the run."""
-    return "sample " + json.dumps({key: value for key, value in record.items() if key != "index"}, sort_keys=True)
+    return DRAWN + json.dumps({key: value for key, value in record.items() if key != "index"}, sort_keys=True)
+
+
+def is_drawn(name: str) -> bool:
+    """Whether it is the name of a sample that is told by how it was drawn."""
+    return name.startswith(DRAWN)
 
 
 def name_by_place(name: str, pixels: torch.Tensor) -> str:

@@ -22,17 +22,21 @@ SMALLEST: Final = 0.25
 """Of the subsets for the extrapolation: this share of the rows."""
 FEWEST: Final = 8
 """Rows without which the distance at infinity cannot be estimated."""
+AT_ZERO: Final = "not distinguishable from 0 at this count"
+"""Said of a limit that the line puts below 0."""
 STRAIGHT: Final = 3
 """Times as many rows as dimensions from which that estimate can be relied upon."""
 
 
 class Interval(NamedTuple):
-    """low <= distance <= high, of a normal distribution with this standard_error; low is never negative."""
+    """low <= distance <= high, of a normal distribution with this standard_error; low is never negative.
+    influences: float64 [K], how much each of the rows matters, whose standard deviation over N^(1/2) that error is."""
 
     distance: float
     low: float
     high: float
     standard_error: float
+    influences: torch.Tensor
 
 
 class Extrapolation(NamedTuple):
@@ -72,7 +76,7 @@ def frechet_interval(rows: torch.Tensor, generated: Gaussian, reference: Gaussia
     influences = _influences(rows.double() - generated.mean, generated, reference)
     error = float(influences.std()) / generated.count**0.5
     reach = NormalDist().inv_cdf((1 + level) / 2) * error
-    return Interval(distance, max(0.0, distance - reach), distance + reach, error)
+    return Interval(distance, max(0.0, distance - reach), distance + reach, error, influences)
 
 
 def _influences(deviations: torch.Tensor, generated: Gaussian, reference: Gaussian) -> torch.Tensor:
@@ -167,6 +171,9 @@ def score_fid_infinity(pair: SetPair) -> Score:
     measured = (pair.generated.count, pair.distance) if pair.generated.count > count else None
     found = frechet_infinity(rows, pair.gaussians[1], pair.settings.subsets_seed, measured=measured)
     notes = [f"line through {len(found.counts)} subsets of {count} rows, which it misses by {found.residual:.3g}"]
+    if found.limit <= 0:
+        # No distance is negative: that is the noise of the line, and no better score than 0.
+        notes = [f"warning: {AT_ZERO}", *notes, f"the line ends at {found.limit:.3g}"]
     if count < STRAIGHT * size:
         notes.append(f"warning: below {STRAIGHT * size} rows it is a rough guess")
-    return Score("fid_infinity", found.limit, note="; ".join(notes))
+    return Score("fid_infinity", max(0.0, found.limit), note="; ".join(notes))

@@ -41,6 +41,19 @@ def as_scores(verdicts: Sequence[Verdict], question: Question | None) -> tuple[S
     )
 
 
+def values_of(verdicts: Sequence[Verdict]) -> dict[str, list[float]]:
+    """Of the scores that are means: one value per image, NaN where it could not be taken."""
+    return {
+        "edit_done": [float(verdict.seen.done) if verdict.seen else math.nan for verdict in verdicts],
+        "old_object_gone": [
+            math.nan if verdict.seen is None or verdict.seen.gone is None else float(verdict.seen.gone)
+            for verdict in verdicts
+        ],
+        "untouched_psnr": [verdict.untouched_psnr for verdict in verdicts],
+        "seam": [verdict.seam for verdict in verdicts],
+    }
+
+
 def new_object_score(verdicts: Sequence[Verdict]) -> float:
     """Mean score of the new objects that were found; NaN where none was."""
     return _mean([verdict.seen.score for verdict in verdicts if verdict.seen and verdict.seen.found])

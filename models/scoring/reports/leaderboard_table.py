@@ -9,10 +9,13 @@ from typing import Final
 import torch
 
 from ...pictures.grids import Theme
-from ..leaderboard import COLUMNS, Column, Group, Leaderboard, best
+from ..leaderboard import COLUMNS, Column, Group, Leaderboard, is_best
+from ..literature.tables import PublishedTable
+from . import published_text
 from .canvas import LARGE, NORMAL, SMALL, WIDTH, Sheet, colour_of
+from .differences_text import orders, rank
 from .leaderboard_text import ARROWS
-from .numbers import ABSENT, number, uncertainty
+from .numbers import ABSENT, shown, uncertainty
 
 MARGIN: Final = 20.0
 NAMES: Final = 208.0
@@ -25,7 +28,9 @@ ROW: Final = 34.0
 BAR: Final = 7.0
 LINE: Final = 15.0
 TITLE: Final = 44.0
-KEY: Final = "bold: the best · [ ]: interval · ±: standard deviation"
+BRACKET: Final = 14.0
+"""Units from the margin to the line that joins the rows of a band."""
+KEY: Final = "bold: the best · [ ]: interval · ±: standard deviation · joined: not told apart"
 DIGITS: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -46,6 +51,12 @@ def write_table(board: Leaderboard, theme: Theme) -> Sheet:
     y = TITLE
     for group in board.groups:
         y = _group(sheet, group, y + 8)
+    for table in board.published:
+        y = _published(sheet, table, y + 14)
+    for told in [*orders(board), *published_text.people_lines(board.published)]:
+        for line in sheet.wrapped(told, WIDTH - 2 * MARGIN, SMALL):
+            sheet.text(MARGIN, y + 6, line, SMALL)
+            y += LINE
     sheet.text(MARGIN, y + 6, KEY, SMALL, sheet.ink.dim)
     sheet.cut(y + 24)
     return sheet
@@ -62,6 +73,29 @@ def _group(sheet: Sheet, group: Group, y: float) -> float:
         for line in sheet.wrapped(f"{mark} {note}".strip(), WIDTH - 2 * MARGIN, SMALL):
             sheet.text(MARGIN, y + 6, line, SMALL, sheet.ink.dim)
             y += LINE
+    return y
+
+
+def _published(sheet: Sheet, table: PublishedTable, y: float) -> float:
+    """What the literature states, without marks, bars and places; where the next may begin."""
+    sheet.text(MARGIN, y, f"As published: {table.title}", NORMAL, weight="bold")
+    y += LINE
+    for line in sheet.wrapped(published_text.about(table), WIDTH - 2 * MARGIN, SMALL):
+        sheet.text(MARGIN, y, line, SMALL, sheet.ink.dim)
+        y += LINE
+    wide = (WIDTH - 2 * MARGIN - NAMES) / max(1, len(table.columns))
+    rights = [MARGIN + NAMES + (place + 1) * wide for place in range(len(table.columns))]
+    for key, x in zip(table.columns, rights, strict=True):
+        sheet.text(x, y + 3, sheet.shortened(published_text.label(key), wide - GAP, SMALL), SMALL, ha="right")
+    y += LINE
+    sheet.line([(MARGIN, y - 4), (WIDTH - MARGIN, y - 4)], sheet.ink.line)
+    for row in table.rows:
+        sheet.text(MARGIN, y + 5, sheet.shortened(row.system, NAMES - 96, SMALL), SMALL)
+        sheet.text(MARGIN + NAMES - 90, y + 5, row.family, SMALL, sheet.ink.dim)
+        for key, x in zip(table.columns, rights, strict=True):
+            text = published_text.value(row.values.get(key, math.nan))
+            sheet.text(x, y + 5, text, SMALL, "" if text != ABSENT else sheet.ink.dim, ha="right")
+        y += LINE + 1
     return y
 
 
@@ -95,20 +129,35 @@ def _block(sheet: Sheet, group: Group, columns: Sequence[Column], marks: dict[st
     )
     y += 8
     sheet.line([(MARGIN, y), (WIDTH - MARGIN, y)], sheet.ink.line)
+    _bands(sheet, group, y)
     for place, row in enumerate(group.rows):
-        if place % 2:
-            sheet.box(MARGIN, y, WIDTH - 2 * MARGIN, ROW, sheet.ink.band, zorder=0)
         middle = y + ROW / 2
-        sheet.text(MARGIN + 16, middle, str(row.rank or "–"), NORMAL, sheet.ink.dim, ha="right")
-        sheet.mark(MARGIN + 31, middle, row.number, 10)
+        places = rank(row)
+        size = NORMAL if len(places) < 3 else SMALL
+        sheet.text(MARGIN + 25, middle, places, size, sheet.ink.dim, ha="right")
+        sheet.mark(MARGIN + 36, middle, row.number, 10)
         noted = " ".join(marks[warning] for warning in row.warnings if warning in marks)
-        room = NAMES - 44 - GAP - sheet.width_of(noted, NORMAL)
-        sheet.text(MARGIN + 44, middle, sheet.shortened(row.name, room) + noted)
+        room = NAMES - 48 - GAP - sheet.width_of(noted, NORMAL)
+        sheet.text(MARGIN + 48, middle, sheet.shortened(row.name, room) + noted)
         for column, x in zip(columns, lefts, strict=True):
             _cell(sheet, group, column, place, x, y, wide - GAP)
         y += ROW
     sheet.line([(MARGIN, y), (WIDTH - MARGIN, y)], sheet.ink.line)
     return y + 6
+
+
+def _bands(sheet: Sheet, group: Group, y: float) -> None:
+    """One ground for all rows that share a rank, every second one darker, and a line beside several."""
+    bands = [len(band) for band in group.bands]
+    unranked = len(group.rows) - sum(bands)
+    for place, rows in enumerate([*bands, *([unranked] if unranked else [])]):
+        if place % 2:
+            sheet.box(MARGIN, y, WIDTH - 2 * MARGIN, rows * ROW, sheet.ink.band, zorder=0)
+        if rows > 1 and place < len(bands):
+            x = MARGIN - BRACKET
+            ends = [(x + 4, y + 5), (x, y + 5), (x, y + rows * ROW - 5), (x + 4, y + rows * ROW - 5)]
+            sheet.line(ends, sheet.ink.ink, 1.6)
+        y += rows * ROW
 
 
 def _heading(sheet: Sheet, column: Column, x: float, y: float, width: float) -> int:
@@ -128,8 +177,8 @@ def _cell(sheet: Sheet, group: Group, column: Column, place: int, x: float, y: f
     """A number, what is known of its error, and its bar."""
     row = group.rows[place]
     score = COLUMNS[column.key].read(row.scores)
-    winner = score.value == best(group, column)
-    text = number(column.key, score.value)
+    winner = is_best(group, column, row)
+    text = shown(score)
     weight = "bold" if winner else "normal"
     sheet.text(x, y + 11, text, NORMAL, "" if text != ABSENT else sheet.ink.dim, weight=weight)
     beside = uncertainty(column.key, score)

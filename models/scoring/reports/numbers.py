@@ -6,6 +6,7 @@ import math
 from typing import Final
 
 from ..metric import METRICS
+from ..metrics.frechet_interval import AT_ZERO
 from ..scores import Score
 
 ABSENT: Final = "–"
@@ -27,6 +28,11 @@ def number(key: str, value: float) -> str:
     if abs(value) >= 1000:
         return _prefixed(value).strip() if unit == "count" else f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+def shown(score: Score) -> str:
+    """The value of a score; of one that is within the noise of 0, that it is."""
+    return "≈ 0" if AT_ZERO in score.note else number(score.metric, score.value)
 
 
 def uncertainty(key: str, score: Score) -> str:

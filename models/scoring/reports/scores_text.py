@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..metric import METRICS
+from ..metrics.frechet_interval import AT_ZERO
 from ..scores import Scores, extractor_of
 
 
@@ -16,10 +17,11 @@ def describe(scores: Scores) -> str:
     extractor = extractor_of(scores)
     for score in scores.scores:
         metric = METRICS[score.metric]
-        number = "-" if math.isnan(score.value) else f"{score.value:.6g}"
+        number = "-" if math.isnan(score.value) else AT_ZERO if AT_ZERO in score.note else f"{score.value:.6g}"
         spread = "" if score.spread is None else f" ± {score.spread:.3g}"
         interval = "" if score.low is None or score.high is None else f" [{score.low:.6g}, {score.high:.6g}]"
-        note = f" ({score.note})" if score.note else ""
+        rest = score.note.replace(f"warning: {AT_ZERO}; ", "")
+        note = f" ({rest})" if rest else ""
         lines.append(f"  {metric.label_by(extractor)}: {number}{spread}{interval}, {metric.better} is better{note}")
     lines += [f"  {name.replace('_', ' ')}: {_amount(value)}" for name, value in scores.cost.items()]
     return "\n".join(lines)

@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import struct
+import sys
+import threading
 from dataclasses import astuple
 from functools import partial
 
@@ -71,6 +73,34 @@ def test_batches_make_no_difference(folder, batch_size):
     assert torch.equal(found.classes.counts, whole.classes.counts)
     torch.testing.assert_close(found.rows.values, whole.rows.values, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(found.taps[0].statistics.products, whole.taps[0].statistics.products)
+
+
+def test_every_file_is_opened_once(folder):
+    opened = []
+
+    def note(event, arguments):
+        if event == "open" and str(arguments[0]).startswith(str(folder)) and str(arguments[0]).endswith(".png"):
+            opened.append(arguments[0])
+
+    sys.addaudithook(note)
+    assert len(read(folder)) == 9
+    found = sorted(os.path.basename(path) for path in opened)
+    opened.clear()
+    assert found == [f"{number}.png" for number in range(9)]
+
+
+def test_reading_ahead_ends_where_the_consumer_does(folder):
+    threads = {thread.name for thread in threading.enumerate()}
+    with pytest.raises(RuntimeError, match="enough"):
+        Folder(folder).take(stops_after_two)
+    assert {thread.name for thread in threading.enumerate()} == threads
+
+
+def stops_after_two(images):
+    for image, _ in zip(images, range(2), strict=False):
+        assert image.pixels.shape == (4, 4, 3)
+    images.close()
+    raise RuntimeError("enough")
 
 
 def test_folders_with_equal_names_add_up_and_a_copy_is_a_repeat(folder, tmp_path):

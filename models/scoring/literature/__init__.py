@@ -1,0 +1,1 @@
+"""Scores as others have published them, and how to cite them."""

@@ -1,0 +1,130 @@
+"""Rows that differ and rows that do not: resampled in pairs, independently, or by what is known of their errors."""
+
+import math
+
+import pytest
+import torch
+from trilemma.models.scoring.comparison.bands import standings
+from trilemma.models.scoring.comparison.differences import INCONCLUSIVE, Estimate, differences
+from trilemma.models.scoring.comparison.influences import Influences
+
+COUNT = 800
+
+
+def noise(seed, count=COUNT):
+    return torch.randn(count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def row(value, influences, first_seed=0, count=None):
+    seeds = None if first_seed is None else torch.arange(first_seed, first_seed + len(influences))
+    found = Influences(influences, seeds, count or len(influences))
+    return Estimate(value, found.standard_error, found)
+
+
+def one(*rows, **changes):
+    (found,) = differences(rows, higher_is_better=False, **changes)
+    return found
+
+
+def test_independent_rows_have_the_error_of_two_means():
+    found = one(row(3.0, 20 * noise(0)), row(2.0, 30 * noise(1), None))
+    assert (found.first, found.second, found.gap, found.how, found.shared) == (1, 0, 1.0, "independent", 0)
+    error = math.hypot(float((20 * noise(0)).std()), float((30 * noise(1)).std())) / COUNT**0.5
+    assert found.reach == pytest.approx(1.96 * error, rel=0.08)
+    assert found.p == pytest.approx(math.erfc(1.0 / error / 2**0.5), abs=0.04)
+
+
+def test_what_shared_seeds_have_in_common_cancels():
+    common = 20 * noise(0)
+    ours, theirs = row(2.0, common + noise(1)), row(2.3, common + noise(2))
+    apart = row(2.3, common + noise(2), first_seed=10**6)
+    paired, independent = one(ours, theirs), one(ours, apart)
+    assert (paired.how, paired.shared, independent.how) == ("paired", COUNT, "independent")
+    assert paired.reach == pytest.approx(1.96 * 2**0.5 / COUNT**0.5, rel=0.1)
+    assert paired.told_apart and paired.p < 0.001
+    assert not independent.told_apart and independent.p > 0.3
+
+
+def test_pairs_are_found_whatever_the_order_of_the_samples_and_however_few_overlap():
+    common = 20 * noise(0)
+    turned = row(2.0, common.flip(0))
+    turned = turned.__class__(2.0, turned.error, turned.influences._replace(seeds=torch.arange(COUNT).flip(0)))
+    assert one(turned, row(2.0, common)).reach == pytest.approx(0, abs=1e-9)
+    half = one(row(2.0, common), row(2.0, common[COUNT // 2 :], first_seed=COUNT // 2))
+    assert half.shared == COUNT // 2
+    assert 0.1 < half.reach < one(row(2.0, common), row(2.0, common, None)).reach
+
+
+def test_kept_rows_of_many_samples_have_the_error_of_all():
+    few, many = row(2.0, 20 * noise(0)), row(2.0, 20 * noise(0), count=100 * COUNT)
+    other = Estimate(2.0, 0.0, Influences(torch.zeros(2, dtype=torch.float64), None, 2))
+    assert one(many, other).reach == pytest.approx(one(few, other).reach / 10, rel=1e-6)
+
+
+def test_a_gap_below_the_inconclusive_share_is_none_however_sure():
+    sure = noise(0) * 1e-6
+    near, far = one(row(10.0, sure), row(10.12, sure)), one(row(10.0, sure), row(10.14, sure))
+    assert near.p < 0.001 and not near.told_apart
+    assert far.told_apart
+    assert one(row(10.0, sure), row(10.12, sure), inconclusive=0.0).told_apart
+    assert INCONCLUSIVE == 0.013
+
+
+@pytest.mark.parametrize(
+    ("errors", "gap", "told_apart", "how"),
+    [
+        ((0.1, 0.1), 0.27, False, "intervals"),
+        ((0.1, 0.1), 0.29, True, "intervals"),
+        ((None, 0.1), 0.02, False, "unknown"),
+        ((None, 0.1), 0.04, True, "unknown"),
+    ],
+)
+def test_where_nothing_is_kept_intervals_decide_and_without_them_the_share_alone(errors, gap, told_apart, how):
+    found = one(Estimate(2.0, errors[0]), Estimate(2.0 + gap, errors[1]))
+    assert (found.told_apart, found.how) == (told_apart, how)
+    assert (found.p is None) == (how == "unknown")
+
+
+def test_means_of_few_runs_have_few_degrees_of_freedom():
+    """19.8, 20.4, 19.6 against 21.1, 20.9, 21.6, as SciPy's Welch test has it: 3.92 degrees."""
+    found = one(Estimate(19.9333, 0.240370, freedom=2, runs=3), Estimate(21.2, 0.208167, freedom=2, runs=3))
+    assert found.how == "runs"
+    assert found.reach == pytest.approx(2.798964 * math.hypot(0.240370, 0.208167), rel=1e-4)
+    assert found.p == pytest.approx(0.0170125, rel=1e-3)
+
+
+def test_infinite_values_differ_from_finite_ones_and_not_from_each_other():
+    found = differences([Estimate(math.inf, 1.0), Estimate(math.inf, 1.0), Estimate(30.0, 1.0)], True)
+    assert [(each.first, each.second, each.told_apart) for each in found] == [(0, 1, False), (0, 2, True), (1, 2, True)]
+
+
+def test_higher_may_be_better():
+    (found,) = differences([Estimate(1.0, 0.0), Estimate(2.0, 0.0)], higher_is_better=True)
+    assert (found.first, found.second) == (1, 0)
+
+
+def standing(values, errors, higher=False):
+    known = [Estimate(value, error) for value, error in zip(values, errors, strict=True) if not math.isnan(value)]
+    return standings(values, differences(known, higher), higher)
+
+
+def test_rows_that_are_not_told_apart_share_a_rank():
+    found = standing([5.0, 5.1, 7.0, math.nan], [0.2] * 4)
+    assert found == [(1, (1, 2)), (1, (1, 2)), (3, (3, 3)), None]
+
+
+def test_a_chain_is_one_band_whose_ends_are_known():
+    """The first is told apart from the third, and neither from the second: no rank can say that, the places can."""
+    found = standing([5.0, 5.4, 5.8], [0.2] * 3)
+    assert [each.rank for each in found] == [1, 1, 1]
+    assert [each.places for each in found] == [(1, 2), (1, 3), (2, 3)]
+
+
+def test_a_band_holds_what_lies_between():
+    found = standing([5.0, 5.5, 6.0, 12.0], [0.01, 0.01, 2.0, 0.01])
+    assert [each.rank for each in found] == [1, 1, 1, 4]
+    assert found[0].places == (1, 2) and found[1].places == (2, 3)
+
+
+def test_the_highest_is_first_where_higher_is_better():
+    assert [each.rank for each in standing([0.2, 0.9, 0.5], [0.01] * 3, higher=True)] == [3, 1, 2]
