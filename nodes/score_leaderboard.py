@@ -144,8 +144,12 @@ class PaperText:
         speed_weight: float,
         memory_weight: float,
     ) -> dict[str, Any]:
-        given = (quality_weight, coverage_weight, speed_weight, memory_weight)
-        weights = dict(zip(("quality", "coverage", "speed", "memory"), given, strict=True))
+        weights: dict[str, float] = {
+            "quality": quality_weight,
+            "coverage": coverage_weight,
+            "speed": speed_weight,
+            "memory": memory_weight,
+        }
         advice = "\n".join(advise(group, weights, quality, coverage) for group in leaderboard.groups)
         methods = write_methods(leaderboard)
         report = "\n\n".join(filter(None, [advice, *methods]))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ..errors import BadInput
-from .comparison.differences import differences
+from .comparison.differences import INCONCLUSIVE, differences
 from .comparison.estimates import estimate
 from .leaderboard import COLUMNS, EXACT, Group, Row
 from .metric import METRICS
@@ -64,7 +64,7 @@ def _leaders(group: Group, key: str) -> list[Row]:
     sign = -1 if higher else 1
     rows = sorted(_having(group, key), key=lambda row: sign * COLUMNS[key].read(row.scores).value)
     estimates = [estimate(row.scores, key, row.runs) for row in rows]
-    found = differences(estimates, higher, **({"inconclusive": 0.0} if key in EXACT else {}))
+    found = differences(estimates, higher, inconclusive=0.0 if key in EXACT else INCONCLUSIVE)
     behind = {each.second for each in found if each.first == 0 and each.told_apart}
     return [row for place, row in enumerate(rows) if place not in behind]
 

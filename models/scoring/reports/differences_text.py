@@ -56,7 +56,7 @@ def _how(each: Difference) -> str:
     if each.how == "paired":
         return f"{each.shared:,} samples with the same seeds resampled in pairs"
     if each.how == "runs":
-        return "by what runs of one recipe differ"
+        return "by the means of runs"
     if each.how == "independent":
         return "resampled independently: no seeds are shared"
     return "by their intervals: nothing is kept to resample"

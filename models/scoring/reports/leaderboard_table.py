@@ -47,13 +47,16 @@ def write_table(board: Leaderboard, theme: Theme) -> Sheet:
     """The sheet of `draw_table`."""
     sheet = Sheet(theme)
     sheet.text(MARGIN, 28, "Leaderboard", LARGE, weight="bold")
-    sheet.text(WIDTH - MARGIN, 28, f"ranked by {COLUMNS[board.sort_by].label}", SMALL, sheet.ink.dim, ha="right")
+    if board.groups:
+        sheet.text(WIDTH - MARGIN, 28, f"ranked by {COLUMNS[board.sort_by].label}", SMALL, sheet.ink.dim, ha="right")
     y = TITLE
     for group in board.groups:
         y = _group(sheet, group, y + 8)
     for table in board.published:
         y = _published(sheet, table, y + 14)
-    for told in [*orders(board), *published_text.people_lines(board.published)]:
+    sentences = [*orders(board), *published_text.people_lines(board.published)]
+    y += LINE / 2 if sentences else 0
+    for told in sentences:
         for line in sheet.wrapped(told, WIDTH - 2 * MARGIN, SMALL):
             sheet.text(MARGIN, y + 6, line, SMALL)
             y += LINE
@@ -148,16 +151,16 @@ def _block(sheet: Sheet, group: Group, columns: Sequence[Column], marks: dict[st
 
 def _bands(sheet: Sheet, group: Group, y: float) -> None:
     """One ground for all rows that share a rank, every second one darker, and a line beside several."""
-    bands = [len(band) for band in group.bands]
-    unranked = len(group.rows) - sum(bands)
-    for place, rows in enumerate([*bands, *([unranked] if unranked else [])]):
-        if place % 2:
-            sheet.box(MARGIN, y, WIDTH - 2 * MARGIN, rows * ROW, sheet.ink.band, zorder=0)
-        if rows > 1 and place < len(bands):
+    bands = group.bands
+    unranked = [row for row in group.rows if row.rank is None]
+    for place, rows in enumerate([*bands, unranked]):
+        height = len(rows) * ROW
+        if place % 2 and rows:
+            sheet.box(MARGIN, y, WIDTH - 2 * MARGIN, height, sheet.ink.band, zorder=0)
+        if len(rows) > 1 and place < len(bands):
             x = MARGIN - BRACKET
-            ends = [(x + 4, y + 5), (x, y + 5), (x, y + rows * ROW - 5), (x + 4, y + rows * ROW - 5)]
-            sheet.line(ends, sheet.ink.ink, 1.6)
-        y += rows * ROW
+            sheet.line([(x + 4, y + 5), (x, y + 5), (x, y + height - 5), (x + 4, y + height - 5)], sheet.ink.ink, 1.6)
+        y += height
 
 
 def _heading(sheet: Sheet, column: Column, x: float, y: float, width: float) -> int:
