@@ -121,7 +121,7 @@ class PaperText:
         "All three.",
     )
     FUNCTION = "run"
-    HAS_INTERMEDIATE_OUTPUT = True
+    OUTPUT_NODE = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:

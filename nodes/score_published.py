@@ -35,7 +35,7 @@ class PublishedScores:
         "The tables as Markdown.",
     )
     FUNCTION = "run"
-    HAS_INTERMEDIATE_OUTPUT = True
+    OUTPUT_NODE = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
