@@ -17,6 +17,7 @@ from .files import groups, signatures
 from .files.checkpoints import Checkpoint
 from .files.folders import CONFIG, read_model, understood, weight_limits
 from .files.hashes import model_files
+from .files.unpickling import PROGRAM
 from .weights import DtypeFor, bounded, full_precision, some
 
 
@@ -185,6 +186,8 @@ class Registry(Generic[M]):
                     return f"looks like {found.what}, but {self._nearest(each)}"
                 if found is not None:
                     return self._foreign(found)
+        if first.is_program:
+            return f"is no {self.kind} that the pack knows: {PROGRAM}"
         return self._nearest(max(checkpoints, key=self._nearness)) + _several(checkpoints)
 
     def _nearness(self, checkpoint: Checkpoint) -> float:

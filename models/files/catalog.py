@@ -38,13 +38,15 @@ class PublishedFile:
     """A checkpoint as its authors publish it.
 
     name: of the file, or of a transformers folder. source: where it is published. bytes, sha256: size and hex digest
-    of the file, or of the folder's model.safetensors.
+    of the file, or of the folder's model.safetensors. folder: the model folder where users keep it, where that is not
+    the first of its loader.
     """
 
     name: str
     source: str
     bytes: int
     sha256: str
+    folder: str = ""
 
 
 PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
@@ -149,6 +151,20 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             bytes=6_938_078_334,
             sha256="31e35c80fc4829d14f90153f4c74cd59c90b779f6afe05a74cd6120b893f7e5b",
         ),
+        PublishedFile(
+            name="big-lama.pt",
+            source="https://github.com/Sanster/models/releases/download/add_big_lama/big-lama.pt",
+            bytes=205_669_692,
+            sha256="344c77bbcb158f17dd143070d1e789f38a66c04202311ae3a258ef66667a9ea9",
+            folder="inpaint",
+        ),
+        PublishedFile(
+            name="Places_512_FullData_G.pth",
+            source="https://github.com/Sanster/models/releases/download/add_mat/Places_512_FullData_G.pth",
+            bytes=250_619_359,
+            sha256="0512e37ebba3986b0355130b2e2c1f95736d0778ac82e91b1212b4b21c231312",
+            folder="inpaint",
+        ),
     ),
     "generator": (),
     "controlnet": (),
@@ -178,6 +194,11 @@ def starter_folder(kind: Kind, name: str) -> Path | None:
     """Folder of a starter model, None for a name of another kind of file."""
     folder = STARTERS[kind].get(name)
     return STARTER_ROOT / folder if folder else None
+
+
+def usual_folder(kind: Kind, name: str) -> str | None:
+    """The key of the model folder where users keep a published file; None where it is the loader's first."""
+    return next((file.folder for file in PUBLISHED[kind] if Path(name).name == file.name and file.folder), None)
 
 
 def missing_file(kind: Kind, name: str, folder: Path) -> MissingFile:

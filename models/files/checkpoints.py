@@ -12,8 +12,8 @@ import torch
 
 from ..errors import BadCheckpoint, CannotDo, MissingFile
 from .kinds import MAX_HEADER, kind_of
-from .unpickling import contents
-from .unwrapping import MAX_VALUES, Network, networks
+from .unpickling import PROGRAM, contents
+from .unwrapping import MAX_VALUES, PROGRAM_NOTE, Network, networks
 
 __all__ = ["Checkpoint", "described", "read", "read_all"]
 
@@ -46,6 +46,11 @@ class Checkpoint(NamedTuple):
     others: tuple[Checkpoint, ...] = ()
 
     @property
+    def is_program(self) -> bool:
+        """Whether it is a TorchScript program, of which the weights alone were read."""
+        return PROGRAM_NOTE in self.notes
+
+    @property
     def name(self) -> str:
         """The file's or folder's, as messages begin."""
         return f"model: {self.path.name}" if self.path is not None else "model"
@@ -60,10 +65,12 @@ def read(path: Path) -> Checkpoint:
     Raises:
         MissingFile: there is no such file.
         BadCheckpoint: it is truncated, no checkpoint, holds no weights, or names what no checkpoint has a use for; or
-            it holds several networks, and nothing tells which of them is meant.
+            it holds several networks, and nothing tells which of them is meant; or it is a TorchScript program.
         CannotDo: its weights are larger than the free memory.
     """
     first = read_all(path)
+    if first.is_program:
+        raise BadCheckpoint(f"{path.name}: {PROGRAM}")
     equal = [first, *(other for other in first.others if other.rank == first.rank)]
     if len(equal) > 1:
         raise BadCheckpoint(
@@ -75,7 +82,7 @@ def read(path: Path) -> Checkpoint:
 
 def read_all(path: Path) -> Checkpoint:
     """`read`, where whoever knows architectures chooses: the first of several networks that are equally likely, its
-    `others` the rest."""
+    `others` the rest; and of a TorchScript program its weights (`Checkpoint.is_program`)."""
     if not path.is_file():
         raise MissingFile(f"{path.name}: there is no such file in {path.parent}.")
     try:

@@ -13,7 +13,7 @@ from ..errors import BadCheckpoint
 from . import averages, groups
 from .plain_values import plain_entries
 from .roles import CURRENT, Role, roles
-from .unpickling import Inert, as_tensor, stands_for_tensor
+from .unpickling import PROGRAM, Inert, as_tensor, is_program, stands_for_tensor
 
 MAX_DEPTH: Final = 64
 MAX_VALUES: Final = 50_000
@@ -24,6 +24,9 @@ MAX_PARTS: Final = 64
 """Elements of a list in which networks are looked for."""
 SETTINGS: Final = "param_groups"
 """What the state of an optimiser has, whatever its name."""
+
+
+PROGRAM_NOTE: Final = "took the weights of a TorchScript program as data; its code was not run"
 
 
 class Network(NamedTuple):
@@ -61,6 +64,8 @@ def networks(content: Any) -> list[Network]:
     Raises:
         BadCheckpoint: there is none.
     """
+    if is_program(content) and not _module_tensors(content):
+        raise BadCheckpoint(PROGRAM)
     everything = _with_contents([*_find(content)])
     drawn = [each for each in everything if not roles(each.path) & {Role.CRITIC, Role.METRIC}]
     if not drawn:
@@ -194,6 +199,8 @@ def _network(each: _Found, rank: int, drawn: Sequence[_Found], names: Sequence[s
         left_out += _left_out([str(other) for other, value in beside.items() if unread(value)], values if key else {})
     if _is_module(each.content):
         values |= _attributes(each.content)
+    if is_program(each.content):
+        notes.append(PROGRAM_NOTE)
     tensors, note = groups.one_network(tensors)
     return Network(tensors, values, (*notes, *left_out, *note, *told), each.place, rank)
 
@@ -263,9 +270,10 @@ def _sequence(value: Any) -> Sequence[Any]:
 
 
 def _is_module(value: Any) -> bool:
-    """Whether it is a torch.nn.Module, as its attributes tell; the class may be of any name."""
+    """Whether it is a torch.nn.Module, as its attributes tell; the class may be of any name. Or one of TorchScript."""
     state = value.state if isinstance(value, Inert) else None
-    return isinstance(state, dict) and all(isinstance(state.get(key), dict) for key in ("_parameters", "_modules"))
+    named = isinstance(state, dict) and all(isinstance(state.get(key), dict) for key in ("_parameters", "_modules"))
+    return named or is_program(value)
 
 
 def _module_tensors(module: Inert) -> dict[str, torch.Tensor]:
@@ -276,22 +284,28 @@ def _module_tensors(module: Inert) -> dict[str, torch.Tensor]:
         prefix, current, depth = waiting.pop()
         if depth > MAX_DEPTH or not _is_module(current):
             raise BadCheckpoint(f"its module {prefix or 'at the top'} is no module, or lies too deep; it is damaged.")
-        state = current.state
-        passing = state.get("_non_persistent_buffers_set")
-        passing = passing if isinstance(passing, (set, frozenset)) else set()
-        buffers = state.get("_buffers")
-        buffers = buffers if isinstance(buffers, dict) else {}
-        own = {**state["_parameters"], **{name: value for name, value in buffers.items() if name not in passing}}
+        own, modules = _parts_of(current)
         for name, value in own.items():
             if isinstance(name, str) and stands_for_tensor(value):
                 tensors[prefix + name] = as_tensor(value)
-        children = [
-            (f"{prefix}{name}.", child, depth + 1) for name, child in state["_modules"].items() if child is not None
-        ]
+        children = [(f"{prefix}{name}.", child, depth + 1) for name, child in modules.items() if child is not None]
         waiting += reversed(children)
         if len(waiting) + len(tensors) > MAX_VALUES:
             raise BadCheckpoint("it has more modules than any network; it is damaged.")
     return tensors
+
+
+def _parts_of(module: Inert) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A module's parameters and persistent buffers; and its children."""
+    state = module.state
+    if is_program(module):
+        return state, {name: child for name, child in state.items() if is_program(child)}
+    passing = state.get("_non_persistent_buffers_set")
+    passing = passing if isinstance(passing, (set, frozenset)) else set()
+    buffers = state.get("_buffers")
+    buffers = buffers if isinstance(buffers, dict) else {}
+    kept = {name: value for name, value in buffers.items() if name not in passing}
+    return {**state["_parameters"], **kept}, state["_modules"]
 
 
 def _attributes(module: Inert) -> dict[str, Any]:

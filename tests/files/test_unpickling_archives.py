@@ -10,6 +10,7 @@ import torch
 from trilemma.models.errors import BadCheckpoint
 from trilemma.models.files import checkpoints
 from trilemma.models.files.unpickling import Global
+from trilemma.models.inpainting.loading import INPAINTERS
 
 
 @pytest.mark.slow
@@ -93,6 +94,42 @@ def test_a_program_is_named_as_such_though_its_code_is_compressed(tmp_path):
     torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(tmp_path / "x.pt")
     with pytest.raises(BadCheckpoint, match=r"x\.pt: it is a TorchScript program"):
         checkpoints.read(tmp_path / "x.pt")
+
+
+class Traced(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+        self.register_buffer("scale", torch.tensor([2.0, 3.0]))
+
+    def forward(self, images):
+        return self.layers(images) * self.scale.sum()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
+def test_the_weights_of_a_program_are_read_as_data_for_whoever_knows_architectures(tmp_path):
+    """Those of its state dict, by name and value; a family that does not know them refuses it as a program."""
+    traced = torch.jit.trace(Traced().train(False), torch.zeros(1, 3, 8, 8))
+    traced.save(tmp_path / "x.pt")
+    found = checkpoints.read_all(tmp_path / "x.pt")
+    expected = traced.state_dict()
+    assert found.tensors.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(found.tensors[name], value), name
+    assert found.is_program
+    assert "took the weights of a TorchScript program as data; its code was not run" in found.notes
+    with pytest.raises(BadCheckpoint, match=r"x\.pt is no inpainter that the pack knows: it is a TorchScript program"):
+        INPAINTERS.load(tmp_path / "x.pt")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
+def test_a_program_whose_weights_are_in_its_code_is_refused_as_one(tmp_path):
+    frozen = torch.jit.freeze(torch.jit.trace(Traced().train(False), torch.zeros(1, 3, 8, 8)))
+    frozen.save(tmp_path / "x.pt")
+    with pytest.raises(BadCheckpoint, match=r"x\.pt: it is a TorchScript program, which is code"):
+        checkpoints.read_all(tmp_path / "x.pt")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from . import adapters, adversarial, autoencoders, detectors, diffusion, encoders, segmenters
+from . import adapters, adversarial, autoencoders, detectors, diffusion, encoders, inpainters, segmenters
 from .configurations import MODEL_TYPES
 from .signature import LORA, Signature
 
@@ -20,6 +20,7 @@ LATER: Final = re.compile(r"(?<![^.])(?!(?:320|640|768|1280)(?![^.]))[1-9]\d+(?!
 
 SIGNATURES: Final = (
     *adapters.SIGNATURES,
+    *inpainters.SIGNATURES,
     *segmenters.SIGNATURES,
     *detectors.SIGNATURES,
     *diffusion.SIGNATURES,

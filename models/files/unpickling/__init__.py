@@ -12,12 +12,14 @@ programs or run text as code, say) are no business of a checkpoint: they end the
 A file cannot take much more memory than its own size either: instructions are counted, copies are counted, archives
 must not be compressed, and every size that a file declares is compared with the bytes that are there.
 
+Of a TorchScript program only the tensors are read, which lie in it as in any archive; its code stays where it is.
+
 `files` finds the streams and the tensors' bytes in the three formats: PyTorch's zip archives, its older streams, and
 plain pickles.
 """
 
 from .arrays import NumpyDtype, as_tensor, stands_for_tensor
-from .files import contents
+from .files import PROGRAM, contents, is_program
 from .machine import Global, Inert
 
-__all__ = ["Global", "Inert", "NumpyDtype", "as_tensor", "contents", "stands_for_tensor"]
+__all__ = ["PROGRAM", "Global", "Inert", "NumpyDtype", "as_tensor", "contents", "is_program", "stands_for_tensor"]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ...errors import BadCheckpoint
-from .machine import Budget, Global, Machine
+from .machine import Budget, Global, Inert, Machine
 from .rebuilding import DTYPES, Rebuilder
 
 STREAM_MAGIC: Final = 0x1950A86A20F9469CFC6C
@@ -22,6 +22,13 @@ STREAM_VERSION: Final = 1001
 
 BOMB: Final = 200
 """Times by which a record is larger than its compressed bytes, from which on it is no record of weights."""
+
+PROGRAM: Final = (
+    "it is a TorchScript program, which is code; use the state dict that it was made from. Of the Inception-v3 of FID "
+    "that is pt_inception-2015-12-05-6726825d.pth, in models/metrics, for Load Feature Extractor."
+)
+CLASSES: Final = "__torch__"
+"""The module of the classes that a TorchScript program has its own code for."""
 
 UTF_8: Final = 0x800
 """The flag of a zip archive's file whose name is in UTF-8."""
@@ -53,7 +60,8 @@ def contents(path: Path) -> Any:
     """What a PyTorch archive, an older PyTorch stream or a plain pickle holds, as inert data.
 
     Tensors of archives lie in a private mapping of the file: they are read from disk when they are used, and writing
-    to them does not change the file. All are on the CPU, wherever they were saved from.
+    to them does not change the file. All are on the CPU, wherever they were saved from. Of a TorchScript program these
+    are its modules, see `is_program`; its code is not looked at.
 
     Raises:
         BadCheckpoint: see the package; or an archive that is damaged, compressed, or of another kind.
@@ -66,6 +74,11 @@ def contents(path: Path) -> Any:
     machine = Machine(view, _rebuilder(budget), _no_persistent, budget)
     value, end = machine.run()
     return _stream(view, end, budget) if _is_number(value, STREAM_MAGIC) else value
+
+
+def is_program(value: Any) -> bool:
+    """Whether it is a module of a TorchScript program: its attributes are tensors, plain values and modules."""
+    return isinstance(value, Inert) and value.cls.module.partition(".")[0] == CLASSES and isinstance(value.state, dict)
 
 
 def _is_number(value: Any, number: int) -> bool:
@@ -116,12 +129,9 @@ def _archive(path: Path, data: np.ndarray, budget: Budget) -> Any:
             "or damaged, download it again."
         ) from error
     entries = {entry.filename: entry for entry in listed}
-    if any(name.rpartition("/")[2] == "constants.pkl" for name in entries):
-        raise BadCheckpoint(
-            "it is a TorchScript program, which is code; use the state dict that it was made from. Of the Inception-v3 "
-            "of FID that is pt_inception-2015-12-05-6726825d.pth, in models/metrics, for Load Feature Extractor."
-        )
-    _check_entries(listed, len(data))
+    program = any(name.rpartition("/")[2] == "constants.pkl" for name in entries)
+    # A program's code is compressed, and is not read.
+    _check_entries([entry for entry in listed if _is_read(entry.filename)] if program else listed, len(data))
     pickles = [name for name in entries if name.rpartition("/")[2] == "data.pkl"]
     if len(pickles) != 1:
         names = ", ".join(list(entries)[:3])
@@ -151,7 +161,16 @@ def _archive(path: Path, data: np.ndarray, budget: Budget) -> Any:
             made[key, dtype] = _typed(raw, numel, dtype, budget)
         return made[key, dtype]
 
-    return Machine(record(pickles[0]), _rebuilder(budget), persistent, budget).run()[0]
+    value = Machine(record(pickles[0]), _rebuilder(budget), persistent, budget).run()[0]
+    if program and not is_program(value):
+        raise BadCheckpoint(PROGRAM)
+    return value
+
+
+def _is_read(name: str) -> bool:
+    """Whether a record of a program is one of its weights."""
+    folder, _, last = name.rpartition("/")
+    return last in ("data.pkl", "byteorder") or folder.rpartition("/")[2] == "data"
 
 
 def _check_entries(entries: Collection[zipfile.ZipInfo], size: int) -> None:
