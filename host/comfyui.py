@@ -129,7 +129,10 @@ text_tower = clip.text_tower
 
 def model_files(key: str, extensions: Collection[str], folders: bool = False) -> list[str]:
     """Entries of a model folder for a loader's list, with forward slashes; `folders` adds whole model folders."""
-    files = [name.replace("\\", "/") for name in folder_paths.get_filename_list(key)]
+    if key in model_folders.BORROWED:
+        files = model_folders.walk_files(_roots(key))
+    else:
+        files = [name.replace("\\", "/") for name in folder_paths.get_filename_list(key)]
     whole_folders = model_folders.walk_model_folders(_roots(key)) if folders else []
     return model_folders.choices(files, whole_folders, extensions)
 
@@ -177,6 +180,9 @@ def keeps_metadata() -> bool:
 
 
 def _roots(key: str) -> list[Path]:
+    if key in model_folders.BORROWED:
+        own, known = str(Path(folder_paths.models_dir) / key), folder_paths.folder_names_and_paths.get(key, ((), ()))
+        return [Path(folder) for folder in dict.fromkeys((*known[0], own))]
     return [Path(folder) for folder in folder_paths.get_folder_paths(key)]
 
 

@@ -16,6 +16,9 @@ FOLDER_KEYS: dict[str, tuple[str, ...]] = {
     "generators": (*WEIGHT_FILES, ".pkl"),
     "metrics": WEIGHT_FILES,
 }
+# Folders that other packs make. Never registered by this one: comfyui-inpaint-nodes lays its list of endings where it
+# finds none, and appends to what it finds, which fails for a set, and its own endings (.patch) would be lost.
+BORROWED: tuple[str, ...] = ("inpaint",)
 
 
 def walk_files(roots: Iterable[Path]) -> list[str]:

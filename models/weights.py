@@ -36,6 +36,8 @@ class _Uninitialised(TorchFunctionMode):
         kwargs = kwargs or {}
         # The functions of torch.nn.init come as themselves and are not looked into.
         initialiser = getattr(func, "__module__", None) == "torch.nn.init"
+        if func is torch.randn:
+            return torch.empty(*args, **kwargs)
         if initialiser or func in (torch.Tensor.normal_, torch.Tensor.uniform_):
             return kwargs["tensor"] if "tensor" in kwargs else args[0]
         return func(*args, **kwargs)
@@ -49,6 +51,14 @@ def empty_weights() -> Iterator[None]:
     compiler, 2.6 s.
     """
     with torch.device("meta"), _Uninitialised():
+        yield
+
+
+@contextmanager
+def undrawn_weights() -> Iterator[None]:
+    """Modules that are made within have their parameters in memory as it is found, to be filled. Unlike in
+    `empty_weights`, tensors that modules keep beside their parameters have their values."""
+    with _Uninitialised():
         yield
 
 

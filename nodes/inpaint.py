@@ -147,13 +147,15 @@ class LoadInpainter(DiffusionLoader):
     SOURCES = (
         Source("checkpoints", WEIGHT_FILES),
         Source("diffusers", (), folders=True),
+        Source("inpaint", WEIGHT_FILES),
+        Source("upscale_models", WEIGHT_FILES),
     )
     DISPLAY_NAME = "Load Inpainter (Stable Diffusion)"
     CATEGORY = menus.INPAINT
     DESCRIPTION = (
         "Loads a Stable Diffusion model (1.x, 2.x or XL) for repainting: the starter that comes with the pack, a "
         "single file from models/checkpoints, or a folder from models/diffusers. Inpainting models see what surrounds "
-        "the mask; base models work too."
+        "the mask; base models work too. LaMa and MAT, from models/inpaint, remove objects without words."
     )
     SEARCH_ALIASES = [
         "stable diffusion inpainting",
@@ -161,6 +163,11 @@ class LoadInpainter(DiffusionLoader):
         "sd-v1-5-inpainting",
         "sdxl inpainting",
         "diffusers loader",
+        "lama",
+        "big-lama",
+        "mat",
+        "remove object",
+        "eraser",
     ]
     RETURN_TYPES = (kinds.INPAINTER,)
     RETURN_NAMES = ("inpainter",)

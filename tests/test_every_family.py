@@ -5,6 +5,7 @@ How a model of each kind is run stands in `families/kinds.py`.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable
@@ -31,6 +32,10 @@ CASES = [(kind, family) for kind in KINDS for family in kind.registry.families]
 Tensors = dict[str, torch.Tensor]
 
 
+LIBRARIES = {"LaMa": "spandrel", "MAT": "spandrel_extra_arches"}
+"""Whose networks a family runs by, where that is no requirement of the pack."""
+
+
 class Tiny(NamedTuple):
     """The small model of a family as it was written into a folder, not to be changed: `copy` it."""
 
@@ -51,6 +56,9 @@ class Tiny(NamedTuple):
 @pytest.fixture(scope="module", params=CASES, ids=[f"{kind.registry.kind}-{family.name}" for kind, family in CASES])
 def tiny(request, tmp_path_factory) -> Tiny:
     kind, family = request.param
+    library = LIBRARIES.get(family.name)
+    if library is not None and importlib.util.find_spec(library) is None:
+        pytest.skip(f"{library} is not installed: pip install {library.replace('_', '-')}")
     folder = tmp_path_factory.mktemp("family")
     return Tiny(kind, family, folder, family.tiny(folder))
 

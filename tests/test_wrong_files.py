@@ -69,6 +69,7 @@ READ = {
 """The pack reads these, all others are of no use to the loader."""
 SD = "model.diffusion_model."
 SKELETONS = {
+    "an inpaint head of Fooocus": ["head"],
     "a LoRA": ["lora_unet_down_blocks_0.lora_down.weight"],
     "a LoRA ": ["base_model.model.down_blocks.0.attn1.to_q.lora_A.weight"],
     "a textual inversion": ["emb_params"],
@@ -94,6 +95,13 @@ SKELETONS = {
     "an EDM ": ["module.model.map_layer0.weight", "module.model.dec.x.weight"],
 }
 
+PROMPTLESS = {
+    "a LaMa": ["generator.model.1.bn_l.running_mean", "generator.model.5.conv1.ffc.convg2g.fu.bn.weight"],
+    "a LaMa ": ["model.model.1.bn_l.running_mean", "model.model.5.conv1.ffc.convg2g.fu.bn.weight"],
+    "a MAT": ["synthesis.first_stage.conv_first.conv.resample_filter", "synthesis.first_stage.tran.0.blocks.0.x"],
+    "a MAT ": ["model.synthesis.first_stage.conv_first.conv.resample_filter", "model.synthesis.first_stage.tran.0.x"],
+}
+"""The beginnings of files that an inpainter is read from."""
 WHOLE = ("a Stable Diffusion 2", "a Stable Diffusion XL")
 """Those that are read where they are whole."""
 
@@ -161,6 +169,15 @@ def test_every_loader_knows_what_users_mistake_for_its_files(what, names):
         assert isinstance(said, str), kind
         read = what.strip() in WHOLE and kind in ("generator", "inpainter")
         assert f"{'looks like' if read else 'holds'} {what.strip()}" in said
+
+
+@pytest.mark.parametrize(("what", "names"), PROMPTLESS.items())
+def test_every_loader_knows_inpainters_without_words(what, names):
+    for kind, said in asked(of_names(names)).items():
+        if kind == "inpainter":
+            assert said.name == what.strip().removeprefix("a ")
+        else:
+            assert f"holds {what.strip()} inpainter; it belongs into models/inpaint, for Load Inpainter" in said
 
 
 @pytest.mark.slow

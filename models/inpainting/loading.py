@@ -11,9 +11,9 @@ from .base import Inpainter
 
 
 def _families() -> tuple[Family[Inpainter], ...]:
-    from . import stable_diffusion
+    from . import lama, mat, stable_diffusion
 
-    return stable_diffusion.FAMILIES
+    return (*stable_diffusion.FAMILIES, lama.FAMILY, mat.FAMILY)
 
 
 INPAINTERS: Final[Registry[Inpainter]] = Registry("inpainter", _families)

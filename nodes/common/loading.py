@@ -100,7 +100,8 @@ class ModelLoader:
         for source in cls.SOURCES:
             if model in source.names():
                 return host.model_path(source.key, model)
-        raise catalog.missing_file(cls.KIND, model, host.model_folder(cls.SOURCES[0].key))
+        key = catalog.usual_folder(cls.KIND, model) or cls.SOURCES[0].key
+        raise catalog.missing_file(cls.KIND, model, host.model_folder(key))
 
 
 class DiffusionLoader(ModelLoader):

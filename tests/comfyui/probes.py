@@ -210,6 +210,9 @@ def folders():
     for file in ("other_sams/theirs.pt", "other_sams/theirs.pth", "models/sams/ours.pth", "yaml_dino/sub/dino.pth"):
         (BASE / file).parent.mkdir(parents=True, exist_ok=True)
         (BASE / file).touch()
+    (BASE / "models/inpaint").mkdir(parents=True)
+    for name in ("big-lama.pt", "inpaint_v26.fooocus.patch"):
+        (BASE / "models/inpaint" / name).touch()
     (BASE / "models/diffusers/pipe").mkdir(parents=True)
     (BASE / "models/diffusers/pipe/model_index.json").touch()
     return {
@@ -219,6 +222,9 @@ def folders():
         "dino": host.model_files("grounding-dino", (".pth", ".safetensors"), folders=True),
         "dino_path": host.model_path("grounding-dino", "sub/dino.pth").relative_to(BASE).as_posix(),
         "diffusers": host.model_files("diffusers", (), folders=True),
+        "inpaint": host.model_files("inpaint", (".pt", ".safetensors")),
+        "inpaint_path": host.model_path("inpaint", "big-lama.pt").relative_to(BASE).as_posix(),
+        "inpaint_registered": "inpaint" in folder_paths.folder_names_and_paths,
         "input": host.input_folder() == BASE / "input",
     }
 

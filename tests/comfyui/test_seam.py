@@ -52,6 +52,9 @@ def test_model_folders_honour_what_is_registered_already(probed):
         "dino": ["sub/dino.pth"],
         "dino_path": "yaml_dino/sub/dino.pth",
         "diffusers": ["pipe"],
+        "inpaint": ["big-lama.pt"],
+        "inpaint_path": "models/inpaint/big-lama.pt",
+        "inpaint_registered": False,
         "input": True,
     }
 

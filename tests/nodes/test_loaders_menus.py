@@ -34,6 +34,22 @@ def test_every_ending_is_listed(loader, models):
         assert loader.VALIDATE_INPUTS(name) is True
 
 
+def test_inpainters_without_words_are_found_where_other_packs_keep_them(models):
+    """And one that is missing is told to go there, with its source, size and hash."""
+    loader = NODE_CLASS_MAPPINGS["TrilemmaLoadInpainter"]
+    for key, name in (("inpaint", "big-lama.pt"), ("upscale_models", "MAT.safetensors"), ("checkpoints", "other.pt")):
+        (models / key).mkdir()
+        (models / key / name).touch()
+    (models / "inpaint" / "inpaint_v26.fooocus.patch").touch()
+    listed = loader.INPUT_TYPES()["required"]["model"][0]
+    assert listed[-3:] == ["other.pt", "big-lama.pt", "MAT.safetensors"]
+    assert loader.path("big-lama.pt") == models / "inpaint" / "big-lama.pt"
+    (models / "inpaint" / "big-lama.pt").unlink()
+    said = loader.VALIDATE_INPUTS("big-lama.pt")
+    assert "Sanster/models/releases/download/add_big_lama/big-lama.pt (205,669,692 bytes, SHA-256 344c77bb" in said
+    assert said.endswith(f"put it into {models / 'inpaint'}.")
+
+
 @pytest.mark.parametrize("key", model_folders.FOLDER_KEYS)
 def test_the_host_lists_them_too(key):
     assert set(WEIGHT_FILES) <= set(model_folders.FOLDER_KEYS[key])
