@@ -26,6 +26,7 @@ from pathlib import Path
 from trilemma import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 from trilemma.host import core_nodes
 from trilemma.host.object_info import object_info
+from trilemma.tests.examples import host_nodes
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ("comfy-lint==0.1.0", "comfy-script[default]==0.6.1", "comfy-headless==3.1.1", "picklescan==1.0.5")
@@ -46,7 +47,8 @@ class Descriptions(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         classes = {**core_nodes.NODES, **NODE_CLASS_MAPPINGS}
         titles = {**core_nodes.DISPLAY_NAMES, **NODE_DISPLAY_NAME_MAPPINGS}
-        body = json.dumps(object_info(classes, titles) if self.path.startswith("/object_info") else []).encode()
+        described = {**object_info(classes, titles), **host_nodes.OBJECT_INFO}
+        body = json.dumps(described if self.path.startswith("/object_info") else []).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -8,15 +8,18 @@ import pytest
 from PIL import Image
 from trilemma import headless
 from trilemma.host import standalone
-from trilemma.tests.comfyui.server import PACK
+from trilemma.tests.comfyui.server import PACK, Refused
+from trilemma.tests.examples import host_nodes
 
 pytestmark = pytest.mark.host
 
 SAVERS = ("SaveImage", "PreviewImage", "TrilemmaSaveSamples")
 EXAMPLES = sorted((PACK / "example_workflows" / "api").glob("*.json"))
+WITH_A_CHECKPOINT = [path for path in EXAMPLES if "CheckpointLoaderSimple" in path.read_text()]
+"""They want a published file of the host's, and are held against what the host says of its nodes."""
 
 
-@pytest.fixture(params=EXAMPLES, ids=lambda path: path.stem)
+@pytest.fixture(params=[path for path in EXAMPLES if path not in WITH_A_CHECKPOINT], ids=lambda path: path.stem)
 def example(request):
     return request.param
 
@@ -53,6 +56,42 @@ def same(first, second):
         for node_id in first
         for a, b in zip(first[node_id], second[node_id], strict=True)
     )
+
+
+def sources(graph, node_id):
+    """All nodes that a node depends on."""
+    links = [value[0] for value in graph[node_id]["inputs"].values() if isinstance(value, list)]
+    return {*links, *(found for link in links for found in sources(graph, link))}
+
+
+@pytest.mark.parametrize("path", WITH_A_CHECKPOINT, ids=lambda path: path.stem)
+def test_all_but_the_checkpoint_is_there(live, path):
+    """The server checks every node, link and value before it runs a graph."""
+    graph = json.loads(path.read_text())
+    (checkpoint,) = (node_id for node_id, node in graph.items() if node["class_type"] == "CheckpointLoaderSimple")
+    for node_id in [node_id for node_id, node in graph.items() if node["class_type"] in SAVERS]:
+        if checkpoint not in sources(graph, node_id):
+            del graph[node_id]  # it would run
+    with pytest.raises(Refused) as refused:
+        live.post("/prompt", {"prompt": graph})
+    (errors,) = refused.value.answer["node_errors"].values()
+    assert errors["class_type"] == "CheckpointLoaderSimple"
+    assert [error["type"] for error in errors["errors"]] == ["value_not_in_list"]
+
+
+def test_the_hosts_nodes_are_as_the_tests_without_it_know_them(live):
+    """But for how many names the longest lists hold, and for what is shown beside an input."""
+    for name, known in host_nodes.OBJECT_INFO.items():
+        info = live.get(f"/object_info/{name}")[name]
+        assert (info["output"], info["display_name"]) == (known["output"], known["display_name"])
+        for category, inputs in known["input"].items():
+            assert info["input"][category].keys() == inputs.keys()
+            for key, (kind, *_) in inputs.items():
+                found = info["input"][category][key][0]
+                if key == "ckpt_name":
+                    assert isinstance(found, list)
+                else:
+                    assert set(kind) <= set(found) if isinstance(kind, list) else found == kind
 
 
 def test_it_runs_shows_previews_and_runs_again_after_its_models_were_freed(live, example):

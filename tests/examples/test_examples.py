@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from trilemma import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
-from trilemma.host import core_nodes, workflow
+from trilemma import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, headless
+from trilemma.host import core_nodes, validation, workflow
 from trilemma.models.files import catalog
+from trilemma.tests.examples import host_nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "example_workflows"
 EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.json"))
+CLASSES = {**core_nodes.NODES, **host_nodes.CLASSES, **NODE_CLASS_MAPPINGS}
+TITLES = {**core_nodes.DISPLAY_NAMES, **host_nodes.TITLES, **NODE_DISPLAY_NAME_MAPPINGS}
 
 
 def api_form(name):
@@ -29,9 +32,7 @@ def test_every_example_has_both_forms_and_a_thumbnail():
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_pages_form_converts_to_the_api_form(name):
     pytest.importorskip("comfy_cli", reason="no comfy-cli to convert the page's form")
-    classes = {**core_nodes.NODES, **NODE_CLASS_MAPPINGS}
-    titles = {**core_nodes.DISPLAY_NAMES, **NODE_DISPLAY_NAME_MAPPINGS}
-    graph, _ = workflow.read(FOLDER / f"{name}.json", classes, titles)
+    graph, _ = workflow.read(FOLDER / f"{name}.json", CLASSES, TITLES)
 
     expected = api_form(name)
     assert graph.keys() == expected.keys()
@@ -100,11 +101,54 @@ def test_grounded_inpaint_shows_the_mask_of_what_it_repaints():
 def test_crops_have_the_side_that_is_said(name):
     graph = api_form(name)
     for node in graph.values():
-        if node["class_type"] == "TrilemmaCropObjects":
+        if node["class_type"] == "TrilemmaCropObjects" and "inpainter" in node["inputs"]:
             folder = catalog.starter_folder("inpainter", graph[node["inputs"]["inpainter"][0]]["inputs"]["model"])
             unet = json.loads((folder / "unet" / "config.json").read_text())
             vae = json.loads((folder / "vae" / "config.json").read_text())
             assert node["inputs"]["resolution"] == unet["sample_size"] * 2 ** (len(vae["block_out_channels"]) - 1)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_link_and_value_fits(name):
+    """By ComfyUI's rules, with its own nodes as it describes them."""
+    graph = api_form(name)
+    validation.validate(graph, CLASSES)
+    assert {node["class_type"] for node in graph.values()} - {*core_nodes.NODES, *NODE_CLASS_MAPPINGS} <= {
+        *host_nodes.OBJECT_INFO
+    }
+
+
+def test_grounded_inpaint_native_repaints_by_the_hosts_own_nodes():
+    """What is cut is what the host's nodes repaint, at the side of its model, and what they paint is stitched back; the
+    page is told where the model is from."""
+    graph = api_form("grounded_inpaint_native")
+
+    def only(kind):
+        (found,) = (node_id for node_id, node in graph.items() if node["class_type"] == kind)
+        return found
+
+    crop, conditioning, stitch = map(only, ("TrilemmaCropObjects", "InpaintModelConditioning", "TrilemmaStitchObjects"))
+    assert graph[crop]["inputs"]["resolution"] == 512
+    assert graph[conditioning]["inputs"]["pixels"] == [crop, 0]
+    assert graph[conditioning]["inputs"]["mask"] == [crop, 1]
+    assert graph[only("KSampler")]["inputs"]["latent_image"] == [conditioning, 2]
+    assert graph[only("VAEDecode")]["inputs"]["samples"] == [only("KSampler"), 0]
+    assert graph[stitch]["inputs"] == {"crops": [crop, 2], "image": [only("VAEDecode"), 0]}
+
+    page = json.loads((FOLDER / "grounded_inpaint_native.json").read_text())
+    (loader,) = (node for node in page["nodes"] if node["type"] == "CheckpointLoaderSimple")
+    (model,) = loader["properties"]["models"]
+    published = next(file for file in catalog.PUBLISHED["inpainter"] if file.name == model["name"])
+    assert loader["widgets_values"] == [model["name"]]
+    assert model["url"] == f"{published.source}/resolve/main/{published.name}"
+    assert (model["hash"], model["hash_type"], model["directory"]) == (published.sha256, "SHA256", "checkpoints")
+    # What the page offers to download (`isModelDownloadable` of its frontend).
+    assert model["url"].startswith("https://huggingface.co/") and model["name"].endswith(".safetensors")
+
+
+def test_grounded_inpaint_native_asks_for_comfyui_when_headless(tmp_path, capsys):
+    assert headless.main([str(FOLDER / "api" / "grounded_inpaint_native.json"), "--output", str(tmp_path)]) == 2
+    assert "this node is ComfyUI's own; run the graph with --comfyui PATH" in capsys.readouterr().err
 
 
 @pytest.mark.slow
