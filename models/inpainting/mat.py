@@ -76,7 +76,8 @@ class MAT(PromptlessInpainter):
         super().__init__(network, NAME)
         self.sizes = sizes
         self.multiple = self.smallest = self.native_resolution = sizes.resolution
-        self.floats_per_pixel = 1500.0
+        # Whichever stage has the wider maps at full size.
+        self.floats_per_pixel = max(5.7 * WIDTH, 6.3 * WIDTHS.get(sizes.resolution, WIDEST))
 
     def _filled(self, pixels: torch.Tensor, hole: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
         latents = [torch.randn(self.sizes.latent, generator=generator) for generator in generators]

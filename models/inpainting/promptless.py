@@ -24,15 +24,13 @@ class PromptlessInpainter(Inpainter):
     holes alike, so that nothing of a hole is seen in the mirror.
 
     multiple, smallest: sides are multiples of the one and not below the other. square: whether both are the same.
-    floats_per_pixel: of activations at the peak, for a padded pixel of each picture. resident_floats: those of a batch
-    of any size. Both are measured.
+    floats_per_pixel: of activations at the peak, for a padded pixel of each picture; measured.
     """
 
     multiple: int
     smallest: int
     square: ClassVar = False
     floats_per_pixel: float
-    resident_floats: ClassVar = 0
 
     def __init__(self, network: nn.Module, architecture: str) -> None:
         self.network = network
@@ -49,7 +47,7 @@ class PromptlessInpainter(Inpainter):
 
     def memory_bytes(self, batch_size: int, height: int, width: int, guided: bool = True) -> int:
         tall, wide = self.padded_size(height, width)
-        return int(4 * (batch_size * tall * wide * self.floats_per_pixel + self.resident_floats))
+        return int(4 * batch_size * tall * wide * self.floats_per_pixel)
 
     def painter(self, request: InpaintRequest) -> Paint:
         return self._paint
