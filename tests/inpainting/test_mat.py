@@ -54,15 +54,21 @@ def test_the_shapes_are_those_of_spandrels_network():
         assert {name: tuple(value.shape) for name, value in state.items()} == mat.shapes(sizes)
 
 
-def test_it_paints_what_spandrel_paints(tmp_path, monkeypatch):
-    """Of the published sizes, given the same latents and the same dropout, which spandrel draws from global states."""
-    from spandrel_extra_arches.architectures.MAT import MATArch
+def test_it_paints_what_spandrel_paints(path, model, monkeypatch):
+    """Given the same latents and the same dropout, which spandrel draws from global states. Its network of 512 pixels
+    takes half a minute; the same class makes one of 128."""
+    from spandrel import MaskedImageModelDescriptor, SizeRequirements
+    from spandrel_extra_arches.architectures.MAT import MAT, MATArch
 
-    state = checkpoints.read(mat.write_tiny(tmp_path, mat.PUBLISHED)).tensors
-    asked = request(500)
-    theirs = MATArch().load(dict(state)).eval()
+    network = MAT()
+    network.model = type(network.model)(mat.TINY.latent, 0, mat.TINY.style, mat.TINY.resolution, 3)
+    state = {f"model.{name}": value.float() for name, value in checkpoints.read(path).tensors.items()}
+    side = mat.TINY.resolution
+    needs = SizeRequirements(minimum=side, multiple_of=side, square=True)
+    theirs = MaskedImageModelDescriptor(network, state, MATArch(), "Inpainting", [], False, True, 3, 3, needs).eval()
+    asked = request(100)
     drawn = torch.Generator().manual_seed(SEED)
-    theirs.model.z = torch.randn(512, generator=drawn)[None]
+    network.z = torch.randn(mat.TINY.latent, generator=drawn)[None]
 
     def dropout(values, training):
         kept = torch.rand(values.shape[1:], generator=drawn) >= 0.5
@@ -71,14 +77,11 @@ def test_it_paints_what_spandrel_paints(tmp_path, monkeypatch):
     with torch.no_grad(), monkeypatch.context() as patched:
         patched.setattr(torch.nn.functional, "dropout", dropout)
         expected = theirs(asked.images.movedim(-1, 1), asked.masks[:, None]).movedim(1, -1)
-    del theirs
-    model = mat.load(checkpoints.Checkpoint(state, {}), lambda parameters: torch.float16)
     found = model.inpaint(asked)
 
     hole = asked.masks > 0
     assert expected[hole].std() > 0.01
-    # Some three hundred convolutions, whose sums spandrel and the pack take over batches of other shapes.
-    assert_close(found[hole], expected[hole], 1e-4)
+    assert_close(found[hole], expected[hole])
     assert torch.equal(found[~hole], asked.images[~hole])
 
 
@@ -92,10 +95,10 @@ def test_each_seed_draws_another_picture_and_no_global_state_is_asked(model):
     torch.manual_seed(2)
     second = model.inpaint(asked._replace(images=asked.images[1:], masks=asked.masks[1:], seed=SEED + 1))
     assert_close(second[0], found[1])
-    other = model.inpaint(asked._replace(seed=SEED + 5), batch_size=2)
-    hole = asked.masks > 0
-    assert (other - found)[hole].abs().max() > 0.01
-    assert torch.equal(other[~hole], found[~hole])
+    other = model.inpaint(asked._replace(images=asked.images[:1], masks=asked.masks[:1], seed=SEED + 5))
+    hole = asked.masks[:1] > 0
+    assert (other - found[:1])[hole].abs().max() > 0.01
+    assert torch.equal(other[~hole], found[:1][~hole])
 
 
 def test_its_layouts_are_read(path, model, tmp_path):
