@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -65,6 +66,11 @@ def write_methods(board: Leaderboard) -> Methods:
     return Methods("\n\n".join(parts), "\n\n".join(filter(None, [own, theirs])))
 
 
+def _latex(text: str) -> str:
+    """A name as LaTeX takes it."""
+    return re.sub(r"([_%&#$])", r"\\\1", text)
+
+
 def _cite(*keys: str) -> str:
     return f" \\cite{{{','.join(dict.fromkeys(keys))}}}" if keys else ""
 
@@ -76,7 +82,7 @@ def _group(group: Group, sort_by: str) -> Iterator[str]:
     if taken.get("of", "features") == "features" and group.extractor:
         yield from _of_features(group, models, told)
     else:
-        yield f"We scored {models} as follows: {group.heading}."
+        yield f"We scored {models} as follows: {_latex(group.heading)}."
     metrics = [column for column in group.columns if METRICS[column.key].of_cost is None]
     named = [f"{METRICS[column.key].label}{_cite(*CITED.get(column.key, ()))}" for column in metrics]
     if named:
@@ -89,13 +95,14 @@ def _group(group: Group, sort_by: str) -> Iterator[str]:
 
 def _of_features(group: Group, models: str, told: Mapping[str, Any]) -> Iterator[str]:
     taken = group.taken_by
-    extractor = f"{group.extractor}{_cite('szegedy2016') if group.extractor == INCEPTION else ''}"
+    extractor = f"{_latex(group.extractor)}{_cite('szegedy2016') if group.extractor == INCEPTION else ''}"
     resize = f"{taken['resize']}{_cite('parmar2022') if taken.get('resize') == 'clean' else ''}"
     reference = told.get("reference") or {}
+    name = _latex(reference.get("name", "without a name"))
     size = f" of {reference['samples']:,} pictures" if reference.get("samples") else ""
     yield (
         f"We scored {models} on {taken.get('samples', 0):,} samples each against the reference set "
-        f"{reference.get('name', 'without a name')}{size} (SHA-256 {_short(taken, 'reference_identity')}), by features "
+        f"{name}{size} (SHA-256 {_short(taken, 'reference_identity')}), by features "
         f"of {extractor} (weights {_short(taken, 'identity')}, resize {resize})."
     )
     rows = taken.get("rows", 0)
@@ -125,7 +132,7 @@ def _runs(rows: Sequence[Row]) -> Iterator[str]:
         yield f"Sample i of every model was drawn with the seed {seed} + i."
     elif seeds:
         yield f"Samples were drawn with seeds from {', '.join(map(str, sorted(seeds)))} on."
-    several = [f"{row.name}" for row in rows if row.runs]
+    several = [_latex(row.name) for row in rows if row.runs]
     if several:
         yield f"Of {_listed(several)} the mean over the runs is given, with its standard deviation."
 
@@ -171,7 +178,8 @@ def _resampled(group: Group) -> bool:
 
 def _published(board: Leaderboard) -> str:
     sources = [
-        f"{table.title} ({table.data_set}){_cite(table.cite) if table.cite else ''}" for table in board.published
+        f"{_latex(table.title)} ({_latex(table.data_set)}){_cite(table.cite) if table.cite else ''}"
+        for table in board.published
     ]
     return f"Published values are quoted, not measured, and not ranked among ours: {_listed(sources)}."
 

@@ -40,6 +40,11 @@ def test_numbers_are_those_of_the_provenance():
     assert "1.3\\%" in text and "The versions of the software are not told." in text
 
 
+def test_names_are_written_as_latex_takes_them():
+    scores = [model("a", came_from=provenance(reference="my_set 100%"))]
+    assert "against the reference set my\\_set 100\\% (SHA-256" in write_methods(leaderboard(scores)).text
+
+
 def test_settings_of_features_are_told():
     from trilemma.tests.scoring.toy import features
 
