@@ -55,6 +55,8 @@ def _checked(box: Any, what: str) -> Box:
         raise BadInput(f"{what}: a box needs finite numbers and a width and height above 0, found {box!r}.")
     if not _is_score(box.get("score")):
         raise BadInput(f"{what}: the score of a box is a finite number, found {box!r}.")
+    if not isinstance(box.get("label"), (str, int, float, type(None))):
+        raise BadInput(f"{what}: the label of a box is a text, found {box!r}.")
     return box
 
 

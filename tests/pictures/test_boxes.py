@@ -41,6 +41,7 @@ def test_broadcast_lists_are_not_shared():
         ([None, [BOX]], "a list of boxes for each image, found None"),
         ([[BOX], BOX], "a list of boxes for each image, found {'x'"),
         ([{**BOX, "x": "3"}], "finite"),
+        ([{**BOX, "label": ["cat"]}], "the label of a box is a text"),
         ([{**BOX, "score": "high"}], "the score of a box is a finite number"),
         ([{**BOX, "score": float("nan")}], "the score of a box is a finite number"),
     ],

@@ -116,7 +116,8 @@ def _id(entry: Any, name: str) -> int | str:
 
 def stem(name: str) -> str:
     """The name of a file without folder and ending."""
-    return name.replace("\\", "/").rpartition("/")[2].rpartition(".")[0] or name
+    alone = name.replace("\\", "/").rpartition("/")[2]
+    return alone.rpartition(".")[0] or alone
 
 
 def _mask(entry: dict[str, Any], height: int, width: int, where: str) -> PackedMask:

@@ -22,6 +22,8 @@ FORMATS: Final[tuple[Format, ...]] = ("coco", "yolo", "labelme")
 COCO_ENDING: Final = ".json"
 LARGEST: Final = 2**30
 """Bytes of the largest file that is read: ten times COCO's own."""
+LONGEST_NAME: Final = 200
+"""Bytes of a name without its ending; file systems end at 255."""
 
 
 class Loaded(NamedTuple):
@@ -37,11 +39,15 @@ def named(objects: Objects, names: Sequence[str]) -> list[Annotated]:
     names: file names of the images, in their order; without any they are called image_00001.png and so on.
 
     Raises:
-        BadInput: another number of names, or the same one twice.
+        BadInput: another number of names, the same one twice, or one that no file can have.
     """
     names = list(names) or [f"image_{number:05}.png" for number in range(1, objects.frames + 1)]
     if len(names) != objects.frames:
         raise BadInput(f"names: {len(names)} names for {objects.frames} images; give one to each image, one to a line.")
+    for name in names:
+        broken = any(character < " " for character in name)
+        if broken or not stem(name).strip(". ") or len(stem(name).encode(errors="replace")) > LONGEST_NAME:
+            raise BadInput(f"names: {name[:60]!r} is no name of a file; give those of the images, one to a line.")
     if len({stem(name) for name in names}) < len(names):
         raise BadInput("names: two images have the same name without its folder and ending; rename one.")
     found: list[list[Any]] = [[] for _ in names]
@@ -72,7 +78,7 @@ def save(images: Sequence[Annotated], folder: Path, prefix: str, kind: Format) -
                 place.mkdir()
             for path, text in zip(paths, texts.values(), strict=True):
                 with replacing(path) as file:
-                    file.write(text.encode())
+                    file.write(text.encode(errors="replace"))
         except BaseException:
             for path in paths:
                 path.unlink(missing_ok=True)
@@ -85,6 +91,9 @@ def save(images: Sequence[Annotated], folder: Path, prefix: str, kind: Format) -
 def _texts(images: Sequence[Annotated], kind: Format) -> Mapping[str, str]:
     if kind == "coco":
         return {COCO_ENDING: coco.to_json(images)}
+    drive = next((image.name for image in images if ":" in stem(image.name)), None)
+    if drive is not None:
+        raise BadInput(f"names: {drive!r} has a colon, which on Windows leads to another drive; rename it.")
     if kind == "labelme":
         return {f"{stem(image.name)}.json": labelme.to_json(image) for image in images}
     labels = yolo.labels_of(images)
@@ -159,7 +168,8 @@ def _read(path: Path, height: int, width: int, wanted: set[str] | None) -> list[
     if path.suffix.lower() == ".txt":
         classes = path.with_name(yolo.CLASSES)
         labels = [line.strip() for line in _text(classes).split("\n")] if classes.is_file() else []
-        return [yolo.read(_text(path), path.stem, labels, height, width)]
+        # With its ending, which `stem` takes off: the rest may hold full stops.
+        return [yolo.read(_text(path), path.stem, labels, height, width)._replace(name=path.name)]
     try:
         document = json.loads(_text(path))
     except (ValueError, RecursionError) as error:

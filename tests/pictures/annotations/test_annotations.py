@@ -10,7 +10,7 @@ import torch
 from trilemma.models.errors import BadInput, MissingFile
 from trilemma.models.pictures.annotations import coco, labelme, rle, yolo
 from trilemma.models.pictures.annotations.base import polygons
-from trilemma.models.pictures.annotations.files import load, named, save
+from trilemma.models.pictures.annotations.files import FORMATS, load, named, save
 from trilemma.models.pictures.packed import area, pack, unpack
 from trilemma.models.values import Objects, SegmentedObject
 
@@ -291,6 +291,42 @@ def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path):
     assert not loaded_of(tmp_path, both, names=["y/a.png"]).objects.objects
     with pytest.raises(BadInput, match="2 images of the file are called 'a', such as"):
         loaded_of(tmp_path, both, names=["a.png"])
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("at", ["{}/a", "../../a", "..\\..\\a", "x/a.png"])
+def test_names_never_lead_out_of_the_folder(tmp_path, kind, at):
+    """Whatever folders a name has, with an ending or without: of the image the file has the name alone."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    objects = Objects(some().objects[:1], 1, HEIGHT, WIDTH)
+    (first, *_) = save(named(objects, [at.format(outside)]), tmp_path / "output", "of/objects", kind)
+    assert first.startswith("of/objects_00001_")
+    assert kind == "coco" or first.rpartition("/")[2].rpartition(".")[0] == "a"
+    assert {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")} == {"outside", "output"}
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_names_may_hold_full_stops(tmp_path, kind):
+    names = ["frame.0001.png", "frame.0002.png"]
+    files = save(named(some(), names), tmp_path, "objects", kind)
+    path = tmp_path / (files[0] if kind == "coco" else "objects_00001_")
+    assert [each.frame for each in load(path, SIZE, names).objects.objects] == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["", "..", " .png", "a\x00.png", "x" * 400 + ".png"])
+def test_names_of_no_file_are_told(name):
+    with pytest.raises(BadInput, match="is no name of a file"):
+        named(some(), ["a.png", name])
+
+
+def test_names_of_another_drive_are_refused(tmp_path):
+    images = named(Objects((), 1, HEIGHT, WIDTH), ["C:a.png"])
+    for kind in ("yolo", "labelme"):
+        with pytest.raises(BadInput, match="'C:a.png' has a colon"):
+            save(images, tmp_path, "objects", kind)
+    assert save(images, tmp_path, "objects", "coco") == ["objects_00001_.json"]
 
 
 def test_yolo_holds_what_lies_in_the_image():
