@@ -1,50 +1,98 @@
 """`python -m tests.benchmarks` from the repository's root: times and peak memory as Markdown tables.
 
-Fails when a promised ratio is not reached.
+Names of this folder's files, `python -m tests.benchmarks crops masks`, choose some of them. Fails when a promised ratio
+is not reached.
 """
 
 import sys
+from collections.abc import Sequence
+from typing import Final
 
 import torch
 
-from . import crops, detection, extraction, masks, memory, restoration, sampling, scores, segmentation
+from . import (
+    crops,
+    detection,
+    extraction,
+    masks,
+    memory,
+    published_segmenters,
+    restoration,
+    sampling,
+    scores,
+    segmentation,
+)
+
+TIMES: Final = {
+    "masks": masks.rows,
+    "segmentation": segmentation.rows,
+    "detection": detection.rows,
+    "crops": crops.comparisons,
+    "sampling": sampling.rows,
+    "extraction": extraction.rows,
+}
+TIMES_AND_PEAKS: Final = {"published_segmenters": published_segmenters.rows, "scores": scores.rows}
+OTHERS: Final = ("memory", "restoration")
 
 
-def main() -> int:
+def main(chosen: Sequence[str]) -> int:
+    known = (*TIMES, *TIMES_AND_PEAKS, *OTHERS)
+    if not set(chosen) <= set(known):
+        sys.exit(f"{' '.join(chosen)}: the benchmarks are {', '.join(known)}")
+    chosen = chosen or known
     torch.set_num_threads(1)  # the references run on one
-    score_rows, memory_rows = scores.rows()
-    rows = [*masks.rows(), *segmentation.rows(), *detection.rows(), *sampling.rows(), *extraction.rows(), *score_rows]
-    print("| what | reference, ms | ours, ms | times faster | promised |")
-    print("|---|---|---|---|---|")
-    for what, times, promised in rows:
-        milliseconds = f"{1000 * times.reference:.0f} | {1000 * times.ours:.1f}"
-        print(f"| {what} | {milliseconds} | {times.ratio:.3g} | {promised:.3g} |")
-    print("\n| what | reference, MB | ours, MB | times less | promised |")
-    print("|---|---|---|---|---|")
-    for what, peaks, promised in memory_rows:
-        megabytes = f"{peaks.reference / 1e6:.0f} | {peaks.ours / 1e6:.1f}"
-        print(f"| {what} | {megabytes} | {peaks.ratio:.3g} | {promised:.3g} |")
-    growths = memory.rows()
-    print(f"\n| what | {memory.FEW:,} images, MB | {memory.MANY:,} images, MB | times more | at most |")
-    print("|---|---|---|---|---|")
-    for what, growth, at_most in growths:
-        print(f"| {what} | {growth.few / 1e6:.0f} | {growth.many / 1e6:.0f} | {growth.ratio:.3f} | {at_most:.3g} |")
-    cuts = crops.rows()
-    print(f"\n| what, without the copy | {crops.SMALL} px, ms | {crops.LARGE} px, ms | times more | at most |")
-    print("|---|---|---|---|---|")
-    for what, times, at_most in cuts:
-        milliseconds = f"{1000 * times.small:.0f} | {1000 * times.large:.0f}"
-        print(f"| {what} | {milliseconds} | {times.ratio:.2f} | {at_most:.3g} |")
-    drifts = restoration.rows()
-    print(f"\n| Restore Unedited, {restoration.DRIFTS} drifts | mean | worst | at most |")
-    print("|---|---|---|---|")
-    for what, found, at_most in drifts:
-        print(f"| {what} | {found.mean:.3f} | {found.worst:.3f} | {at_most:.3g} |")
+    rows = [row for name, compared in TIMES.items() if name in chosen for row in compared()]
+    memory_rows = []
+    for name, compared in TIMES_AND_PEAKS.items():
+        if name in chosen:
+            times, peaks = compared()
+            rows += times
+            memory_rows += peaks
+    _table(
+        "what | reference, ms | ours, ms | times faster | promised",
+        [
+            f"{what} | {1000 * times.reference:.0f} | {1000 * times.ours:.1f} | {times.ratio:.3g} | {promised:.3g}"
+            for what, times, promised in rows
+        ],
+    )
+    _table(
+        "what | reference, MB | ours, MB | times less | promised",
+        [
+            f"{what} | {peaks.reference / 1e6:.0f} | {peaks.ours / 1e6:.1f} | {peaks.ratio:.3g} | {promised:.3g}"
+            for what, peaks, promised in memory_rows
+        ],
+    )
+    growths = memory.rows() if "memory" in chosen else []
+    _table(
+        f"what | {memory.FEW:,} images, MB | {memory.MANY:,} images, MB | times more | at most",
+        [
+            f"{what} | {growth.few / 1e6:.0f} | {growth.many / 1e6:.0f} | {growth.ratio:.3f} | {at_most:.3g}"
+            for what, growth, at_most in growths
+        ],
+    )
+    cuts = crops.rows() if "crops" in chosen else []
+    _table(
+        f"what, without the copy | {crops.SMALL} px, ms | {crops.LARGE} px, ms | times more | at most",
+        [
+            f"{what} | {1000 * times.small:.0f} | {1000 * times.large:.0f} | {times.ratio:.2f} | {at_most:.3g}"
+            for what, times, at_most in cuts
+        ],
+    )
+    drifts = restoration.rows() if "restoration" in chosen else []
+    _table(
+        f"Restore Unedited, {restoration.DRIFTS} drifts | mean | worst | at most",
+        [f"{what} | {found.mean:.3f} | {found.worst:.3f} | {at_most:.3g}" for what, found, at_most in drifts],
+    )
     missed = any(found.worst > at_most for _, found, at_most in drifts)
     missed |= any(times.ratio > at_most for _, times, at_most in cuts)
     missed |= any(measured.ratio < promised for _, measured, promised in [*rows, *memory_rows])
     return int(missed or any(growth.ratio > at_most for _, growth, at_most in growths))
 
 
+def _table(head: str, lines: Sequence[str]) -> None:
+    if lines:
+        print("", f"| {head} |", "|---" * len(head.split(" | ")) + "|", *(f"| {line} |" for line in lines), sep="\n")
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

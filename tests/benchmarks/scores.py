@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 import torch
 from trilemma.models.scoring.metrics import frechet, kernel, mind, neighbours
 from trilemma.tests.benchmarks import score_references as references
-from trilemma.tests.benchmarks.timing import Comparison, compare_results
+from trilemma.tests.benchmarks.timing import Comparison, Peaks, compare_results
 from trilemma.tests.peak_memory import peak_bytes
 from trilemma.tests.scoring.recipes import normal_features
 
@@ -31,18 +30,6 @@ LARGE_KID_AT_LEAST = 1.5
 MIND_AT_LEAST = 1.5
 NEIGHBOURS_AT_LEAST = 2
 MEMORY_AT_LEAST = 4
-
-
-@dataclass(frozen=True)
-class Peaks:
-    """Largest number of bytes that the reference and that ours held at one time, beyond their inputs."""
-
-    reference: int
-    ours: int
-
-    @property
-    def ratio(self) -> float:
-        return self.reference / self.ours
 
 
 def compare_fid(reference: Callable[..., Any], generated: np.ndarray, real: np.ndarray, repeats: int = 1) -> Comparison:

@@ -1,4 +1,4 @@
-"""Times two ways of doing one thing side by side."""
+"""Times two ways of doing one thing side by side, and weighs what they hold."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from trilemma.tests.peak_memory import peak_bytes
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,23 @@ class Comparison:
     @property
     def ratio(self) -> float:
         return self.reference / self.ours
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Largest number of bytes that the reference and that ours held at one time, beyond their inputs."""
+
+    reference: int
+    ours: int
+
+    @property
+    def ratio(self) -> float:
+        return self.reference / self.ours
+
+
+def compare_peaks(reference: Callable[[], Any], ours: Callable[[], Any]) -> Peaks:
+    """Of tensors."""
+    return Peaks(peak_bytes(reference), peak_bytes(ours))
 
 
 def compare(reference: Callable[[], Any], ours: Callable[[], Any], repeats: int = 5) -> Comparison:
