@@ -29,7 +29,7 @@ def name_by_content(images: torch.Tensor) -> list[str]:
     names = []
     for image in images:
         shape = "x".join(str(side) for side in image.shape)
-        digest = hashlib.blake2b(image.contiguous().numpy(), digest_size=16).hexdigest()
+        digest = hashlib.blake2b(image.contiguous().numpy().data, digest_size=16).hexdigest()
         names.append(f"image {shape} {digest} {seen[digest]}")
         seen[digest] += 1
     return names
@@ -53,7 +53,7 @@ def name_by_place(name: str, pixels: torch.Tensor) -> str:
     rows of it kept, with every word that is changed in the graph.
     """
     shape = "x".join(str(side) for side in pixels.shape)
-    digest = hashlib.blake2b(pixels.contiguous().numpy(), digest_size=16).hexdigest()
+    digest = hashlib.blake2b(pixels.contiguous().numpy().data, digest_size=16).hexdigest()
     return f"picture {name} {shape} {digest}"
 
 
