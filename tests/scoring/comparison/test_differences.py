@@ -7,6 +7,8 @@ import torch
 from trilemma.models.scoring.comparison.bands import standings
 from trilemma.models.scoring.comparison.differences import INCONCLUSIVE, Estimate, differences
 from trilemma.models.scoring.comparison.influences import Influences
+from trilemma.models.scoring.metrics.frechet import Gaussian, gaussian
+from trilemma.models.scoring.metrics.frechet_interval import frechet_interval
 
 COUNT = 800
 
@@ -96,6 +98,22 @@ def test_means_of_few_runs_have_few_degrees_of_freedom():
 def test_infinite_values_differ_from_finite_ones_and_not_from_each_other():
     found = differences([Estimate(math.inf, 1.0), Estimate(math.inf, 1.0), Estimate(30.0, 1.0)], True)
     assert [(each.first, each.second, each.told_apart) for each in found] == [(0, 1, False), (0, 2, True), (1, 2, True)]
+
+
+def fid_row(seed):
+    """A draw of one model, 400 samples of 4 dimensions."""
+    rows = 1.2 * torch.randn(400, 4, generator=torch.Generator().manual_seed(seed)) + 0.4
+    reference = Gaussian(10**6, torch.zeros(4, dtype=torch.float64), torch.eye(4, dtype=torch.float64))
+    found = frechet_interval(rows, gaussian(rows), reference)
+    return row(found.distance, found.influences, None)
+
+
+@pytest.mark.slow
+def test_equal_models_are_told_apart_in_one_of_twenty_draws():
+    drawn = [(fid_row(2 * draw), fid_row(2 * draw + 1)) for draw in range(120)]
+    pairs = [one(*rows, seed=draw, inconclusive=0.0, resamples=400) for draw, rows in enumerate(drawn)]
+    assert 1 <= sum(each.told_apart for each in pairs) <= 14
+    assert 0.4 < sum(each.p for each in pairs) / len(pairs) < 0.6
 
 
 def test_higher_may_be_better():
