@@ -9,12 +9,12 @@ from ..models.scoring import scores
 from ..models.scoring.evaluation import Settings, score
 from ..models.scoring.features import feature_files
 from ..models.scoring.features.feature_set import Features
-from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS
+from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS, Kernel
 from ..models.scoring.metrics.neighbours import NEAREST, Neighbourhood
 from ..models.scoring.reports.scores_text import describe
 from .common import inputs, kinds, menus
 from .common.feature_outputs import show_features
-from .common.metric_inputs import METRIC_INPUTS, NEIGHBOURHOOD
+from .common.metric_inputs import EXTRAS, METRIC_INPUTS, NEIGHBOURHOOD
 from .common.provenance import run_provenance
 from .common.showing import show_text
 
@@ -24,7 +24,8 @@ class Score:
     CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Compares a set of images with a reference set by their features: FID with its interval and its limit, KID, "
-        "Inception score, precision, recall, density, coverage; sFID and Compound FID where their features were taken."
+        "Inception score, precision, recall, density, coverage; sFID and Compound FID where their features were taken; "
+        "on request the Vendi score and RKE, and AuthPct, C_T and FLD, which see copies."
     )
     SEARCH_ALIASES = [
         "fid",
@@ -34,6 +35,11 @@ class Score:
         "precision recall",
         "sfid",
         "density coverage",
+        "vendi",
+        "rke",
+        "authpct",
+        "fld",
+        "memorization",
         "evaluate",
         "metrics",
     ]
@@ -63,6 +69,7 @@ class Score:
                 "name": inputs.text("", "As tables show it; empty takes the generated set's."),
                 **METRIC_INPUTS,
                 **NEIGHBOURHOOD,
+                **EXTRAS,
             },
             "hidden": {"prompt": "PROMPT"},
         }
@@ -77,10 +84,14 @@ class Score:
         nearest_k: int = NEAREST,
         subsets_seed: int = 0,
         neighbourhood: Neighbourhood = "open",
+        kid_kernel: Kernel = "polynomial",
+        diversity: bool = False,
+        held_out: Features | None = None,
         prompt: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed, neighbourhood)
-        found = score(generated, reference, settings, name, provenance=run_provenance(prompt))
+        others = (nearest_k, subsets_seed, neighbourhood, kid_kernel, diversity)
+        settings = Settings(kid_subsets, kid_subset_size, *others)
+        found = score(generated, reference, settings, name, provenance=run_provenance(prompt), held_out=held_out)
         text = describe(found)
         common = (found.value(metric) for metric in ("fid", "kid", "inception_score", "precision", "recall"))
         return show_text(text, found, *common, scores.to_json(found), text)

@@ -14,13 +14,13 @@ from ..models.scoring.benchmark.sweep import CURVES, SWEPT, chosen, read_values
 from ..models.scoring.benchmark.task import SHOWN, Task, batch_size_of, carry_out, carry_out_all, memory_bytes
 from ..models.scoring.evaluation import Settings
 from ..models.scoring.features.feature_set import ROWS, Features
-from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS
+from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS, Kernel
 from ..models.scoring.metrics.neighbours import NEAREST, Neighbourhood
 from ..models.scoring.reports import sweep_report
 from ..models.scoring.reports.curves import draw_curves
 from ..models.scoring.reports.scores_text import describe
 from .common import inputs, kinds, menus
-from .common.metric_inputs import METRIC_INPUTS, NEIGHBOURHOOD
+from .common.metric_inputs import EXTRAS, METRIC_INPUTS, NEIGHBOURHOOD
 from .common.provenance import run_provenance
 from .common.readers import readers_above
 from .common.showing import show_text
@@ -90,6 +90,7 @@ class BenchmarkGenerator:
                 **TAKING,
                 "num_shown": inputs.integer(SHOWN, 1, KEPT, "Samples in the strips of best and worst."),
                 **NEIGHBOURHOOD,
+                **EXTRAS,
             },
             "hidden": HIDDEN,
         }
@@ -112,15 +113,19 @@ class BenchmarkGenerator:
         subsets_seed: int = 0,
         num_shown: int = SHOWN,
         neighbourhood: Neighbourhood = "open",
+        kid_kernel: Kernel = "polynomial",
+        diversity: bool = False,
+        held_out: Features | None = None,
         prompt: dict[str, Any] | None = None,
         graph: Any = None,
         node_id: str | None = None,
     ) -> dict[str, Any]:
         bound, model = generator.model, extractor.model
         plan = Plan(num_images, first_seed, kept_rows, rows_seed)
-        settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed, neighbourhood)
+        others = (nearest_k, subsets_seed, neighbourhood, kid_kernel, diversity)
+        settings = Settings(kid_subsets, kid_subset_size, *others)
         readers = readers_above(graph, node_id, "generator")
-        task = _task(plan, settings, filename_prefix, batch_size, num_shown, prompt, readers)
+        task = _task(plan, settings, filename_prefix, batch_size, num_shown, prompt, readers, held_out)
         memory = memory_bytes(bound, model, batch_size_of(task, bound, model))
         with (
             host.placed(generator, extractor, memory=memory) as device,
@@ -178,6 +183,7 @@ class Sweep:
                 "theme": inputs.theme(),
                 **TAKING,
                 **NEIGHBOURHOOD,
+                **EXTRAS,
             },
             "hidden": HIDDEN,
         }
@@ -203,6 +209,9 @@ class Sweep:
         nearest_k: int = NEAREST,
         subsets_seed: int = 0,
         neighbourhood: Neighbourhood = "open",
+        kid_kernel: Kernel = "polynomial",
+        diversity: bool = False,
+        held_out: Features | None = None,
         prompt: dict[str, Any] | None = None,
         graph: Any = None,
         node_id: str | None = None,
@@ -210,9 +219,10 @@ class Sweep:
         bound, model = generator.model, extractor.model
         found = read_values(values, bound, option)
         plan = Plan(num_images, first_seed, kept_rows, rows_seed)
-        settings = Settings(kid_subsets, kid_subset_size, nearest_k, subsets_seed, neighbourhood)
+        others = (nearest_k, subsets_seed, neighbourhood, kid_kernel, diversity)
+        settings = Settings(kid_subsets, kid_subset_size, *others)
         readers = readers_above(graph, node_id, "generator")
-        task = _task(plan, settings, filename_prefix, batch_size, 0, prompt, readers)
+        task = _task(plan, settings, filename_prefix, batch_size, 0, prompt, readers, held_out)
         memory = memory_bytes(bound, model, batch_size_of(task, bound, model))
         steps = sum(total_steps(each, num_images) for _, each in found)
         with host.placed(generator, extractor, memory=memory) as device, host.progress(steps) as on_step:
@@ -231,9 +241,10 @@ def _task(
     num_shown: int,
     prompt: dict[str, Any] | None,
     readers: tuple[str, ...],
+    held_out: Features | None,
 ) -> Task:
-    provenance = run_provenance(prompt)
-    return Task(plan, settings, host.output_folder(), filename_prefix, batch_size, num_shown, readers, provenance)
+    place = (host.output_folder(), filename_prefix)
+    return Task(plan, settings, *place, batch_size, num_shown, readers, run_provenance(prompt), held_out)
 
 
 NODES = {"TrilemmaBenchmarkGenerator": BenchmarkGenerator, "TrilemmaSweep": Sweep}

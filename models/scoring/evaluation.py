@@ -26,28 +26,33 @@ def score(
     name: str = "",
     cost: Mapping[str, float] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    held_out: Features | None = None,
 ) -> Scores:
     """Every score that the two sets allow; of one that they do not, NaN, and its note says what is missing.
 
     Args:
+        held_out: images that the generator has never seen; the reference is then what it was trained on, and whether
+            it copies is asked too.
         name: of the model, as tables show it; empty takes the generated set's.
         cost, provenance: further entries of the report.
 
     Raises:
         BadInput: the sets were taken in different ways, or one has fewer than two samples.
     """
-    pair = SetPair(generated, reference, settings)
+    pair = SetPair(generated, reference, settings, held_out)
     takers = [metric.of_features for metric in METRICS.values() if metric.of_features]
     found = tuple(score for take in takers if (score := take(pair)) is not None)
-    came_from = {**_provenance(generated, reference, settings), KEY: of_sets(pair), **(provenance or {})}
+    came_from = {**_provenance(pair), KEY: of_sets(pair), **(provenance or {})}
     return Scores(name or generated.name, found, cost or {}, came_from, partial(of_pair, pair))
 
 
-def _provenance(generated: Features, reference: Features, settings: Settings) -> dict[str, Any]:
+def _provenance(pair: SetPair) -> dict[str, Any]:
+    generated, reference, settings, held_out = pair.generated, pair.reference, pair.settings, pair.held_out
     source = generated.source
     return {
         "extractor": {"name": source.extractor, "identity": source.identity, "resize": source.resize},
-        "reference": {"name": reference.name, "identity": digest_of(reference), **_counts(reference)},
+        "reference": _told(reference),
+        **({"held_out": _told(held_out)} if held_out else {}),
         **_counts(generated),
         "identity": digest_of(generated),
         "readers": {"generated": list(generated.readers), "reference": list(reference.readers)},
@@ -57,9 +62,14 @@ def _provenance(generated: Features, reference: Features, settings: Settings) ->
             "nearest_k": settings.nearest_k,
             "neighbourhood": settings.neighbourhood,
             "subsets_seed": settings.subsets_seed,
+            "kid_kernel": settings.kid_kernel,
         },
         "versions": {"trilemma": VERSION, "torch": torch.__version__},
     }
+
+
+def _told(features: Features) -> dict[str, Any]:
+    return {"name": features.name, "identity": digest_of(features), **_counts(features)}
 
 
 def _counts(features: Features) -> dict[str, Any]:

@@ -56,6 +56,10 @@ def _sets(taken: TakenBy, provenance: Mapping[str, Any]) -> Iterator[str]:
     asked = (provenance.get("subsets") or {}).get("kid_subset_size")
     if asked not in (None, DEFAULTS.kid_subset_size):
         yield f"KID subsets of {asked:,}"
+    if taken.get("kid_kernel"):
+        yield f"KID by the {taken['kid_kernel']} kernel"
+    if taken.get("held_out_identity"):
+        yield f"held-out images {taken['held_out_identity'][:SHOWN]}"
     if taken.get("kid_subsets") not in (None, DEFAULTS.kid_subsets):
         yield f"{taken['kid_subsets']:,} KID subsets"
     for name in ("subsets_seed", "rows_seed"):

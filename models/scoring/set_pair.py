@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -9,10 +10,14 @@ from typing import Final
 import torch
 
 from .features.feature_set import Features, Rows, Tap, check_comparable, gaussian_of
+from .metrics.copying import score_copying
+from .metrics.diversity import score_diversity
 from .metrics.frechet import Gaussian, frechet_distance
 from .metrics.frechet_interval import Interval, frechet_interval
-from .metrics.kernel import SUBSET_SIZE, SUBSETS
+from .metrics.kernel import SUBSET_SIZE, SUBSETS, Kernel
+from .metrics.likelihood import score_likelihood
 from .metrics.neighbours import NEAREST, Neighbourhood, Neighbours, neighbours
+from .scores import Score
 
 
 @dataclass(frozen=True)
@@ -20,13 +25,16 @@ class Settings:
     """kid_subsets, kid_subset_size: of KID; where no more rows were kept, a subset is half of them.
     nearest_k: which neighbour makes the radius of precision, recall, density and coverage.
     neighbourhood: whether those of precision, recall, density and coverage hold what lies at their radius.
-    subsets_seed: of the random subsets, 0 to 2^64 - 1."""
+    subsets_seed: of the random subsets, 0 to 2^64 - 1.
+    kid_kernel: of KID. diversity: whether Vendi scores and RKE are taken too."""
 
     kid_subsets: int = SUBSETS
     kid_subset_size: int = SUBSET_SIZE
     nearest_k: int = NEAREST
     subsets_seed: int = 0
     neighbourhood: Neighbourhood = "open"
+    kid_kernel: Kernel = "polynomial"
+    diversity: bool = False
 
 
 DEFAULTS: Final = Settings()
@@ -36,6 +44,8 @@ DEFAULTS: Final = Settings()
 class SetPair:
     """Two sets that were taken in the same way.
 
+    held_out: images that the generator has never seen; the reference is then what it was trained on.
+
     Raises:
         BadInput: they were not.
     """
@@ -43,9 +53,12 @@ class SetPair:
     generated: Features
     reference: Features
     settings: Settings = DEFAULTS
+    held_out: Features | None = None
 
     def __post_init__(self) -> None:
         check_comparable(self.generated, self.reference)
+        if self.held_out is not None:
+            check_comparable(self.generated, self.held_out)
 
     @cached_property
     def gaussians(self) -> tuple[Gaussian, Gaussian]:
@@ -98,6 +111,14 @@ class SetPair:
             return ours if isinstance(ours, str) else str(theirs)
         return ours, theirs
 
+    def three_sets(self, at_least: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | str:
+        """The same of the generated set, the reference and the held-out one."""
+        assert self.held_out is not None  # whoever asks has looked
+        pair, third = self.rows(at_least), _rows(self.held_out, at_least)
+        if isinstance(pair, str) or isinstance(third, str):
+            return pair if isinstance(pair, str) else str(third)
+        return *pair, third
+
     @property
     def readers(self) -> list[str]:
         """What read the files that the two are compared by: the reference's, and others where the generated set's files
@@ -126,6 +147,25 @@ class SetPair:
             if isinstance(found, str)
             else neighbours(*found, self.settings.nearest_k, self.settings.neighbourhood)
         )
+
+    @cached_property
+    def diversities(self) -> Mapping[str, Score]:
+        """By their metrics: those of the generated rows, where they are wanted."""
+        return _by_metric(score_diversity(self))
+
+    @cached_property
+    def copies(self) -> Mapping[str, Score]:
+        """By their metrics: those of copying, where there are held-out images."""
+        return _by_metric(score_copying(self))
+
+    @cached_property
+    def likelihoods(self) -> Mapping[str, Score]:
+        """By their metrics: those of likelihood, where there are held-out images."""
+        return _by_metric(score_likelihood(self))
+
+
+def _by_metric(scores: list[Score]) -> Mapping[str, Score]:
+    return {score.metric: score for score in scores}
 
 
 def len_of(rows: Rows | None) -> int:

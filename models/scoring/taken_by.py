@@ -17,7 +17,7 @@ from ..pictures.images import match_masks
 from .features.digest import digest_of
 from .metrics import edits, pairs
 from .metrics.lpips import Lpips
-from .set_pair import SetPair, len_of
+from .set_pair import DEFAULTS, SetPair, len_of
 
 if TYPE_CHECKING:
     from ..detection.base import Detector
@@ -55,6 +55,9 @@ def of_sets(pair: SetPair) -> TakenBy:
         "nearest_k": settings.nearest_k,
         "neighbourhood": settings.neighbourhood,
         "subsets_seed": settings.subsets_seed,
+        # Since 0.3: what was as it always had been is not told, so that earlier reports compare.
+        **({} if settings.kid_kernel == DEFAULTS.kid_kernel else {"kid_kernel": settings.kid_kernel}),
+        **({"held_out_identity": digest_of(pair.held_out)} if pair.held_out else {}),
     }
 
 

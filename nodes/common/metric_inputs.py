@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS
+from ...models.scoring.metrics.kernel import KERNELS, SUBSET_SIZE, SUBSETS
 from ...models.scoring.metrics.neighbours import NEAREST, NEIGHBOURHOODS
-from . import inputs
+from . import inputs, kinds
 
 METRIC_INPUTS: Final = {
     "kid_subsets": inputs.advanced(inputs.integer(SUBSETS, 1, 10_000, "Random subsets over which KID is averaged.")),
@@ -36,7 +36,26 @@ NEIGHBOURHOOD: Final = {
         )
     ),
 }
-"""The last of them, which came later: saved graphs hold inputs by their order."""
+"""One that came later: saved graphs hold inputs by their order."""
+
+EXTRAS: Final = {
+    "kid_kernel": inputs.advanced(
+        inputs.choice(
+            KERNELS,
+            "Of KID. polynomial: KID's own, cubic. gaussian: torch-fidelity's rbf, sigma 10. rational quadratic: the "
+            "sum of five that Bińkowski et al. take.",
+        )
+    ),
+    "diversity": inputs.boolean(
+        False, "Take the Vendi score, the truncated Vendi score and RKE of the generated images too."
+    ),
+    "held_out": inputs.link(
+        kinds.FEATURES,
+        "Real images that the generator was not trained on, where the reference is what it was trained on: asks "
+        "whether it copies (AuthPct, C_T, FLD).",
+    ),
+}
+"""Those that came after it."""
 
 
 def name_of_images(default: str) -> inputs.Input:

@@ -45,3 +45,43 @@ def case(name: str) -> Case:
     }
     arrays = (torch.from_numpy(array) for array in (real, fake, logits))
     return Case(*arrays, recipe["kid_subset_size"], golden["kid_subsets"], recorded)
+
+
+class Three(NamedTuple):
+    """training, held_out, generated: float32 [T, D], [M, D], [N, D]. recorded: package -> metric -> value."""
+
+    training: torch.Tensor
+    held_out: torch.Tensor
+    generated: torch.Tensor
+    recorded: dict[str, dict[str, Any]]
+
+
+def _second() -> dict[str, Any]:
+    return json.loads((reference_kit.KIT / "metrics" / "golden2_dev.json").read_text())["results"]
+
+
+THREES = tuple(_second())
+
+
+def three(name: str) -> Three:
+    """Features of training, held-out and generated images, by the recipe of one of THREES."""
+    golden = _second()[name]
+    recipe = golden["recipe"]
+    rng, size = np.random.default_rng(recipe["seed"]), recipe["D"]
+    training, held_out, z = (
+        rng.standard_normal((recipe[which], size)).astype(np.float32) for which in ("train", "test", "gen")
+    )
+    copied = training[: recipe["gen"]]
+    made = {
+        "shift": lambda: z * np.linspace(0.7, 1.1, size) + 0.2 * np.sin(np.arange(size)),
+        "copy": lambda: copied + 0.05 * z,
+        "same": lambda: z,
+        "exact_copy": lambda: copied.copy(),
+    }
+    generated = made[recipe["kind"]]().astype(np.float32)
+    if recipe["kind"] == "shift":
+        generated[:, 1:] += 0.3 * z[:, :-1]
+    sums = [array.astype(np.float64).sum() for array in (training, held_out, generated)]
+    np.testing.assert_allclose(sums, golden["checksum"], rtol=1e-9)
+    arrays = (torch.from_numpy(array) for array in (training, held_out, generated))
+    return Three(*arrays, {package: value for package, value in golden.items() if isinstance(value, dict)})

@@ -62,13 +62,28 @@ def test_every_score_of_full_sets():
     assert found.name == "ours"
 
 
+def test_diversity_and_copies_are_scored_where_they_are_asked_for():
+    ours, training, unseen = features(0, 90, "ours", 90), features(90, 180, "real", 90), features(180, 270, "new", 90)
+    found = score(ours, training, Settings(diversity=True), held_out=unseen)
+    asked = ["vendi", "vendi_truncated", "rke", "authpct", "c_t", "fld", "fld_gap"]
+    assert metrics(found)[-7:] == asked
+    assert all(math.isfinite(found.value(metric)) for metric in asked)
+    assert 1 < found.value("rke") < found.value("vendi") < 6
+    assert found.provenance["held_out"]["name"] == "new"
+    copied = score(training._replace(name="copies"), training, held_out=unseen)
+    assert (copied.value("authpct"), copied.value("c_t") < -3, copied.value("fld_gap") < -10) == (0, True, True)
+    assert "likely copies" in copied.score("fld").note
+    with pytest.raises(BadInput, match="different ways"):
+        score(ours, training, held_out=features(0, 9, toy=Toy(resize="pad")))
+
+
 def test_provenance_says_how_the_numbers_were_made_and_survives_json():
     found = score(features(0, 30), features(30, 70, "real"), Settings(subsets_seed=4), "model", {"parameters": 5.0})
     told = found.provenance
     assert told["extractor"] == {"name": "toy", "identity": "00000000", "resize": "cut"}
     assert (told["samples"], told["rows"], told["reference"]["samples"], told["reference"]["rows"]) == (30, 20, 40, 20)
     subsets = {"kid_subsets": 100, "kid_subset_size": 1000, "nearest_k": 5, "subsets_seed": 4}
-    assert told["subsets"] == {**subsets, "neighbourhood": "open"}
+    assert told["subsets"] == {**subsets, "neighbourhood": "open", "kid_kernel": "polynomial"}
     assert told["versions"]["torch"] == torch.__version__
     assert told["reference"]["identity"] == score(features(0, 9), features(30, 70)).provenance["reference"]["identity"]
     assert told["reference"]["identity"] != told["identity"]

@@ -117,6 +117,8 @@ DRAWN_DECIDES: Mapping[str, Callable[[], Inputs]] = {
     "nearest_k": lambda: {"nearest_k": 3},
     "neighbourhood": lambda: {"neighbourhood": "closed"},
     "subsets_seed": lambda: {"subsets_seed": 1},
+    "kid_kernel": lambda: {"kid_kernel": "gaussian"},
+    "held_out": lambda: {"held_out": features(200, 240, "unseen", 40)},
 }
 DRAWN_IDLE: Mapping[str, Callable[[], Inputs]] = {
     "generator": lambda: {"generator": generator(identity="another")},
@@ -124,6 +126,7 @@ DRAWN_IDLE: Mapping[str, Callable[[], Inputs]] = {
     "filename_prefix": lambda: {"filename_prefix": "elsewhere/toy"},
     "name": lambda: {"name": "mine"},
     "batch_size": lambda: {"batch_size": 5},
+    "diversity": lambda: {"diversity": True},
 }
 
 BASE: Mapping[str, Callable[[], Inputs]] = {
@@ -165,6 +168,8 @@ DECIDES: Mapping[str, Mapping[str, Callable[[], Inputs]]] = {
         "nearest_k": lambda: {"nearest_k": 3},
         "neighbourhood": lambda: {"neighbourhood": "closed"},
         "subsets_seed": lambda: {"subsets_seed": 1},
+        "kid_kernel": lambda: {"kid_kernel": "gaussian"},
+        "held_out": lambda: {"held_out": features(200, 240, "unseen", 40)},
     },
     "TrilemmaBenchmarkGenerator": DRAWN_DECIDES,
     "TrilemmaSweep": DRAWN_DECIDES,
@@ -194,6 +199,7 @@ IDLE: Mapping[str, Mapping[str, Callable[[], Inputs]]] = {
     "TrilemmaScore": {
         "generated": lambda: {"generated": features(100, 140, "others")},
         "name": lambda: {"name": "mine"},
+        "diversity": lambda: {"diversity": True},
     },
     "TrilemmaBenchmarkGenerator": {**DRAWN_IDLE, "num_shown": lambda: {"num_shown": 3}},
     "TrilemmaSweep": {

@@ -17,7 +17,7 @@ from ...steps import Halving, OnStep, as_given, quiet
 from ..evaluation import Settings, score
 from ..extractors.base import Extractor
 from ..features import extraction
-from ..features.feature_set import Features
+from ..features.feature_set import Features, check_source
 from ..scores import Scores, to_json
 from .run import Benchmark, Plan, key_of
 from .sweep import Sweep, sweep
@@ -34,7 +34,7 @@ class Task:
     root: folder below which everything is written. prefix: beginning of the name of the benchmark's own folder there.
     batch_size: samples drawn at once; 0 takes what fits. shown: samples in the strips.
     readers: what read the files of a generator that only gives them back (see `Features`).
-    provenance: further entries of the report.
+    provenance: further entries of the report. held_out: see `score`.
     """
 
     plan: Plan
@@ -45,6 +45,7 @@ class Task:
     shown: int = SHOWN
     readers: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    held_out: Features | None = None
 
 
 class Done(NamedTuple):
@@ -88,6 +89,8 @@ def carry_out(
     Raises:
         BadInput: see `Benchmark` and `score`; the prefix leads out of the root, or names nothing.
     """
+    if task.held_out is not None:
+        check_source(task.held_out, extractor.source)
     key = key_of(bound, extractor, reference, task.plan)
     folder = _folder(task, key)
     batch_size = batch_size_of(task, bound, extractor)
@@ -103,7 +106,7 @@ def carry_out(
     }
     name = name or bound.generator.descriptor.architecture
     features = outcome.features._replace(name=name, readers=task.readers)
-    scores = score(features, reference, task.settings, name, outcome.cost, provenance)
+    scores = score(features, reference, task.settings, name, outcome.cost, provenance, task.held_out)
     file = folder / f"{task.plan.num_images}.json"
     sweep_parts(folder)
     with replacing(file) as stream:

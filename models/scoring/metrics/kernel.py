@@ -1,9 +1,10 @@
-"""Kernel Inception Distance (Bińkowski et al. 2018): the squared maximum mean discrepancy of a cubic kernel."""
+"""Kernel Inception Distance (Bińkowski et al. 2018): the squared maximum mean discrepancy, of a kernel with a name."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import torch
 
@@ -14,6 +15,16 @@ from .checks import check_pair
 if TYPE_CHECKING:
     from ..set_pair import SetPair
 
+Kernel = Literal["polynomial", "gaussian", "rational quadratic"]
+KERNELS: Final[Mapping[Kernel, str]] = {
+    "polynomial": "(x y / D + 1)^3, KID's own",
+    "gaussian": "exp(-|x - y|^2 / 200), torch-fidelity's rbf: sigma 10",
+    "rational quadratic": "the sum of (1 + |x - y|^2 / 2 a)^-a for a = 0.2, 0.5, 1, 2, 5",
+}
+"""What each is, the default first."""
+SIGMA: Final = 10.0
+EXPONENTS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Of the rational quadratic kernels that Bińkowski et al. add up."""
 SUBSETS: Final = 100
 SUBSET_SIZE: Final = 1000
 _BLOCK: Final = 1024
@@ -37,6 +48,7 @@ def kernel_inception_distance(
     subsets: int = SUBSETS,
     subset_size: int = SUBSET_SIZE,
     with_all_samples: bool = False,
+    kernel: Kernel = "polynomial",
 ) -> KernelDistance:
     """KID of features [N, D] and [M, D] over random subsets, drawn without repetition, generated ones first.
 
@@ -53,26 +65,33 @@ def kernel_inception_distance(
         for _ in range(subsets)
     ]
     chosen = tuple(torch.stack(of_one) for of_one in zip(*picks, strict=True))
-    found = subset_distances(generated, reference, *chosen)
-    everything = kernel_distance(generated, reference) if with_all_samples else None
+    found = subset_distances(generated, reference, *chosen, kernel=kernel)
+    everything = kernel_distance(generated, reference, kernel) if with_all_samples else None
     return KernelDistance(float(found.mean()), float(found.std(correction=0)), subset_size, found, everything)
 
 
-def kernel_distance(generated: torch.Tensor, reference: torch.Tensor) -> float:
+def kernel_distance(
+    generated: torch.Tensor, reference: torch.Tensor, kernel: Kernel = "polynomial", biased: bool = False
+) -> float:
     """The unbiased estimate of all samples of features [N, D] and [M, D]; it can be negative.
 
-    The kernel is (x y / D + 1)^3. Products of float32 features are float32, sums are float64.
+    Products of float32 features are float32 for the polynomial kernel, float64 for the others, which take differences
+    of them; sums are float64. biased: count every sample's kernel with itself as well; never negative.
 
     Raises:
         BadInput: fewer than two samples; NaN or infinite features; different dimensions.
     """
     check_pair(generated, reference)
     weights = [torch.ones(len(rows), 1, dtype=torch.float64) for rows in (generated, reference)]
-    return float(_from_gram_matrices(generated, reference, *weights))
+    return float(_from_gram_matrices(generated, reference, weights[0], weights[1], kernel, biased))
 
 
 def subset_distances(
-    generated: torch.Tensor, reference: torch.Tensor, generated_picks: torch.Tensor, reference_picks: torch.Tensor
+    generated: torch.Tensor,
+    reference: torch.Tensor,
+    generated_picks: torch.Tensor,
+    reference_picks: torch.Tensor,
+    kernel: Kernel = "polynomial",
 ) -> torch.Tensor:
     """The unbiased estimate of each of S subsets: float64 [S].
 
@@ -89,10 +108,10 @@ def subset_distances(
             torch.zeros(len(rows), subsets, dtype=torch.float64).scatter_(0, picks.T, 1.0)
             for rows, picks in ((generated, generated_picks), (reference, reference_picks))
         ]
-        return _from_gram_matrices(generated, reference, *indicators)
+        return _from_gram_matrices(generated, reference, indicators[0], indicators[1], kernel)
     whole = torch.ones(size, 1, dtype=torch.float64)
     found = [
-        _from_gram_matrices(generated[a], reference[b], whole, whole)
+        _from_gram_matrices(generated[a], reference[b], whole, whole, kernel)
         for a, b in zip(generated_picks, reference_picks, strict=True)
     ]
     return torch.cat(found)
@@ -103,38 +122,55 @@ def _pairs(count: int) -> int:
 
 
 def _from_gram_matrices(
-    generated: torch.Tensor, reference: torch.Tensor, a: torch.Tensor, b: torch.Tensor
+    generated: torch.Tensor,
+    reference: torch.Tensor,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    kernel: Kernel,
+    biased: bool = False,
 ) -> torch.Tensor:
     """a [N, S], b [M, S]: 1 where a sample belongs to a subset."""
+    if kernel != "polynomial":
+        generated, reference = generated.double(), reference.double()
     m, n = a.sum(dim=0), b.sum(dim=0)
-    within = _sum_within(generated, a) / (m * (m - 1)) + _sum_within(reference, b) / (n * (n - 1))
-    between = sum(_quadratic(x, reference, u, b) for x, u in zip(generated.split(_BLOCK), a.split(_BLOCK), strict=True))
-    return within - 2 * between / (m * n)
+    pairs = [count * count if biased else count * (count - 1) for count in (m, n)]
+    within = [_sum_within(each, of, kernel, biased) for each, of in ((generated, a), (reference, b))]
+    blocks = zip(generated.split(_BLOCK), a.split(_BLOCK), strict=True)
+    between = sum(_quadratic(x, reference, u, b, kernel) for x, u in blocks)
+    return within[0] / pairs[0] + within[1] / pairs[1] - 2 * between / (m * n)
 
 
-def _sum_within(rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Over all ordered pairs of different samples: twice those above the diagonal."""
+def _sum_within(rows: torch.Tensor, weights: torch.Tensor, kernel: Kernel, biased: bool) -> torch.Tensor:
+    """Over all ordered pairs of different samples, biased of all: twice those above the diagonal."""
     total = torch.zeros(weights.shape[1], dtype=torch.float64)
     for start in range(0, len(rows), _BLOCK):
         end = start + _BLOCK
         x, u = rows[start:end], weights[start:end]
-        own = _kernel(x, x).fill_diagonal_(0)
+        own = _kernel(x, x, kernel)
+        if not biased:
+            own.fill_diagonal_(0)
         total += (u * (own.double() @ u)).sum(dim=0)
-        total += 2 * _quadratic(x, rows[end:], u, weights[end:])
+        total += 2 * _quadratic(x, rows[end:], u, weights[end:], kernel)
     return total
 
 
-def _quadratic(x: torch.Tensor, y: torch.Tensor, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+def _quadratic(x: torch.Tensor, y: torch.Tensor, u: torch.Tensor, v: torch.Tensor, kernel: Kernel) -> torch.Tensor:
     """u^T K v of every subset: [S]."""
     total = torch.zeros(u.shape[1], dtype=torch.float64)
     for part, weights in zip(y.split(_BLOCK), v.split(_BLOCK), strict=True):
-        total += (u * (_kernel(x, part).double() @ weights)).sum(dim=0)
+        total += (u * (_kernel(x, part, kernel).double() @ weights)).sum(dim=0)
     return total
 
 
-def _kernel(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    base = (x @ y.T).div_(x.shape[1]).add_(1)
-    return base.square().mul_(base)
+def _kernel(x: torch.Tensor, y: torch.Tensor, kernel: Kernel) -> torch.Tensor:
+    if kernel == "polynomial":
+        base = (x @ y.T).div_(x.shape[1]).add_(1)
+        return base.square().mul_(base)
+    squares = torch.addmm(y.square().sum(dim=1)[None], x, y.T, alpha=-2).add_(x.square().sum(dim=1)[:, None])
+    squares.clamp_(min=0)
+    if kernel == "gaussian":
+        return squares.mul_(-1 / (2 * SIGMA**2)).exp_()
+    return torch.stack([(1 + squares / (2 * a)).pow_(-a) for a in EXPONENTS]).sum(dim=0)
 
 
 def score_kid(pair: SetPair) -> Score:
@@ -143,5 +179,7 @@ def score_kid(pair: SetPair) -> Score:
     if isinstance(rows, str):
         return Score("kid", math.nan, note=rows)
     subsets, size = pair.settings.kid_subsets, pair.kid_subset_size
-    found = kernel_inception_distance(*rows, pair.settings.subsets_seed, subsets, size)
-    return Score("kid", found.mean, found.std, note=f"{subsets} subsets of {size}, {pair.told_rows}")
+    kernel = pair.settings.kid_kernel
+    found = kernel_inception_distance(*rows, pair.settings.subsets_seed, subsets, size, kernel=kernel)
+    told = "" if kernel == "polynomial" else f"{kernel} kernel, "
+    return Score("kid", found.mean, found.std, note=f"{told}{subsets} subsets of {size}, {pair.told_rows}")

@@ -21,7 +21,7 @@ import torch
 
 from ...errors import BadInput
 from ..scores import Score
-from .checks import check_pair
+from .checks import check_pair, check_rows
 
 if TYPE_CHECKING:
     from ..set_pair import SetPair
@@ -120,6 +120,42 @@ def neighbours(
             nearest[j.start + better] = block.squares[:, better].argmin(dim=0) + i.start
     distances = _exact(fake.rows, real.rows, torch.arange(len(generated)), nearest)
     return Neighbours(k, reference_radii, generated_radii, memberships, covered, recalled, nearest, distances)
+
+
+class Nearest(NamedTuple):
+    """Of N samples: places, int64 [N], of the next one among others; distances [N] to it, exact."""
+
+    places: torch.Tensor
+    distances: torch.Tensor
+
+
+def nearest(rows: torch.Tensor, among: torch.Tensor) -> Nearest:
+    """Of features [N, D] among others [M, D], in blocks of bounded memory.
+
+    Raises:
+        BadInput: either set is empty; NaN or infinite features; different dimensions.
+    """
+    check_pair(rows, among, at_least=1)
+    ours, theirs = _Rows.of(rows, among), _Rows.of(among, among)
+    best = torch.full((len(rows),), torch.inf)
+    places = torch.zeros(len(rows), dtype=torch.int64)
+    for j in _blocks(len(rows)):
+        for i in _blocks(len(among)):
+            least, found = _Block(ours, theirs, j, i).squares.min(dim=1)
+            better = least < best[j]
+            best[j] = torch.where(better, least, best[j])
+            places[j] = torch.where(better, found + i.start, places[j])
+    return Nearest(places, _exact(ours.rows, theirs.rows, torch.arange(len(rows)), places))
+
+
+def radii(rows: torch.Tensor, k: int) -> torch.Tensor:
+    """Exact distance of every row of features [N, D] to its k-th neighbour: [N].
+
+    Raises:
+        BadInput: fewer than k + 1 rows; NaN or infinite features.
+    """
+    check_rows("reference", rows, at_least=k + 1)
+    return _radii(_Rows.of(rows, rows), k)
 
 
 def scorer(metric: str) -> Callable[[SetPair], Score]:

@@ -56,6 +56,48 @@ def test_it_agrees_with_torchmetrics():
     assert kernel_distance(x, y) == pytest.approx(float(poly_mmd(x, y)), rel=1e-4)
 
 
+def by_definition(x, y, kernel):
+    """k(x, y) of every pair, float64, by the formulas that the papers give."""
+    squares = torch.cdist(x.double(), y.double()).square()
+    if kernel == "gaussian":
+        return torch.exp(-squares / (2 * 10**2))
+    return sum((1 + squares / (2 * a)) ** -a for a in (0.2, 0.5, 1.0, 2.0, 5.0))
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "rational quadratic"])
+def test_kernels_by_name(kernel):
+    x, y = features(40, 6), features(50, 6, 1) * 1.5 + 0.5
+    xx, yy, xy = (by_definition(*pair, kernel) for pair in ((x, x), (y, y), (x, y)))
+    biased = float(xx.mean() + yy.mean() - 2 * xy.mean())
+    assert kernel_distance(x, y, kernel, biased=True) == pytest.approx(biased, rel=1e-9)
+    unbiased = (xx.sum() - xx.trace()) / (40 * 39) + (yy.sum() - yy.trace()) / (50 * 49) - 2 * xy.mean()
+    assert kernel_distance(x, y, kernel) == pytest.approx(float(unbiased), rel=1e-9)
+    found = kernel_inception_distance(x, y, seed=0, subsets=30, subset_size=20, kernel=kernel)
+    assert found.mean == pytest.approx(float(unbiased), rel=0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", recipes.THREES)
+def test_the_cubic_kernel_is_dgm_evals(name):
+    case = recipes.three(name)
+    fewest = min(len(case.training), len(case.generated))
+    found = kernel_distance(case.generated[:fewest].double(), case.training[:fewest].double())
+    # Its sums are float32, of numbers of the size of 1.
+    assert found == pytest.approx(case.recorded["dgm_eval"]["kd_first_min(n)_rows_unbiased"], abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", recipes.THREES)
+def test_the_gaussian_kernel_is_cmmds(name):
+    case = recipes.three(name)
+    recorded = case.recorded["cmmd_sigma10_scale1000"]
+    unit = [rows.double() / rows.double().norm(dim=1, keepdim=True) for rows in (case.generated, case.training)]
+    found = 1000 * kernel_distance(*unit, "gaussian", biased=True)
+    assert found == pytest.approx(recorded["unit_norm_float64"], rel=1e-9)
+    raw = 1000 * kernel_distance(case.generated, case.training, "gaussian", biased=True)
+    assert raw == pytest.approx(recorded["raw_float64"], rel=1e-9)
+
+
 def test_blocks_add_up_to_all_pairs(monkeypatch):
     x, y = features(23, 4), features(17, 4, 1) + 1
     whole = kernel_distance(x, y)

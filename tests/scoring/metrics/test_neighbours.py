@@ -165,3 +165,15 @@ def test_values_that_are_not_numbers_and_other_dimensions_are_refused():
         neighbours(broken, features(9, 3))
     with pytest.raises(BadInput, match="2 dimensions do not compare with 3"):
         neighbours(features(9, 3), features(9, 2))
+
+
+@pytest.mark.slow
+def test_prdcs_published_example():
+    """Two draws of N(0, I), 10,000 x 1,000; of two seeds the four differ by 0.011, 0.019, 0.1 and 0.006."""
+    generator = torch.Generator().manual_seed(0)
+    reference, generated = (torch.randn(10_000, 1000, generator=generator) for _ in range(2))
+    found = neighbours(generated, reference, 5)
+    assert found.precision == pytest.approx(0.4772, abs=0.03)
+    assert found.recall == pytest.approx(0.4705, abs=0.03)
+    assert found.density == pytest.approx(1.0555, abs=0.1)
+    assert found.coverage == pytest.approx(0.9735, abs=0.01)
