@@ -25,6 +25,7 @@ class VisionEncoder(NamedTuple):
     rounds the values of pixels to 8 bits first.
     memory_bytes(N): of activations. name: of the kind of model. identity: of its weights and patches.
     projection: the weight of CLIP's last layer; None where the model has no such layer.
+    mean, std: by which channels are scaled; empty where ComfyUI does not tell.
     """
 
     encode: Callable[[torch.Tensor], torch.Tensor]
@@ -34,6 +35,8 @@ class VisionEncoder(NamedTuple):
     name: str
     identity: str
     projection: torch.Tensor | None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 def vision_encoder(clip_vision: Any) -> VisionEncoder:
@@ -62,6 +65,8 @@ def vision_encoder(clip_vision: Any) -> VisionEncoder:
         name=f"{NAMES.get(kind, kind)} vision, {side} px, {vectors.shape[1]} features",
         identity=model_identity(clip_vision.model, clip_vision.patcher),
         projection=projection,
+        mean=tuple(getattr(clip_vision, "image_mean", ())),
+        std=tuple(getattr(clip_vision, "image_std", ())),
     )
 
 

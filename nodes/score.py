@@ -12,6 +12,7 @@ from ..models.scoring.features.feature_set import Features
 from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS, Kernel
 from ..models.scoring.metrics.neighbours import NEAREST, Neighbourhood
 from ..models.scoring.reports.scores_text import describe
+from ..models.scoring.set_pair import NO_PROTOCOL
 from .common import inputs, kinds, menus
 from .common.feature_outputs import show_features
 from .common.metric_inputs import EXTRAS, METRIC_INPUTS, NEIGHBOURHOOD
@@ -87,9 +88,10 @@ class Score:
         kid_kernel: Kernel = "polynomial",
         diversity: bool = False,
         held_out: Features | None = None,
+        protocol: str = NO_PROTOCOL,
         prompt: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        others = (nearest_k, subsets_seed, neighbourhood, kid_kernel, diversity)
+        others = (nearest_k, subsets_seed, neighbourhood, kid_kernel, diversity, protocol)
         settings = Settings(kid_subsets, kid_subset_size, *others)
         found = score(generated, reference, settings, name, provenance=run_provenance(prompt), held_out=held_out)
         text = describe(found)

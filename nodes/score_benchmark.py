@@ -19,6 +19,7 @@ from ..models.scoring.metrics.neighbours import NEAREST, Neighbourhood
 from ..models.scoring.reports import sweep_report
 from ..models.scoring.reports.curves import draw_curves
 from ..models.scoring.reports.scores_text import describe
+from ..models.scoring.set_pair import NO_PROTOCOL
 from .common import inputs, kinds, menus
 from .common.metric_inputs import EXTRAS, METRIC_INPUTS, NEIGHBOURHOOD
 from .common.provenance import run_provenance
@@ -116,13 +117,14 @@ class BenchmarkGenerator:
         kid_kernel: Kernel = "polynomial",
         diversity: bool = False,
         held_out: Features | None = None,
+        protocol: str = NO_PROTOCOL,
         prompt: dict[str, Any] | None = None,
         graph: Any = None,
         node_id: str | None = None,
     ) -> dict[str, Any]:
         bound, model = generator.model, extractor.model
         plan = Plan(num_images, first_seed, kept_rows, rows_seed)
-        others = (nearest_k, subsets_seed, neighbourhood, kid_kernel, diversity)
+        others = (nearest_k, subsets_seed, neighbourhood, kid_kernel, diversity, protocol)
         settings = Settings(kid_subsets, kid_subset_size, *others)
         readers = readers_above(graph, node_id, "generator")
         task = _task(plan, settings, filename_prefix, batch_size, num_shown, prompt, readers, held_out)
@@ -212,6 +214,7 @@ class Sweep:
         kid_kernel: Kernel = "polynomial",
         diversity: bool = False,
         held_out: Features | None = None,
+        protocol: str = NO_PROTOCOL,
         prompt: dict[str, Any] | None = None,
         graph: Any = None,
         node_id: str | None = None,
@@ -219,7 +222,7 @@ class Sweep:
         bound, model = generator.model, extractor.model
         found = read_values(values, bound, option)
         plan = Plan(num_images, first_seed, kept_rows, rows_seed)
-        others = (nearest_k, subsets_seed, neighbourhood, kid_kernel, diversity)
+        others = (nearest_k, subsets_seed, neighbourhood, kid_kernel, diversity, protocol)
         settings = Settings(kid_subsets, kid_subset_size, *others)
         readers = readers_above(graph, node_id, "generator")
         task = _task(plan, settings, filename_prefix, batch_size, 0, prompt, readers, held_out)

@@ -19,7 +19,7 @@ from .common.showing import show_text
 RESIZE_TOOLTIP = (
     "How pictures reach the network's size; part of every result. TF1: as FID was published (torch-fidelity). clean: "
     "antialiased bicubic (clean-fid). torchmetrics: its default, antialiased bilinear. pytorch-fid: bilinear, and its "
-    "own scaling of values."
+    "own scaling of values. bicubic: without antialiasing (CMMD). Pillow: its bicubic of 8-bit pictures (dgm-eval)."
 )
 
 
@@ -97,9 +97,15 @@ class ExtractorFromCLIPVision:
         encoder = host.vision_encoder(clip_vision)
         if encoder.projection is not None:
             check_projection(encoder.projection, "clip_vision", (), False)
-        extractor = HostExtractor(
-            encoder.name, encoder.identity, encoder.side, encoder.size, encoder.encode, encoder.memory_bytes
-        ).with_resize(resize)
+        setup = {
+            "model": encoder.name.split(" vision")[0],
+            "layer": "class token" if encoder.projection is None else "projection",
+            "mean": " ".join(f"{value!r}" for value in encoder.mean),
+            "std": " ".join(f"{value!r}" for value in encoder.std),
+        }
+        sizes = (encoder.side, encoder.size)
+        calls = (encoder.encode, encoder.memory_bytes)
+        extractor = HostExtractor(encoder.name, encoder.identity, *sizes, *calls, setup).with_resize(resize)
         info = describe(extractor)
         # The host places its own models.
         return show_text(info, host.Handle(extractor, ()), info)

@@ -164,7 +164,7 @@ class FolderFeatures:
                 taken = pictures.take(partial(extract, name=pictures.path.name), skip_corrupt, host.check_interrupted)
             notes = cache.keep(taken)
         check_readable(taken, skip_corrupt)
-        features = taken.features._replace(name=name or taken.features.name)
+        features = taken.features._replace(name=name or taken.features.name, source=extractor.model.source)
         report = "\n".join([summary(features), *notes, *unreadable_lines(taken), *pictures.left_out])
         return show_text(report, features, features.count, report)
 

@@ -14,8 +14,9 @@ from .features.digest import digest_of
 from .features.feature_set import Features
 from .metric import METRICS
 from .metrics.frechet import Gaussian
+from .protocols import PROTOCOLS, check_scores, check_sets, protocol_of
 from .scores import Scores
-from .set_pair import DEFAULTS, SetPair, Settings
+from .set_pair import DEFAULTS, NO_PROTOCOL, SetPair, Settings
 from .taken_by import KEY, of_sets
 
 
@@ -37,11 +38,22 @@ def score(
         cost, provenance: further entries of the report.
 
     Raises:
-        BadInput: the sets were taken in different ways, or one has fewer than two samples.
+        BadInput: the sets were taken in different ways, or one has fewer than two samples; or something differs from
+            the protocol in `settings`, which decides on all of them but the seed.
     """
+    protocol = protocol_of(settings.protocol)
+    if protocol is not None:
+        check_sets(protocol, generated, reference)
+        settings = protocol.settings_with(settings.subsets_seed)
     pair = SetPair(generated, reference, settings, held_out)
-    takers = [metric.of_features for metric in METRICS.values() if metric.of_features]
+    takers = [
+        metric.of_features
+        for key, metric in METRICS.items()
+        if metric.of_features and (protocol is None or key in protocol.metrics)
+    ]
     found = tuple(score for take in takers if (score := take(pair)) is not None)
+    if protocol is not None:
+        check_scores(protocol, found)
     came_from = {**_provenance(pair), KEY: of_sets(pair), **(provenance or {})}
     return Scores(name or generated.name, found, cost or {}, came_from, partial(of_pair, pair))
 
@@ -52,6 +64,7 @@ def _provenance(pair: SetPair) -> dict[str, Any]:
     return {
         "extractor": {"name": source.extractor, "identity": source.identity, "resize": source.resize},
         "reference": _told(reference),
+        **({"protocol": _named(pair.settings.protocol)} if pair.settings.protocol != NO_PROTOCOL else {}),
         **({"held_out": _told(held_out)} if held_out else {}),
         **_counts(generated),
         "identity": digest_of(generated),
@@ -66,6 +79,11 @@ def _provenance(pair: SetPair) -> dict[str, Any]:
         },
         "versions": {"trilemma": VERSION, "torch": torch.__version__},
     }
+
+
+def _named(name: str) -> dict[str, str]:
+    protocol = PROTOCOLS[name]
+    return {"name": name, "identity": protocol.identity, "source": protocol.source}
 
 
 def _told(features: Features) -> dict[str, Any]:

@@ -38,6 +38,8 @@ def _sets(taken: TakenBy, provenance: Mapping[str, Any]) -> Iterator[str]:
     """Of features, and of older reports."""
     reference = (provenance.get("reference") or {}).get("name")
     samples, rows = taken.get("samples", 0), taken.get("rows", 0)
+    if taken.get("protocol"):
+        yield f"protocol {taken['protocol']}"
     if taken.get("extractor"):
         yield taken["extractor"]
     if taken.get("resize"):

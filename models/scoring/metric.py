@@ -14,7 +14,7 @@ from .extractors.inception import NAME as INCEPTION
 from .metrics.compound import score_compound_fid
 from .metrics.frechet_interval import score_fid, score_fid_infinity
 from .metrics.inception_score import score_classes
-from .metrics.kernel import score_kid
+from .metrics.kernel import score_cmmd, score_kid
 from .metrics.mind import score_mind
 from .metrics.neighbours import scorer
 from .metrics.spatial import score_sfid
@@ -80,6 +80,7 @@ METRICS: Final[Mapping[str, Metric]] = _table(
     Metric("fid", "FID", "lower", axis="quality", of_features=score_fid),
     Metric("fid_infinity", "FID at infinity", "lower", axis="quality", of_features=score_fid_infinity),
     Metric("kid", "KID", "lower", axis="quality", of_features=score_kid),
+    Metric("cmmd", "CMMD", "lower", axis="quality", of_features=score_cmmd),
     Metric("mind", "MIND", "lower", axis="quality", of_features=score_mind),
     Metric("inception_score", "IS", "higher", axis="quality", of_features=score_classes),
     Metric("sfid", "sFID", "lower", axis="quality", of_features=score_sfid),

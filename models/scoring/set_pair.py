@@ -19,6 +19,8 @@ from .metrics.likelihood import score_likelihood
 from .metrics.neighbours import NEAREST, Neighbourhood, Neighbours, neighbours
 from .scores import Score
 
+NO_PROTOCOL: Final = "none"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -26,6 +28,7 @@ class Settings:
     nearest_k: which neighbour makes the radius of precision, recall, density and coverage.
     neighbourhood: whether those of precision, recall, density and coverage hold what lies at their radius.
     subsets_seed: of the random subsets, 0 to 2^64 - 1.
+    protocol: name of the way of scoring, see protocols.py.
     kid_kernel: of KID. diversity: whether Vendi scores and RKE are taken too."""
 
     kid_subsets: int = SUBSETS
@@ -35,6 +38,7 @@ class Settings:
     neighbourhood: Neighbourhood = "open"
     kid_kernel: Kernel = "polynomial"
     diversity: bool = False
+    protocol: str = NO_PROTOCOL
 
 
 DEFAULTS: Final = Settings()

@@ -17,7 +17,8 @@ from ..pictures.images import match_masks
 from .features.digest import digest_of
 from .metrics import edits, pairs
 from .metrics.lpips import Lpips
-from .set_pair import DEFAULTS, SetPair, len_of
+from .protocols import PROTOCOLS
+from .set_pair import DEFAULTS, NO_PROTOCOL, SetPair, len_of
 
 if TYPE_CHECKING:
     from ..detection.base import Detector
@@ -57,8 +58,13 @@ def of_sets(pair: SetPair) -> TakenBy:
         "subsets_seed": settings.subsets_seed,
         # Since 0.3: what was as it always had been is not told, so that earlier reports compare.
         **({} if settings.kid_kernel == DEFAULTS.kid_kernel else {"kid_kernel": settings.kid_kernel}),
+        **_named(settings.protocol),
         **({"held_out_identity": digest_of(pair.held_out)} if pair.held_out else {}),
     }
+
+
+def _named(protocol: str) -> TakenBy:
+    return {} if protocol == NO_PROTOCOL else {"protocol": protocol, "protocol_identity": PROTOCOLS[protocol].identity}
 
 
 def of_pairs(compared: pairs.Pairs, net: str, lpips: Lpips | None) -> TakenBy:

@@ -6,6 +6,7 @@ from typing import Final
 
 from ...models.scoring.metrics.kernel import KERNELS, SUBSET_SIZE, SUBSETS
 from ...models.scoring.metrics.neighbours import NEAREST, NEIGHBOURHOODS
+from ...models.scoring.protocols import CHOICES
 from . import inputs, kinds
 
 METRIC_INPUTS: Final = {
@@ -53,6 +54,11 @@ EXTRAS: Final = {
         kinds.FEATURES,
         "Real images that the generator was not trained on, where the reference is what it was trained on: asks "
         "whether it copies (AuthPct, C_T, FLD).",
+    ),
+    "protocol": inputs.choice(
+        CHOICES,
+        "A way of scoring that the literature has a name for: takes its metrics by its settings, and is an error that "
+        "names what differs where extractor, resize or counts are others.",
     ),
 }
 """Those that came after it."""

@@ -6,7 +6,7 @@ import pytest
 from trilemma.models.scoring.metric import METRICS, keys_of
 from trilemma.models.scoring.metrics.spatial import SPATIAL
 from trilemma.models.scoring.reports.numbers import number
-from trilemma.models.scoring.set_pair import SetPair
+from trilemma.models.scoring.set_pair import SetPair, Settings
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.scoring.boards import model
 from trilemma.tests.scoring.toy import features
@@ -35,7 +35,8 @@ def with_all_taps(first, last):
 
 
 def test_a_line_is_all_that_leads_from_features_to_a_score():
-    pair = SetPair(with_all_taps(0, 40), with_all_taps(40, 99))
+    asked = Settings(diversity=True, protocol="CMMD")
+    pair = SetPair(with_all_taps(0, 40), with_all_taps(40, 99), asked, with_all_taps(100, 140))
     for key, metric in METRICS.items():
         assert metric.key == key
         assert metric.of_features is None or metric.of_cost is None

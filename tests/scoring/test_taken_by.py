@@ -19,6 +19,7 @@ from trilemma.models.detection.base import Detector
 from trilemma.models.generators.binding import Bound
 from trilemma.models.scoring import taken_by
 from trilemma.models.scoring.leaderboard import leaderboard
+from trilemma.models.scoring.protocols import PROTOCOLS
 from trilemma.models.scoring.reports.leaderboard_text import to_csv, to_json
 from trilemma.models.scoring.scores import Score, Scores, from_json
 from trilemma.models.scoring.scores import to_json as scores_to_json
@@ -93,6 +94,15 @@ def generator(**changes):
     return handle(Bound(made))
 
 
+class Clip(Toy):
+    """A toy that is taken for the network of CMMD."""
+
+    setup = PROTOCOLS["CMMD"].setup
+
+    def __init__(self) -> None:
+        super().__init__(resize="bicubic")
+
+
 def drawn() -> Inputs:
     return {
         "generator": generator(),
@@ -119,6 +129,11 @@ DRAWN_DECIDES: Mapping[str, Callable[[], Inputs]] = {
     "subsets_seed": lambda: {"subsets_seed": 1},
     "kid_kernel": lambda: {"kid_kernel": "gaussian"},
     "held_out": lambda: {"held_out": features(200, 240, "unseen", 40)},
+    "protocol": lambda: {
+        "protocol": "CMMD",
+        "extractor": handle(Clip()),
+        "reference": features(0, 40, "real", 40, toy=Clip()),
+    },
 }
 DRAWN_IDLE: Mapping[str, Callable[[], Inputs]] = {
     "generator": lambda: {"generator": generator(identity="another")},
@@ -170,6 +185,11 @@ DECIDES: Mapping[str, Mapping[str, Callable[[], Inputs]]] = {
         "subsets_seed": lambda: {"subsets_seed": 1},
         "kid_kernel": lambda: {"kid_kernel": "gaussian"},
         "held_out": lambda: {"held_out": features(200, 240, "unseen", 40)},
+        "protocol": lambda: {
+            "protocol": "CMMD",
+            "generated": features(0, 20, toy=Clip()),
+            "reference": features(40, 60, "real", 40, toy=Clip()),
+        },
     },
     "TrilemmaBenchmarkGenerator": DRAWN_DECIDES,
     "TrilemmaSweep": DRAWN_DECIDES,

@@ -7,7 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -69,7 +69,7 @@ def key_of(bound: Bound, extractor: Extractor, reference: Features, plan: Plan) 
         hashes(generator.files),
         {name: _exact(value) for name, value in bound.settings.items()},
         bound.conditions,
-        astuple(extractor.source),
+        extractor.source.key,
         digest_of(reference),
         plan.seed,
         plan.kept_rows,

@@ -18,6 +18,7 @@ from ..evaluation import Settings, score
 from ..extractors.base import Extractor
 from ..features import extraction
 from ..features.feature_set import Features, check_source
+from ..protocols import check_plan, protocol_of
 from ..scores import Scores, to_json
 from .run import Benchmark, Plan, key_of
 from .sweep import Sweep, sweep
@@ -91,6 +92,9 @@ def carry_out(
     """
     if task.held_out is not None:
         check_source(task.held_out, extractor.source)
+    protocol = protocol_of(task.settings.protocol)
+    if protocol is not None:
+        check_plan(protocol, extractor.source, task.plan.num_images, task.plan.kept_rows)
     key = key_of(bound, extractor, reference, task.plan)
     folder = _folder(task, key)
     batch_size = batch_size_of(task, bound, extractor)
@@ -105,7 +109,7 @@ def carry_out(
         **task.provenance,
     }
     name = name or bound.generator.descriptor.architecture
-    features = outcome.features._replace(name=name, readers=task.readers)
+    features = outcome.features._replace(name=name, readers=task.readers, source=extractor.source)
     scores = score(features, reference, task.settings, name, outcome.cost, provenance, task.held_out)
     file = folder / f"{task.plan.num_images}.json"
     sweep_parts(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -25,11 +25,19 @@ class Source:
 
     extractor: name of the network, as tables show it. identity: hash of its weights.
     resize: name of the way from pixels to the network's input (resampling and scaling).
+    setup: what else protocols.py asks of it, as far as it is told: "model", "layer", "features", "side" in pixels,
+        "mean" and "std" of channels, "values"; the same for features of equal names and weights.
     """
 
     extractor: str
     identity: str
     resize: str
+    setup: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from others."""
+        return self.extractor, self.identity, self.resize
 
 
 class Answers(NamedTuple):
@@ -72,7 +80,12 @@ class Extractor(ABC):
     @property
     def source(self) -> Source:
         """What features say of how they were taken."""
-        return Source(self.name, self.identity, self.resize)
+        return Source(self.name, self.identity, self.resize, self.setup)
+
+    @property
+    def setup(self) -> Mapping[str, str]:
+        """See `Source`."""
+        return {}
 
     def with_resize(self: E, resize: str) -> E:
         """The same network behind another way from pixels to its input.

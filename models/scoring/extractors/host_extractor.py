@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import torch
@@ -26,13 +26,14 @@ class HostExtractor(Extractor):
         size: int,
         encode: Callable[[torch.Tensor], torch.Tensor],
         memory_bytes: Callable[[int], int],
+        setup: Mapping[str, str] | None = None,
     ) -> None:
         """
         Args:
             name: of the model, as tables show it. identity: of its weights.
             side: of the network's input in pixels. size: of the vectors.
             encode: pictures, float32 [N, side, side, 3], 0..1, CPU -> vectors, float32 [N, size], CPU.
-            memory_bytes: estimate for a batch of N.
+            memory_bytes: estimate for a batch of N. setup: see `base.Source`.
         """
         self.name = name
         self.identity = identity
@@ -41,6 +42,11 @@ class HostExtractor(Extractor):
         self._side = side
         self._encode = encode
         self._memory_bytes = memory_bytes
+        self._setup = {**(setup or {}), "features": str(size), "side": str(side)}
+
+    @property
+    def setup(self) -> Mapping[str, str]:
+        return self._setup
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
         return resize(images, self._side, self.resize)

@@ -48,6 +48,11 @@ class InceptionExtractor(Extractor):
         self.taps = {"64": 64, "192": 192, "spatial": 2023, "768": 768, "2048": 2048}
         self.modules = (network,)
 
+    @property
+    def setup(self) -> Mapping[str, str]:
+        values = "2 x / 255 - 1" if self.resize == "pytorch-fid" else "(x - 128) / 128"
+        return {"model": NAME, "layer": self.main, "side": str(SIDE), "values": values}
+
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
         return resize(images, SIDE, self.resize)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from ...pictures import resizing
 
@@ -73,10 +75,25 @@ def clean(images: torch.Tensor, side: int) -> torch.Tensor:
     return torch.stack(resized).movedim(-1, 1)
 
 
+def bicubic(images: torch.Tensor, side: int) -> torch.Tensor:
+    """Bicubic without antialiasing, torch's own, as CMMD's code takes it, and then clamped."""
+    resized = F.interpolate(images.movedim(-1, 1).float(), (side, side), mode="bicubic")
+    return resized.clamp_(0, 255)
+
+
+def pillow(images: torch.Tensor, side: int) -> torch.Tensor:
+    """Pillow's bicubic of 8-bit pictures, which rounds between rows and columns: torchvision's, in dgm-eval."""
+    size = (side, side)
+    resized = [np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)) for image in images.numpy()]
+    return torch.from_numpy(np.stack(resized)).movedim(-1, 1).float()
+
+
 RESIZES: Final[Mapping[str, Resize]] = {
     "TF1": tensorflow,
     "clean": clean,
     "torchmetrics": antialiased,
     "pytorch-fid": bilinear,
+    "bicubic": bicubic,
+    "Pillow": pillow,
 }
 """Public name -> way, the default first."""

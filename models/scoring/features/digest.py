@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import astuple
 
 from ..metrics.frechet import Gaussian
 from .feature_set import Features
@@ -14,7 +13,7 @@ def digest_of(features: Features) -> str:
 
     Of a set of mean and covariance, whose samples are unknown, of these numbers.
     """
-    digest = hashlib.sha256("\n".join(astuple(features.source)).encode())
+    digest = hashlib.sha256("\n".join(features.source.key).encode())
     for name in sorted(tap.name for tap in features.taps):
         digest.update(f"\n{name}".encode())
     rows = features.rows

@@ -76,6 +76,7 @@ def load(path: Path, extractor: Extractor | None = None) -> Features:
     features = load_stored(path).features
     if extractor is not None:
         check_source(features, extractor.source)
+        return features._replace(source=extractor.source)
     return features
 
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +39,7 @@ class FolderCache:
         self, root: Path, folder: Folder, source: Source, taps: Sequence[str], capacity: int, seed: int
     ) -> None:
         """source, taps: of the extraction. capacity, seed: of the rows."""
-        settings = [str(folder.path), folder.subfolders, *astuple(source), list(taps), capacity, seed]
+        settings = [str(folder.path), folder.subfolders, *source.key, list(taps), capacity, seed]
         self._root = root
         self._file, self._older_file = (root / _name([version, *settings]) for version in (VERSION, BY_FILE))
         self._folder = folder

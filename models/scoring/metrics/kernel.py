@@ -173,6 +173,18 @@ def _kernel(x: torch.Tensor, y: torch.Tensor, kernel: Kernel) -> torch.Tensor:
     return torch.stack([(1 + squares / (2 * a)).pow_(-a) for a in EXPONENTS]).sum(dim=0)
 
 
+def score_cmmd(pair: SetPair) -> Score | None:
+    """CMMD (Jayasumana et al. 2024): 1,000 times the biased estimate by the Gaussian kernel, of rows of length 1. None
+    unless the protocol asks for it: of other networks' features it would be another number."""
+    if pair.settings.protocol != "CMMD":
+        return None
+    rows = pair.rows(2)
+    if isinstance(rows, str):
+        return Score("cmmd", math.nan, note=rows)
+    unit = [each.double() / each.double().norm(dim=1, keepdim=True) for each in rows]
+    return Score("cmmd", 1000 * kernel_distance(unit[0], unit[1], "gaussian", biased=True), note=pair.told_rows)
+
+
 def score_kid(pair: SetPair) -> Score:
     """KID of the rows; NaN with fewer than two of either set."""
     rows = pair.rows(2)
