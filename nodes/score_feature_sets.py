@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import host
 from ..models.errors import BadInput
 from ..models.files.paths import file_inside, path_inside
-from ..models.scoring.features import feature_files, published
+from ..models.scoring.features import batches, feature_files, published
 from ..models.scoring.features.feature_set import Features, merge, summary
 from .common import folders, inputs, kinds, menus
+from .common.extracting import extracting, extraction_settings
 from .common.feature_outputs import INFO_TOOLTIP, NAME, show_features
 from .common.showing import show_text
 
@@ -95,10 +97,22 @@ class LoadFeatures:
     DISPLAY_NAME = "Load Features"
     CATEGORY = menus.SCORE
     DESCRIPTION = (
-        "Reads features that Save Features wrote, or the statistics of pytorch-fid and clean-fid: their files do not "
-        "say by which network they were taken, so the extractor has to be connected."
+        "Reads features that Save Features wrote, the statistics of pytorch-fid and clean-fid, dgm-eval's "
+        "representations, or ADM's batches of pictures: their files do not say by which network they were taken, so "
+        "the extractor has to be connected."
     )
-    SEARCH_ALIASES = ["npz", "fid stats", "reference statistics", "load statistics", "mu sigma", "precomputed"]
+    SEARCH_ALIASES = [
+        "npz",
+        "fid stats",
+        "reference statistics",
+        "load statistics",
+        "mu sigma",
+        "precomputed",
+        "adm reference batch",
+        "dgm-eval",
+        "reps",
+        "arr_0",
+    ]
     RETURN_TYPES = (kinds.FEATURES, "STRING")
     RETURN_NAMES = ("features", "info")
     OUTPUT_TOOLTIPS = ("For Score and Merge Features.", INFO_TOOLTIP)
@@ -115,8 +129,8 @@ class LoadFeatures:
             "optional": {
                 "extractor": inputs.link(
                     kinds.EXTRACTOR,
-                    "The network and resize that took the features: needed for files of pytorch-fid and "
-                    "clean-fid; the pack's own are checked against it.",
+                    "The network and resize that took the features: needed for files of other packages; the pack's "
+                    "own are checked against it.",
                 ),
             },
         }
@@ -127,7 +141,15 @@ class LoadFeatures:
 
     def run(self, location: str, file: str, extractor: host.Handle | None = None) -> dict[str, Any]:
         path = _npz_path(folders.root_of(location), file)
-        return show_features(feature_files.load(path, extractor.model if extractor else None))
+        batch = batches.batch_at(path)
+        if batch is None:
+            return show_features(feature_files.load(path, extractor.model if extractor else None))
+        if extractor is None:
+            raise BadInput(f"extractor: {path.name} holds pictures; connect the network that is to describe them.")
+        model = extractor.model
+        settings = extraction_settings(extractor, batch.count, 0, model.spatial is not None, False)
+        with extracting(extractor, batch.count, 0, settings) as extract:
+            return show_features(batches.take(batch, model, partial(extract, name=path.stem), path.stem))
 
 
 def _npz_path(root: Path, name: str) -> Path:

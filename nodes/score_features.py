@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,12 @@ import torch
 from .. import host
 from ..models.errors import BadInput
 from ..models.generators.records import from_json
-from ..models.scoring.extractors.base import chosen_taps
 from ..models.scoring.features import samples
-from ..models.scoring.features.extraction import accumulate, fitting_batch
-from ..models.scoring.features.feature_set import ROWS, Features, summary
+from ..models.scoring.features.feature_set import ROWS, summary
 from ..models.scoring.features.folder import Folder, check_readable, unreadable_lines
 from ..models.scoring.features.folder_cache import FolderCache
 from .common import folders, inputs, kinds, menus
+from .common.extracting import extracting, extraction_settings
 from .common.feature_outputs import INFO_TOOLTIP, NAME, show_features
 from .common.readers import readers_above
 from .common.showing import show_text
@@ -92,8 +89,8 @@ class ImageFeatures:
         node_id: str | None = None,
     ) -> dict[str, Any]:
         found = samples.of_batch(images, None if records is None else from_json(records, len(images)))
-        extraction = _extraction_settings(extractor, kept_rows, rows_seed, sfid, compound_fid)
-        with _extracting(extractor, len(found), batch_size, extraction) as extract:
+        extraction = extraction_settings(extractor, kept_rows, rows_seed, sfid, compound_fid)
+        with extracting(extractor, len(found), batch_size, extraction) as extract:
             features = extract(found, name=name or "images")
         return show_features(features._replace(readers=readers_above(graph, node_id, "images")))
 
@@ -156,35 +153,17 @@ class FolderFeatures:
         if not folder:
             raise BadInput("folder: it is empty; give the name of a folder, or a dot for the location itself.")
         pictures = Folder(folders.picture_folder(location, folder), subfolders)
-        extraction = _extraction_settings(extractor, kept_rows, rows_seed, sfid, compound_fid)
+        extraction = extraction_settings(extractor, kept_rows, rows_seed, sfid, compound_fid)
         cache = FolderCache(host.output_folder() / CACHE, pictures, extractor.model.source, **extraction)
         taken, notes = cache.find(), ["kept from an earlier run"]
         if taken is None:
-            with _extracting(extractor, len(pictures.names), batch_size, extraction) as extract:
+            with extracting(extractor, len(pictures.names), batch_size, extraction) as extract:
                 taken = pictures.take(partial(extract, name=pictures.path.name), skip_corrupt, host.check_interrupted)
             notes = cache.keep(taken)
         check_readable(taken, skip_corrupt)
         features = taken.features._replace(name=name or taken.features.name, source=extractor.model.source)
         report = "\n".join([summary(features), *notes, *unreadable_lines(taken), *pictures.left_out])
         return show_text(report, features, features.count, report)
-
-
-def _extraction_settings(
-    extractor: host.Handle, kept_rows: int, rows_seed: int, sfid: bool, compound_fid: bool
-) -> dict[str, Any]:
-    """What of the inputs in EXTRACTION_INPUTS decides the features."""
-    return {"taps": chosen_taps(extractor.model, sfid, compound_fid), "capacity": kept_rows, "seed": rows_seed}
-
-
-@contextmanager
-def _extracting(
-    extractor: host.Handle, count: int, batch_size: int, extraction: Mapping[str, Any]
-) -> Iterator[Callable[..., Features]]:
-    """`accumulate` of that many images, with the network in its place and the node's bar at hand."""
-    model = extractor.model
-    size = min(batch_size, count) or fitting_batch(model, count)
-    with host.placed(extractor, memory=model.memory_bytes(size)), host.progress(count) as on_step:
-        yield partial(accumulate, model, batch_size=size, on_step=on_step, halving=host.halving, **extraction)
 
 
 NODES = {

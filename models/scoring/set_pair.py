@@ -77,6 +77,8 @@ class SetPair:
     def interval(self) -> Interval | None:
         """Of the Fréchet distance; None without rows of the generated set."""
         rows = self.generated.rows
+        if not self.generated.count:
+            return None
         return frechet_interval(rows.values, *self.gaussians) if rows is not None and len(rows.keys) > 1 else None
 
     @cached_property

@@ -183,8 +183,8 @@ def _check_counts(features: Features, name: str) -> None:
         and len(features.keys) == (count if sums else 0)
         and bool((features.keys[1:] > features.keys[:-1]).all())
         and (features.classes is None or int(features.classes.counts.sum()) == count)
-        and (rows is None or len(rows.keys) == min(rows.capacity, count))
-        and (rows is not None) == sums
+        and (rows is not None or not sums)
+        and (rows is None or not sums or len(rows.keys) == min(rows.capacity, count))
     )
     if not agree:
         raise BadCheckpoint(f"features: the arrays of {name} do not fit each other; take it anew.")

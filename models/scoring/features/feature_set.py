@@ -71,7 +71,8 @@ class Features(NamedTuple):
 
     name: of the set, as tables show it. source: how they were taken.
     taps: the main one first. classes: None where the network has none.
-    rows: None where the set came from a file of mu and sigma.
+    rows: None where the set came from a file of mu and sigma without pictures; beside a Gaussian they are of some of
+        its pictures.
     keys: int64 [N], sorted: every sample that was counted.
     readers: what read its files, sorted; empty where that is not known, or where no file was read.
     """
@@ -301,7 +302,7 @@ def _check_alike(a: Features, b: Features) -> None:
 
 
 def _rows_of(features: Features) -> Rows:
-    if features.rows is None:
+    if features.rows is None or isinstance(features.taps[0].statistics, Gaussian):
         raise BadInput(f"features: {features.name} has mean and covariance only and cannot be merged; take it anew.")
     return features.rows
 
