@@ -11,7 +11,7 @@ from .. import host
 from ..models.pictures.images import rgb
 from ..models.scoring import taken_by
 from ..models.scoring.comparison.influences import of_images
-from ..models.scoring.metrics import clip_score, lpips, pairs
+from ..models.scoring.metrics import clip_score, lpips, pairs, sharpness
 from ..models.scoring.metrics.lpips import Net
 from ..models.scoring.reports import pairs_report, prompts_report
 from ..models.scoring.reports.difference import difference_map
@@ -109,6 +109,43 @@ def _compare(matched: pairs.Pairs, network: lpips.Lpips | None, on_step: OnStep)
         return pairs.compare(matched, network.distance, network.side, on_step)
 
 
+class ScoreSharpness:
+    DISPLAY_NAME = "Score Sharpness"
+    CATEGORY = menus.SCORE
+    DESCRIPTION = (
+        "Whether images are blurred beside a reference set, which FID hardly sees: how steeply their power falls with "
+        "frequency, and which share of the high frequencies is missing. The sets are not paired."
+    )
+    SEARCH_ALIASES = ["blur", "power spectrum", "spectral slope", "high frequency", "soft images", "vae blur"]
+    RETURN_TYPES = ("FLOAT", "FLOAT", kinds.SCORES, "STRING")
+    RETURN_NAMES = ("slope", "lost", "scores", "report")
+    OUTPUT_TOOLTIPS = (
+        "Slope of log power by log frequency, less the reference's; below 0 where the images are softer.",
+        "Share of the high frequencies that is missing; 0 for none, below 0 where there are more.",
+        "Both, for Score Gate and Leaderboard.",
+        "Both in words.",
+    )
+    FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "images": inputs.link("IMAGE", "What is judged: a batch; alpha is ignored."),
+                "reference": inputs.link("IMAGE", "Sharp images of the same size and kind, such as real ones."),
+            },
+            "optional": {"name": name_of_images("images")},
+        }
+
+    def run(self, images: torch.Tensor, reference: torch.Tensor, name: str = "images") -> dict[str, Any]:
+        found = sharpness.sharpness(images, reference)
+        provenance = {"images": len(images), taken_by.KEY: taken_by.of_sharpness(images, reference)}
+        scores = Scores(name, sharpness.as_scores(found), provenance=provenance)
+        text = sharpness.describe(found)
+        return show_text(text, found.slope, found.lost, scores, text)
+
+
 class CLIPScore:
     DISPLAY_NAME = "CLIP Score"
     CATEGORY = menus.SCORE
@@ -189,4 +226,5 @@ class CLIPScore:
 NODES = {
     "TrilemmaCompareImages": CompareImages,
     "TrilemmaCLIPScore": CLIPScore,
+    "TrilemmaScoreSharpness": ScoreSharpness,
 }

@@ -30,7 +30,9 @@ def headings(provenances: Sequence[Mapping[str, Any]]) -> list[str]:
 def heading(provenance: Mapping[str, Any]) -> str:
     """What a reader should know of how scores were taken; what is as usual is left out."""
     taken = taken_by(provenance)
-    words = {"pairs": _pairs, "prompts": _prompts, "edits": _edits}.get(taken.get("of", ""), _sets)
+    words = {"pairs": _pairs, "prompts": _prompts, "edits": _edits, "sharpness": _sharpness}.get(
+        taken.get("of", ""), _sets
+    )
     return ", ".join(words(taken, provenance)) or UNTOLD
 
 
@@ -78,6 +80,10 @@ def _pairs(taken: TakenBy, provenance: Mapping[str, Any]) -> Iterator[str]:
     yield f"against {_sized(taken)} px"
     if taken["lpips_identity"]:
         yield f"LPIPS of {taken['lpips']} {taken['lpips_identity'][:SHOWN]}"
+
+
+def _sharpness(taken: TakenBy, provenance: Mapping[str, Any]) -> Iterator[str]:
+    yield f"sharpness of {_sized(taken)} px against {taken['reference_identity'][:SHOWN]}"
 
 
 def _prompts(taken: TakenBy, provenance: Mapping[str, Any]) -> Iterator[str]:

@@ -106,6 +106,8 @@ METRICS: Final[Mapping[str, Metric]] = _table(
     Metric("ssim", "SSIM", "higher", "ratio"),
     Metric("ms_ssim", "MS-SSIM", "higher", "ratio"),
     Metric("lpips", "LPIPS", "lower"),
+    Metric("spectral_slope", "spectral slope", "higher"),
+    Metric("high_frequencies_lost", "high frequencies lost", "lower", "ratio"),
     Metric("clip_score", "CLIP score", "higher"),
     Metric("edit_done", "edit done", "higher", "share"),
     Metric("old_object_gone", "old object gone", "higher", "share"),

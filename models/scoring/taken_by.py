@@ -79,6 +79,11 @@ def of_pairs(compared: pairs.Pairs, net: str, lpips: Lpips | None) -> TakenBy:
     }
 
 
+def of_sharpness(images: torch.Tensor, reference: torch.Tensor) -> TakenBy:
+    """Of the sharpness of images beside a reference set."""
+    return {"of": "sharpness", "reference_identity": identity_of(reference[..., :3]), **_size(images)}
+
+
 def of_prompts(prompts: Sequence[str], clip: str, clip_vision: str) -> TakenBy:
     """Of scores of images by their prompts, one each. clip, clip_vision: identities of the two halves of the CLIP."""
     return {

@@ -14,8 +14,9 @@ from trilemma.nodes.files import ExampleScene
 
 pytestmark = pytest.mark.slow
 
-Compare, Clip, Edit, Gate = (
-    NODE_CLASS_MAPPINGS[f"Trilemma{name}"] for name in ("CompareImages", "CLIPScore", "ScoreEdit", "ScoreGate")
+Compare, Clip, Edit, Gate, Sharp = (
+    NODE_CLASS_MAPPINGS[f"Trilemma{name}"]
+    for name in ("CompareImages", "CLIPScore", "ScoreEdit", "ScoreGate", "ScoreSharpness")
 )
 
 
@@ -202,3 +203,14 @@ def test_another_failure_is_still_1(places, tmp_path, capsys):
     graph = gated(1.0)
     graph["3"]["inputs"]["lpips"] = "alex"
     assert run(graph, tmp_path, capsys)[0] == 1
+
+
+def test_soft_images_are_told():
+    sharp = pictures(3, 64)
+    soft = torch.nn.functional.avg_pool2d(sharp.movedim(-1, 1), 3, 1, 1).movedim(1, -1)
+    outputs = named(Sharp, Sharp().run(soft, sharp, name="mine"))
+    assert outputs["slope"] < -0.5
+    assert 0.3 < outputs["lost"] < 1
+    assert outputs["scores"].name == "mine"
+    assert outputs["scores"].value("high_frequencies_lost") == outputs["lost"]
+    assert named(Sharp, Sharp().run(sharp, sharp))["lost"] == pytest.approx(0)

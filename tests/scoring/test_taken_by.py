@@ -164,6 +164,7 @@ BASE: Mapping[str, Callable[[], Inputs]] = {
         "image": pictures(),
         "prompt": "a cat\na dog",
     },
+    "TrilemmaScoreSharpness": lambda: {"images": pictures(), "reference": pictures(seed=1)},
     "TrilemmaScoreEdit": lambda: {
         "original": pictures(),
         "edited": pictures(seed=1),
@@ -202,6 +203,7 @@ DECIDES: Mapping[str, Mapping[str, Callable[[], Inputs]]] = {
         "clip_vision": lambda: {"clip_vision": tower("image", 2)},
         "prompt": lambda: {"prompt": "a cat\na mouse"},
     },
+    "TrilemmaScoreSharpness": {"reference": lambda: {"reference": pictures(seed=2)}},
     "TrilemmaScoreEdit": {
         "original": lambda: {"original": pictures(seed=2)},
         "mask": lambda: {"mask": middle(at=17)},
@@ -237,6 +239,10 @@ IDLE: Mapping[str, Mapping[str, Callable[[], Inputs]]] = {
     "TrilemmaCLIPScore": {
         "image": lambda: {"image": pictures(seed=3)},
         "batch_size": lambda: {"batch_size": 1},
+        "name": lambda: {"name": "mine"},
+    },
+    "TrilemmaScoreSharpness": {
+        "images": lambda: {"images": pictures(seed=3)},
         "name": lambda: {"name": "mine"},
     },
     "TrilemmaScoreEdit": {

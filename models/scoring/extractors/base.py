@@ -80,7 +80,7 @@ class Extractor(ABC):
     @property
     def source(self) -> Source:
         """What features say of how they were taken."""
-        return Source(self.name, self.identity, self.resize, self.setup)
+        return Source(self.name, self.identity, self.resize, dict(self.setup))
 
     @property
     def setup(self) -> Mapping[str, str]:

@@ -136,5 +136,5 @@ def test_files_of_other_networks(names, said, tmp_path):
 
 
 def test_resizes_that_there_are_not(extractor):
-    with pytest.raises(BadInput, match="resize: there is no 'bicubic'; choose one of TF1, clean"):
-        extractor.with_resize("bicubic")
+    with pytest.raises(BadInput, match="resize: there is no 'bilinear'; choose one of TF1, clean"):
+        extractor.with_resize("bilinear")

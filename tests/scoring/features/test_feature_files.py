@@ -215,7 +215,7 @@ def test_the_extractor_must_be_that_of_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"a": np.zeros(3)}, "neither 'mu' and 'sigma' nor 'feats' but 'a'"),
+        ({"a": np.zeros(3)}, "neither 'mu' and 'sigma' nor 'feats' nor 'reps' but 'a'"),
         ({}, "but nothing"),
         ({"mu": np.zeros(SIZE), "sigma": np.eye(SIZE + 1)}, r"sigma of x\.npz is float64 of shape \(7, 7\)"),
         ({"mu": np.zeros((SIZE, 1)), "sigma": np.eye(SIZE)}, "mu of x"),

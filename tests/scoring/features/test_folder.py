@@ -6,7 +6,6 @@ import os
 import struct
 import sys
 import threading
-from dataclasses import astuple
 from functools import partial
 
 import numpy as np
@@ -335,7 +334,7 @@ def kept_by_0_1(tmp_path, folder, capacity):
         for index, file in enumerate(files)
     ]
     features = accumulate(Toy(), named, ("deep",), "set", 4, capacity, 0)
-    settings = [1, str(folder.resolve()), False, *astuple(Toy().source), ["deep"], capacity, 0]
+    settings = [1, str(folder.resolve()), False, *Toy().source.key, ["deep"], capacity, 0]
     path = tmp_path / "cache" / f"{hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]}.npz"
     path.parent.mkdir()
     feature_files.save(path, features, {"state": Folder(folder).state, "unreadable": {}})
