@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from .. import host
 from ..models.files import catalog
+from ..models.scoring.extractors import photo_package
 from ..models.scoring.extractors.base import Extractor
 from ..models.scoring.extractors.description import describe
 from ..models.scoring.extractors.host_extractor import HostExtractor
@@ -31,7 +33,8 @@ class LoadFeatureExtractor(ModelLoader):
     CATEGORY = menus.SCORE
     DESCRIPTION = (
         "Loads the network whose features FID, KID and other scores compare: Inception-v3 of the literature from "
-        "models/metrics, or the pack's small classifier, whose scores compare starter models among each other only."
+        "models/metrics, EfficientNet-lite0 of a package for photographs, or the pack's small classifier, whose scores "
+        "compare starter models among each other only."
     )
     SEARCH_ALIASES = [
         "inception",
@@ -55,11 +58,24 @@ class LoadFeatureExtractor(ModelLoader):
         types = super().INPUT_TYPES()
         names, _ = types["required"]["model"]
         # The published file is in the list before it is on disk: the error then says where to get it.
-        listed = [*catalog.starter_names(cls.KIND), catalog.PUBLISHED[cls.KIND][0].name, *names]
-        tooltip = "The starter comes with the pack and knows 32 emoji; Inception-v3 and other files are yours."
+        published = catalog.PUBLISHED[cls.KIND][0].name
+        listed = [*catalog.starter_names(cls.KIND), published, *names, photo_package.NAME]
+        tooltip = (
+            "The starter comes with the pack and knows 32 emoji; Inception-v3 and other files are yours. The last is "
+            f"for photographs and needs the package {photo_package.PACKAGE}."
+        )
         types["required"]["model"] = inputs.choice(dict.fromkeys(listed), tooltip)
         types["required"]["resize"] = inputs.choice(RESIZES, RESIZE_TOOLTIP)
         return types
+
+    @classmethod
+    def path(cls, model: str) -> Path:
+        if model != photo_package.NAME:
+            return super().path(model)
+        installed = photo_package.installed_file()
+        if installed is None:
+            raise photo_package.missing_package()
+        return installed
 
     @classmethod
     def handled(cls, loaded: Extractor, resize: str) -> Extractor:

@@ -53,6 +53,12 @@ SIGNATURES: Final = (
         (r"Mixed_5b\.branch1x1\.conv\.weight",),
     ),
     Signature(
+        "an EfficientNet-lite0 of ImageNet",
+        "it belongs into models/metrics, for Load Feature Extractor",
+        ("extractor",),
+        (r"_blocks\.0\._depthwise_conv\.weight", r"_fc\.weight"),
+    ),
+    Signature(
         "a classifier of small pictures of the pack",
         "it belongs into models/metrics, for Load Feature Extractor",
         ("extractor",),

@@ -10,9 +10,10 @@ from .base import Extractor
 
 def _families() -> tuple[Family[Extractor], ...]:
     from .classifier import CLASSIFIER
+    from .efficientnet_lite import EFFICIENTNET_LITE
     from .inception import INCEPTION
 
-    return INCEPTION, CLASSIFIER
+    return INCEPTION, CLASSIFIER, EFFICIENTNET_LITE
 
 
 EXTRACTORS: Final[Registry[Extractor]] = Registry("extractor", _families)

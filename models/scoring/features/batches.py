@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -82,7 +82,7 @@ def _pictures(batch: Batch) -> Iterator[Named]:
             yield Named(name_by_place(f"{index}", pixels), index, pixels)
 
 
-def _header(stream: zipfile.ZipExtFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
+def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and kind of number of the array that follows."""
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
