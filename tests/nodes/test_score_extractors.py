@@ -7,6 +7,7 @@ from trilemma import host
 from trilemma.host import standalone
 from trilemma.models.errors import BadCheckpoint, CannotDo
 from trilemma.models.files import catalog
+from trilemma.models.scoring.extractors import photo_package
 from trilemma.models.scoring.extractors.resizes import RESIZES
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 
@@ -28,14 +29,13 @@ def choices():
 
 
 def test_inception_is_offered_before_it_is_there(metrics):
-    assert choices() == [STARTER, INCEPTION]
+    assert choices() == [STARTER, INCEPTION, photo_package.NAME]
     (metrics / "mine.safetensors").write_bytes(b"")
     (metrics / INCEPTION).write_bytes(b"")
     (metrics / "notes.txt").write_bytes(b"")
-    assert choices() == [STARTER, INCEPTION, "mine.safetensors"]
-    assert (
-        Load.INPUT_TYPES()["required"]["resize"][0] == list(RESIZES) == ["TF1", "clean", "torchmetrics", "pytorch-fid"]
-    )
+    assert choices() == [STARTER, INCEPTION, "mine.safetensors", photo_package.NAME]
+    offered = Load.INPUT_TYPES()["required"]["resize"][0]
+    assert offered == list(RESIZES) == ["TF1", "clean", "torchmetrics", "pytorch-fid", "bicubic", "Pillow"]
 
 
 def test_a_missing_inception_says_what_to_do(metrics):
