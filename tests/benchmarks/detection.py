@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from trilemma.models.detection.caption_detector import CaptionDetector
 from trilemma.models.detection.caption_folders import save
 from trilemma.models.detection.kept_features import KeptFeatures
 from trilemma.models.detection.loading import load_detector
@@ -28,9 +30,16 @@ WITHIN = 1e-4
 """Of the largest box or logit."""
 
 
-@torch.no_grad()
-def rows() -> list[tuple[str, Comparison, float]]:
-    """What is compared, the times, and the least ratio that is promised."""
+class Published(NamedTuple):
+    """Grounding DINO Swin-T as transformers and as the pack run it."""
+
+    network: Any
+    processor: Any
+    detector: CaptionDetector
+
+
+def published() -> Published:
+    """How long it takes does not depend on its weights, which are random."""
     from transformers import (
         GroundingDinoConfig,
         GroundingDinoForObjectDetection,
@@ -38,28 +47,52 @@ def rows() -> list[tuple[str, Comparison, float]]:
         GroundingDinoProcessor,
     )
 
-    # transformers' defaults are the published Swin-T; how long it takes does not depend on its weights.
     torch.manual_seed(0)
+    # transformers' defaults are the published Swin-T.
     network = GroundingDinoForObjectDetection(GroundingDinoConfig()).train(False)
     processor = GroundingDinoProcessor(GroundingDinoImageProcessor(size=SIZE), berts.tokenizer())
     with tempfile.TemporaryDirectory() as folder:
         detector = load_detector(save(network, Path(folder)))
-    (backbone,) = [module for module in detector.network.modules() if isinstance(module, KeptFeatures)]
+    return Published(network, processor, cast("CaptionDetector", detector))
+
+
+def theirs_of(given: Published, picture: np.ndarray, prompt: str) -> torch.Tensor:
+    """Boxes of one picture, uint8 [H, W, 3], by transformers' processor, network and post-processing."""
+    asked = given.processor(images=picture, text=prompt, return_tensors="pt", input_data_format="channels_last")
+    answer = given.network(**asked)
+    given.processor.post_process_grounded_object_detection(
+        answer, asked["input_ids"], threshold=0.3, text_threshold=0.25, target_sizes=[picture.shape[:2]]
+    )
+    return answer.pred_boxes
+
+
+def ours_of(given: Published, pictures: np.ndarray, prompt: str) -> torch.Tensor:
+    """Boxes of pictures, uint8 [B, H, W, 3], together."""
+    found = given.detector.detect(torch.from_numpy(pictures).float() / 255, prompt, len(pictures))
+    select(found, box_threshold=0.3, text_threshold=0.25, nms_threshold=0.5)
+    return found.boxes
+
+
+def backbone_of(given: Published) -> KeptFeatures:
+    """What keeps what it saw of pictures."""
+    (backbone,) = [module for module in given.detector.network.modules() if isinstance(module, KeptFeatures)]
+    return backbone
+
+
+@torch.no_grad()
+def rows() -> list[tuple[str, Comparison, float]]:
+    """What is compared, the times, and the least ratio that is promised."""
+    given = published()
+    network, processor, detector = given
+    backbone = backbone_of(given)
     pictures = np.random.default_rng(0).integers(0, 256, (MANY, HEIGHT, WIDTH, 3), dtype=np.uint8)
 
-    def theirs(count: int = 1) -> torch.Tensor:
+    def theirs(count: int = 1) -> None:
         for picture in pictures[:count]:
-            asked = processor(images=picture, text=PROMPT, return_tensors="pt", input_data_format="channels_last")
-            answer = network(**asked)
-            processor.post_process_grounded_object_detection(
-                answer, asked["input_ids"], threshold=0.3, text_threshold=0.25, target_sizes=[(HEIGHT, WIDTH)]
-            )
-        return answer.pred_boxes
+            theirs_of(given, picture, PROMPT)
 
     def again(count: int = 1, prompt: str = PROMPT) -> torch.Tensor:
-        found = detector.detect(torch.from_numpy(pictures[:count]).float() / 255, prompt, count)
-        select(found, box_threshold=0.3, text_threshold=0.25, nms_threshold=0.5)
-        return found.boxes
+        return ours_of(given, pictures[:count], prompt)
 
     def ours(count: int = 1, prompt: str = PROMPT) -> torch.Tensor:
         backbone.forget()
