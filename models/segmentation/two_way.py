@@ -6,7 +6,7 @@ image are folded into the tokens, which gives the same numbers up to rounding wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, cast
 
 import torch
@@ -46,21 +46,22 @@ class Attention(nn.Module):
     def of_image(
         self,
         tokens: torch.Tensor,
-        placed: torch.Tensor,
+        placed: Sequence[torch.Tensor],
         image: torch.Tensor,
         known: tuple[torch.Tensor, torch.Tensor] | None = None,
     ) -> torch.Tensor:
-        """What tokens [N, T, C] read of an image, [N, T, C]; the image, with its positions and without, is [N, S, C],
-        or [1, S, C] where it is the same for all. known: its projections as keys and values, [1, S, inner] each."""
+        """What tokens [N, T, C] read of an image, [N, T, C]; the image is [N, S, C], or [1, S, C] where it is the same
+        for all. placed: what adds up to the image with its positions. known: its projections as keys and values,
+        [1, S, inner] each."""
         number = tokens.shape[1]
         if known is not None:
             # All tokens are queries of the one image.
             return self._read(self.q_proj(tokens).flatten(0, 1)[None], *known).reshape(tokens.shape)
         if self.inner <= number * self.heads:
-            count = len(tokens)
-            return self(tokens, placed.expand(count, -1, -1), image.expand(count, -1, -1))
+            count, keys = len(tokens), sum(placed[1:], placed[0])
+            return self(tokens, keys.expand(count, -1, -1), image.expand(count, -1, -1))
         asked, _ = self._folded(self._by_head(self.q_proj(tokens) * self.scale), self.k_proj)
-        shares = (asked @ placed.transpose(1, 2)).softmax(dim=-1)
+        shares = sum(asked @ part.transpose(1, 2) for part in placed).softmax(dim=-1)
         seen = (shares @ image).unflatten(1, (number, self.heads))
         weight = self.v_proj.weight.unflatten(0, (self.heads, -1))
         values = torch.einsum("nthc,hdc->nthd", seen, weight).flatten(2) + self.v_proj.bias
@@ -173,7 +174,7 @@ class Layer(nn.Module):
         known, queries = (None, None) if shared is None else (shared[:2], shared.queries)
         # Where the projections are known, nobody reads the places themselves.
         there = image if shared is not None else image + positions
-        tokens = self.norm2(tokens + self.cross_attn_token_to_image.of_image(tokens + asked, there, image, known))
+        tokens = self.norm2(tokens + self.cross_attn_token_to_image.of_image(tokens + asked, [there], image, known))
         tokens = self.norm3(tokens + self.mlp(tokens))
         image = self.cross_attn_image_to_token.into_image(image, there, tokens + asked, tokens, queries)
         return tokens, self.norm4(image)
@@ -218,5 +219,6 @@ class TwoWayTransformer(nn.Module):
         for layer in self.layers:
             known, image = layer(known, tokens, image, positions, shared if layer.first else None)
         known, tokens = known[:, :answers], tokens[:, :answers]
-        last = self.final_attn_token_to_image.of_image(known + tokens, image + positions, image)
+        # So few tokens multiply both sooner than both are added up.
+        last = self.final_attn_token_to_image.of_image(known + tokens, [image, positions], image)
         return self.norm_final_attn(known + last), image

@@ -22,6 +22,10 @@ CLASSIFIER: Final = frozenset(
     f"image_encoder.{layer}.{kind}" for layer in ("norm_head", "head") for kind in ("weight", "bias")
 )
 """Tensors that name the 1,000 classes that it was trained on: in files, all or none, and of no use here."""
+BAND_BYTES: Final = 4 * 2**20
+"""What the rows that are worked on together may take within a bottleneck or an MLP: what fits a processor's caches."""
+DEVICE_BAND_BYTES: Final = 256 * 2**20
+"""The same on other devices, which want much to do at once."""
 COUNTER: Final = ".num_batches_tracked"
 STATISTICS: Final = ("weight", "bias", "running_mean", "running_var")
 """Of a batch norm."""
@@ -45,31 +49,71 @@ class PatchEmbed(nn.Module):
         return self.seq(pixels)
 
 
-class MBConv(nn.Module):
+class Bottleneck(nn.Module):
+    """A convolution of single places, one of 3 x 3 of each channel, and one of single places again, on maps
+    [B, inputs, H, W]. What lies between them is larger than the maps, so it is made for a band of rows at a time."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = Convolution(inputs, hidden)
+        self.conv2 = Convolution(hidden, hidden, 3, stride, groups=hidden)
+        self.conv3 = Convolution(hidden, outputs)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        places = maps.permute(0, 2, 3, 1)
+        bands = [self.finish(self._band(places, rows), places[:, slice(*rows)]) for rows in self._bands(places)]
+        return torch.cat(bands, dim=1).permute(0, 3, 1, 2)
+
+    def finish(self, changed: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+        """What becomes of a band [B, h, w, outputs] that was made of rows [B, H, W, inputs]."""
+        return changed
+
+    def _bands(self, places: torch.Tensor) -> Iterator[tuple[int, int]]:
+        """First row and end of each."""
+        batch, height, width, _ = places.shape
+        row_bytes = batch * width * self.conv1.out_channels * places.element_size()
+        at_once = max(2, band_bytes(places.device) // row_bytes // 2 * 2)
+        return ((start, min(start + at_once, height)) for start in range(0, height, at_once))
+
+    def _band(self, places: torch.Tensor, rows: tuple[int, int]) -> torch.Tensor:
+        """Of rows from an even one on; those beside the first and the last that is read around are seen too."""
+        above = rows[0] - 1
+        below = rows[1] + (self.conv2.stride[0] == 1 or rows[1] % 2)
+        seen = places[:, max(above, 0) : min(below, places.shape[1])]
+        inner = F.gelu(_pointwise(self.conv1, seen)).permute(0, 3, 1, 2)
+        beyond = (max(-above, 0), max(below - places.shape[1], 0))
+        if any(beyond):
+            inner = F.pad(inner, (0, 0, *beyond))
+        depthwise = self.conv2
+        inner = F.conv2d(inner, depthwise.weight, depthwise.bias, depthwise.stride, (0, 1), groups=depthwise.groups)
+        return _pointwise(self.conv3, F.gelu(inner).permute(0, 2, 3, 1))
+
+
+def band_bytes(device: torch.device) -> int:
+    """The most memory for what lies within a bottleneck or an MLP at one time."""
+    return BAND_BYTES if device.type == "cpu" else DEVICE_BAND_BYTES
+
+
+def _pointwise(convolution: nn.Conv2d, places: torch.Tensor) -> torch.Tensor:
+    """A convolution of single places, [..., inputs] to [..., outputs]."""
+    return F.linear(places, convolution.weight.flatten(1), convolution.bias)
+
+
+class MBConv(Bottleneck):
     """An inverted bottleneck (Howard et al. 2017) on maps [B, width, H, W]."""
 
     def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.conv1 = Convolution(width, hidden)
-        self.conv2 = Convolution(hidden, hidden, 3, groups=hidden)
-        self.conv3 = Convolution(hidden, width)
+        super().__init__(width, hidden, width)
 
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        changed = self.conv3(F.gelu(self.conv2(F.gelu(self.conv1(maps)))))
-        return F.gelu(maps + changed)
+    def finish(self, changed: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+        return F.gelu(before + changed)
 
 
-class PatchMerging(nn.Module):
+class PatchMerging(Bottleneck):
     """Maps [B, inputs, H, W] to [B, outputs, H / stride, W / stride]."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = Convolution(inputs, outputs)
-        self.conv2 = Convolution(outputs, outputs, 3, stride, groups=outputs)
-        self.conv3 = Convolution(outputs, outputs)
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        return self.conv3(F.gelu(self.conv2(F.gelu(self.conv1(maps)))))
+        super().__init__(inputs, outputs, outputs, stride)
 
 
 class Attention(nn.Module):
@@ -112,7 +156,10 @@ class Mlp(nn.Module):
         self.fc1, self.fc2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
 
     def forward(self, places: torch.Tensor) -> torch.Tensor:
-        return self.fc2(F.gelu(self.fc1(self.norm(places))))
+        each = places.flatten(0, -2)
+        at_once = max(1, band_bytes(places.device) // (self.fc1.out_features * places.element_size()))
+        changed = [self.fc2(F.gelu(self.fc1(self.norm(some)))) for some in each.split(at_once)]
+        return torch.cat(changed).view(places.shape)
 
 
 class Block(nn.Module):
@@ -166,7 +213,7 @@ class TinyVit(nn.Module):
     ) -> None:
         super().__init__()
         self.image_size = image_size
-        self.widths, self.hidden_first = tuple(widths), hidden_first
+        self.widths, self.hidden_first, self.window = tuple(widths), hidden_first, windows[0]
         self.patch_embed = PatchEmbed(widths[0])
         stages: list[Sequence[nn.Module]] = [[MBConv(widths[0], hidden_first) for _ in range(depths[0])]]
         for width, depth, number, wide, side in zip(widths[1:], depths[1:], heads, hidden, windows, strict=True):
@@ -193,10 +240,15 @@ class TinyVit(nn.Module):
         return self.neck(maps), early
 
     def peak_bytes(self, batch_size: int) -> int:
-        """Activation memory, with the pictures' in two orders. The peak is reached in the first stage, at a quarter of
-        their height and width."""
-        values = 6 * self.image_size**2 + (self.image_size // 4) ** 2 * (2 * self.hidden_first + 2 * self.widths[0])
-        return batch_size * next(self.parameters()).element_size() * values
+        """Activation memory, with the pictures'. The peak is reached where patches are cut, or where the second
+        stage, at an eighth of the pictures' height and width, cuts windows."""
+        parameter = next(self.parameters())
+        patches = 3 * self.image_size**2 + (self.image_size // 2) ** 2 * self.widths[0]
+        grid = self.image_size // 8
+        padded = (-(-grid // self.window) * self.window / grid) ** 2
+        windows = 3 * self.image_size**2 + grid**2 * round((5 + 6 * padded) * self.widths[1])
+        band = min(band_bytes(parameter.device), (self.image_size // 4) ** 2 * self.hidden_first * 4)
+        return batch_size * parameter.element_size() * max(patches, windows) + 2 * band
 
 
 def in_file(network: nn.ModuleDict, found: Mapping[str, torch.Tensor]) -> Iterator[tuple[str, torch.Size]]:
