@@ -61,7 +61,10 @@ class Attention(nn.Module):
             count, keys = len(tokens), sum(placed[1:], placed[0])
             return self(tokens, keys.expand(count, -1, -1), image.expand(count, -1, -1))
         asked, _ = self._folded(self._by_head(self.q_proj(tokens) * self.scale), self.k_proj)
-        shares = sum(asked @ part.transpose(1, 2) for part in placed).softmax(dim=-1)
+        scores = asked @ placed[0].transpose(1, 2)
+        for part in placed[1:]:
+            scores = scores + asked @ part.transpose(1, 2)
+        shares = scores.softmax(dim=-1)
         seen = (shares @ image).unflatten(1, (number, self.heads))
         weight = self.v_proj.weight.unflatten(0, (self.heads, -1))
         values = torch.einsum("nthc,hdc->nthd", seen, weight).flatten(2) + self.v_proj.bias
