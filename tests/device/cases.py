@@ -192,6 +192,9 @@ STARTER_CASES = (
 PUBLISHED_CASES = (
     of_detector("Grounding DINO, Swin-T", kit_file("groundingdino", "golden", "swint.pth"), 480, (1, 2, 4)),
     of_segmenter("SAM, ViT-B", kit_file("sam", "golden", "vit_b.pth"), 480, (1, 2, 4)),
+    of_segmenter("HQ-SAM, ViT-B", kit_file("hq_sam", "golden_vit_b", "hq_vit_b.pth"), 480, (1, 2, 4)),
+    of_segmenter("MobileSAM", kit_file("mobile_sam", "golden", "mobile_sam.pt"), 480, (1, 2, 4)),
+    of_segmenter("SAM 2.1, tiny", kit_file("sam2", "golden_2.1_tiny", "sam2.1_tiny.pt"), 480, (1, 2, 4)),
     of_inpainter("Stable Diffusion 1.5 inpainting", random_stable_diffusion, (1, 2, 4)),
     of_generator("StyleGAN2-ADA", kit_file("stylegan2_ada", "golden_uncond", "stylegan2.pth"), MANY),
     of_extractor("Inception-v3", kit_file("inception_fid", "golden", "inception.pth"), (8, 32, 64)),
