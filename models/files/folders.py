@@ -20,6 +20,8 @@ from .hashes import model_files
 
 INDEX: Final = "model_index.json"
 """Names the parts of a diffusers folder, each with a folder of its own."""
+UNREAD: Final = ("safety_checker", "feature_extractor")
+"""Parts of diffusers folders that nothing here reads."""
 CONFIG: Final = "config.json"
 DESCRIPTION: Final = "trilemma.json"
 WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
@@ -44,9 +46,27 @@ def read_model(path: Path) -> Checkpoint:
     if not path.is_dir():
         return checkpoints.read_all(path)
     if (path / INDEX).is_file():
-        return Checkpoint({}, {}, path=path, config=read_json(path / INDEX))
+        index = read_json(path / INDEX)
+        return Checkpoint({}, {}, part_notes(path, index), path, config=index)
     config = read_json(path / CONFIG) if (path / CONFIG).is_file() else {}
     return read_weights(path)._replace(path=path, config=config)
+
+
+def part_notes(path: Path, index: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of which parts of a diffusers folder `read_weights` takes a variant, as sentences."""
+    notes = []
+    for part in index:
+        if part not in UNREAD and (path / part).is_dir() and (variant := _variant(path / part)):
+            notes.append(f"took the variant {variant} of the weights in {part}/")
+    return tuple(notes)
+
+
+def _variant(folder: Path) -> str:
+    try:
+        found = find_weights(folder)
+    except MissingFile:  # which its reader says
+        return ""
+    return found.variant if found is not None else ""
 
 
 def weight_files(path: Path) -> tuple[Path, ...]:
@@ -80,19 +100,21 @@ def read_weights(folder: Path, usual: Sequence[str] = WEIGHTS) -> Checkpoint:
     elif len(found.files) == 1:
         checkpoint = checkpoints.read(found.files[0])
     else:
-        checkpoint = Checkpoint(_joined(found.files), {})
+        checkpoint = _joined(found.files)
     return checkpoint._replace(notes=(*notes, *checkpoint.notes))
 
 
-def _joined(files: Sequence[Path]) -> dict[str, torch.Tensor]:
+def _joined(files: Sequence[Path]) -> Checkpoint:
     tensors: dict[str, torch.Tensor] = {}
+    notes: list[str] = []
     for file in files:
-        part = checkpoints.read(file).tensors
-        twice = next((name for name in part if name in tensors), None)
+        part = checkpoints.read(file)
+        twice = next((name for name in part.tensors if name in tensors), None)
         if twice is not None:
             raise BadCheckpoint(f"model: {file.parent.name}: {file.name} holds {twice}, as another file does too.")
-        tensors |= part
-    return tensors
+        tensors |= part.tensors
+        notes += [f"{file.name}: {note}" for note in part.notes]
+    return Checkpoint(tensors, {}, tuple(notes))
 
 
 def _read_shards(index: Path) -> Checkpoint:
@@ -104,14 +126,14 @@ def _read_shards(index: Path) -> Checkpoint:
         # Links are followed: caches of downloads keep all contents elsewhere.
         if PurePosixPath(name).name != name or PureWindowsPath(name).name != name:
             raise BadCheckpoint(f"model: {index.parent.name}: {index.name} leads out of the folder, to {name!r}.")
-    tensors = _joined([index.parent / name for name in names])
-    missing = [tensor for tensor in named if tensor not in tensors]
+    joined = _joined([index.parent / name for name in names])
+    missing = [tensor for tensor in named if tensor not in joined.tensors]
     if missing:
         raise BadCheckpoint(
             f"model: {index.parent.name}: {index.name} names tensors that its files lack ({missing[0]} and "
             f"{len(missing) - 1} more); download the folder again."
         )
-    return Checkpoint(tensors, {})
+    return joined
 
 
 @contextmanager

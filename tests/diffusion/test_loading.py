@@ -79,7 +79,10 @@ def test_half_precision_variants_are_read(saved, tmp_path):
     for part in ("unet", "vae", "text_encoder"):
         halved = type(getattr(made, part)).from_pretrained(source / part).half()
         halved.save_pretrained(folder / part, variant="fp16")
-    same_picture(made, load_inpainter(folder), tolerance=0.02)
+    loaded = load_inpainter(folder)
+    same_picture(made, loaded, tolerance=0.02)
+    taken = [f"took the variant fp16 of the weights in {part}/" for part in ("unet", "vae", "text_encoder")]
+    assert sorted(loaded.notes) == sorted(taken)
 
 
 def test_all_networks_get_the_asked_dtype(saved):
