@@ -65,6 +65,9 @@ READ = {
     ("mobile_sam", "segmenter"),
     ("controlnet_sd15_diffusers", "controlnet"),
     ("controlnet_sd15_original", "controlnet"),
+    ("mindalle_stage1", "generator"),
+    ("taming_vqgan_f16_1024", "generator"),
+    ("taming_vqgan_gumbel_f8", "generator"),
 }
 """The pack reads these, all others are of no use to the loader."""
 SD = "model.diffusion_model."

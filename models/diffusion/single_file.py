@@ -67,18 +67,28 @@ UNET_ENDS: Final = {
     "out.2": "conv_out",
 }
 VAE_PARTS: Final = (
-    (r"norm_out", "conv_norm_out"),
-    (r"nin_shortcut", "conv_shortcut"),
-    (r"down\.(\d)\.block\.", r"down_blocks.\1.resnets."),
-    (r"down\.(\d)\.downsample\.", r"down_blocks.\1.downsamplers.0."),
-    (r"up\.(\d)\.upsample\.", r"up_blocks.\1.upsamplers.0."),
-    (r"up\.(\d)\.block\.", r"up_blocks.\1.resnets."),
-    (r"mid\.block_1\.", "mid_block.resnets.0."),
-    (r"mid\.block_2\.", "mid_block.resnets.1."),
-    (r"mid\.attn_1\.norm\.", "mid_block.attentions.0.group_norm."),
-    (r"mid\.attn_1\.([qkv])\.", r"mid_block.attentions.0.to_\1."),
-    (r"mid\.attn_1\.proj_out\.", "mid_block.attentions.0.to_out.0."),
+    ("norm_out.", "conv_norm_out."),
+    ("nin_shortcut.", "conv_shortcut."),
+    ("down.#.block.", "down_blocks.#.resnets."),
+    ("down.#.downsample.", "down_blocks.#.downsamplers.0."),
+    ("up.#.upsample.", "up_blocks.#.upsamplers.0."),
+    ("up.#.block.", "up_blocks.#.resnets."),
+    ("mid.block_1.", "mid_block.resnets.0."),
+    ("mid.block_2.", "mid_block.resnets.1."),
+    *(
+        (f"{place}.{before}.", f"{blocks}.{after}.")
+        for place, blocks in (
+            ("mid.attn_1", "mid_block.attentions.0"),
+            ("down.#.attn.#", "down_blocks.#.attentions.#"),
+            ("up.#.attn.#", "up_blocks.#.attentions.#"),
+        )
+        for before, after in (("norm", "group_norm"), ("q", "to_q"), ("k", "to_k"), ("v", "to_v"))
+    ),
+    ("mid.attn_1.proj_out.", "mid_block.attentions.0.to_out.0."),
+    ("down.#.attn.#.proj_out.", "down_blocks.#.attentions.#.to_out.0."),
+    ("up.#.attn.#.proj_out.", "up_blocks.#.attentions.#.to_out.0."),
 )
+"""The original's names of a VAE's layers and those of diffusers, with # for a number."""
 LATENT_CHANNELS: Final = 4
 LEVELS: Final = 4
 """Of every VAE, and of the U-Nets of all but XL, which have three."""
@@ -331,14 +341,28 @@ def original_unet_name(path: str, layers_per_block: int, attends: bool) -> str:
 def vae_name(name: str, levels: int = LEVELS) -> str:
     """diffusers' name of a tensor of the VAE; its decoder counts levels from the latents on, the original from the
     pixels."""
-    for pattern, replacement in VAE_PARTS:
-        name = re.sub(rf"(?<=\.){pattern}", replacement, name)
-    return re.sub(r"up_blocks\.(\d)", lambda match: f"up_blocks.{levels - 1 - int(match[1])}", name)
+    for before, after in VAE_PARTS:
+        name = _replaced(name, before, after)
+    return re.sub(r"up_blocks\.(\d+)", lambda match: f"up_blocks.{levels - 1 - int(match[1])}", name)
+
+
+def original_vae_name(name: str, levels: int = LEVELS) -> str:
+    """The reverse of `vae_name`."""
+    for before, after in VAE_PARTS:
+        name = _replaced(name, after, before)
+    return re.sub(r"\.up\.(\d+)", lambda match: f".up.{levels - 1 - int(match[1])}", name)
+
+
+def _replaced(name: str, before: str, after: str) -> str:
+    """Inner parts of a name, with # for a number."""
+    pattern = re.escape(before).replace(r"\#", r"(\d+)")
+    numbers = iter(range(1, 1 + after.count("#")))
+    return re.sub(rf"(?<=\.){pattern}", re.sub("#", lambda _: rf"\{next(numbers)}", after), name)
 
 
 def flat_attention(name: str, value: torch.Tensor) -> torch.Tensor:
     """The VAE's attention has 1 x 1 convolutions in the file, linear layers in diffusers."""
-    projection = ".mid.attn_1." in name and value.ndim == 4
+    projection = re.search(r"\.attn(_1|\.\d+)\.", name) is not None and value.ndim == 4
     return value.flatten(1) if projection else value
 
 

@@ -9,8 +9,8 @@ from .signature import GENERATOR, OWN_CODE, Signature
 SIGNATURES: Final = (
     Signature(
         "a VQGAN of taming-transformers",
-        "neither the pack nor ComfyUI loads it; its authors' code does. The pack reads VQModel in diffusers' layout",
-        (),
+        GENERATOR,
+        ("generator",),
         (r"encoder\.down\.0\.block\.0\.", r"quantize\."),
     ),
     Signature(

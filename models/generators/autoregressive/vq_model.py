@@ -80,10 +80,15 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoen
     tensors = todays_attention(checkpoint.tensors)
     coder = build(tensors, told)
     weights.fill(coder.network, tensors, f"{checkpoint.name}, {NAME}")
+    return autoencoder(NAME, coder, told, weights.identity(tensors))
+
+
+def autoencoder(name: str, coder: VQModelCoder, told: Mapping[str, Any], identity: str) -> Autoencoder:
+    """What encodes and decodes by a filled network; `told` may hold "sample_size"."""
     side = told.get("sample_size", SIDE)
     descriptor = Descriptor(
         family="vae",
-        architecture=NAME,
+        architecture=name,
         height=side,
         width=side,
         channels=coder.network.config.in_channels,
@@ -93,7 +98,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoen
         options=OPTIONS,
         abilities=("encode", "decode", "interpolate"),
     )
-    return Autoencoder(descriptor, coder, None, weights.identity(tensors), coder.floats)
+    return Autoencoder(descriptor, coder, None, identity, coder.floats)
 
 
 def build(tensors: Tensors, told: Mapping[str, Any]) -> VQModelCoder:
