@@ -33,3 +33,12 @@ def quiet(done: int, preview: torch.Tensor | None = None) -> None:
 def as_given(run: Callable[[int], T], batch_size: int) -> T:
     """A `Halving` for callers with enough memory: once, with the batch size given."""
     return run(batch_size)
+
+
+def after(on_step: OnStep, before: int) -> OnStep:
+    """For a part of a long run, where `before` steps are done already."""
+
+    def told(done: int, preview: torch.Tensor | None = None) -> None:
+        on_step(before + done, preview)
+
+    return told

@@ -11,6 +11,7 @@ from typing import Any, Final
 from .metrics.edits import DEFAULT_IOU, DEFAULT_THRESHOLD
 from .set_pair import DEFAULTS
 from .taken_by import TakenBy, taken_by
+from .verification.verdicts import Limits
 
 UNTOLD: Final = "nothing is told of how it was taken"
 SHOWN: Final = 8
@@ -30,9 +31,7 @@ def headings(provenances: Sequence[Mapping[str, Any]]) -> list[str]:
 def heading(provenance: Mapping[str, Any]) -> str:
     """What a reader should know of how scores were taken; what is as usual is left out."""
     taken = taken_by(provenance)
-    words = {"pairs": _pairs, "prompts": _prompts, "edits": _edits, "sharpness": _sharpness}.get(
-        taken.get("of", ""), _sets
-    )
+    words = _KINDS.get(taken.get("of", ""), _sets)
     return ", ".join(words(taken, provenance)) or UNTOLD
 
 
@@ -93,6 +92,21 @@ def _prompts(taken: TakenBy, provenance: Mapping[str, Any]) -> Iterator[str]:
     yield f"{taken['images']:,} images"
 
 
+def _verified(taken: TakenBy, provenance: Mapping[str, Any]) -> Iterator[str]:
+    name = provenance.get("prompts") or taken["records_identity"][:SHOWN]
+    yield f"{taken['images']:,} images of the prompts {name}"
+    yield f"judged by {taken['detector']} {taken['detector_identity'][:SHOWN]}"
+    yield f"colours by {'CLIP' if taken['clip_identities'] else 'pixels'}"
+    if taken["segmenter_identity"]:
+        yield f"masks by {taken['segmenter_identity'][:SHOWN]}"
+    usual = Limits()._asdict()
+    for key, words in _LIMITS.items():
+        if taken[key] != usual[key]:
+            yield f"{words} {taken[key]:g}"
+    if taken["also_asked"]:
+        yield f"{len(taken['also_asked'])} more phrases asked for"
+
+
 def _edits(taken: TakenBy, provenance: Mapping[str, Any]) -> Iterator[str]:
     yield f"edits of {_sized(taken)} px"
     if "detector" not in taken:
@@ -117,3 +131,19 @@ def _listed(value: Any) -> str:
 
 def _mark(taken: TakenBy) -> str:
     return hashlib.sha256(json.dumps(taken, sort_keys=True).encode()).hexdigest()[:SHOWN]
+
+
+_LIMITS: Final = {
+    "threshold": "boxes above",
+    "counting_threshold": "counted above",
+    "nms": "NMS",
+    "margin": "margin of positions",
+    "most": "objects of a class at most",
+}
+_KINDS: Final = {
+    "pairs": _pairs,
+    "prompts": _prompts,
+    "verified prompts": _verified,
+    "edits": _edits,
+    "sharpness": _sharpness,
+}

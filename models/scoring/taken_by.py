@@ -19,9 +19,12 @@ from .metrics import edits, pairs
 from .metrics.lpips import Lpips
 from .protocols import PROTOCOLS
 from .set_pair import DEFAULTS, NO_PROTOCOL, SetPair, len_of
+from .verification.records import Record, write
+from .verification.verdicts import Limits
 
 if TYPE_CHECKING:
     from ..detection.base import Detector
+    from ..segmentation.base import Segmenter
 
 TakenBy = Mapping[str, Any]
 """Texts, numbers and lists of texts by names, as JSON knows them."""
@@ -125,6 +128,32 @@ def of_edits(
         "mask_threshold": mask_threshold,
         **_size(judged.image),
         **looked,
+    }
+
+
+def of_verified_prompts(
+    records: Sequence[Record],
+    detector: Detector,
+    segmenter: Segmenter | None,
+    clip: Sequence[str],
+    limits: Limits,
+    also: Sequence[str],
+) -> TakenBy:
+    """Of scores of pictures whose prompts a detector has verified, one record each.
+
+    clip: identities of the two halves of the CLIP that named colours; none where pixels did. segmenter: who made the
+    masks of objects whose colours count; None where boxes stood for them, or no record asks for a colour.
+    """
+    return {
+        "of": "verified prompts",
+        "records_identity": hashlib.sha256(write(records).encode()).hexdigest(),
+        "images": len(records),
+        "detector": detector.architecture,
+        "detector_identity": detector.identity,
+        "segmenter_identity": segmenter.identity if segmenter else None,
+        "clip_identities": list(clip),
+        **limits._asdict(),
+        "also_asked": list(also),
     }
 
 

@@ -84,6 +84,14 @@ def tower(name, seed):
     )
 
 
+RECORD = '{"tag": "colors", "include": [{"class": "cat", "count": 1, "color": "red"}], "prompt": "a red cat"}'
+
+
+@cache
+def segmenter():
+    return NODE_CLASS_MAPPINGS["TrilemmaLoadSegmenter"]().run("starter emoji segmenter")[0]
+
+
 def handle(of):
     return host.hold(of, (of.generator if isinstance(of, Bound) else of).modules)
 
@@ -165,6 +173,14 @@ BASE: Mapping[str, Callable[[], Inputs]] = {
         "prompt": "a cat\na dog",
     },
     "TrilemmaScoreSharpness": lambda: {"images": pictures(), "reference": pictures(seed=1)},
+    "TrilemmaScorePrompt": lambda: {
+        "images": pictures(),
+        "detector": handle(ToyDetector(0.8)),
+        "metadata": RECORD,
+        "clip": tower("text", 0),
+        "clip_vision": tower("image", 1),
+        "segmenter": segmenter(),
+    },
     "TrilemmaScoreEdit": lambda: {
         "original": pictures(),
         "edited": pictures(seed=1),
@@ -204,6 +220,18 @@ DECIDES: Mapping[str, Mapping[str, Callable[[], Inputs]]] = {
         "prompt": lambda: {"prompt": "a cat\na mouse"},
     },
     "TrilemmaScoreSharpness": {"reference": lambda: {"reference": pictures(seed=2)}},
+    "TrilemmaScorePrompt": {
+        "detector": lambda: {"detector": handle(ToyDetector(0.9))},
+        "metadata": lambda: {"metadata": RECORD.replace("red", "blue")},
+        "clip": lambda: {"clip": tower("text", 2)},
+        "clip_vision": lambda: {"clip_vision": tower("image", 2)},
+        "segmenter": lambda: {"segmenter": None},
+        "threshold": lambda: {"threshold": 0.4},
+        "counting_threshold": lambda: {"counting_threshold": 0.4},
+        "nms_threshold": lambda: {"nms_threshold": 0.4},
+        "position_margin": lambda: {"position_margin": 0.2},
+        "also_ask": lambda: {"also_ask": "a dog"},
+    },
     "TrilemmaScoreEdit": {
         "original": lambda: {"original": pictures(seed=2)},
         "mask": lambda: {"mask": middle(at=17)},
@@ -245,6 +273,10 @@ IDLE: Mapping[str, Mapping[str, Callable[[], Inputs]]] = {
         "images": lambda: {"images": pictures(seed=3)},
         "name": lambda: {"name": "mine"},
     },
+    "TrilemmaScorePrompt": {
+        "images": lambda: {"images": pictures(seed=3)},
+        "name": lambda: {"name": "mine"},
+    },
     "TrilemmaScoreEdit": {
         "edited": lambda: {"edited": pictures(seed=3)},
         "name": lambda: {"name": "mine"},
@@ -276,6 +308,8 @@ JUDGED: Mapping[str, tuple[str, Callable[[], Inputs]]] = {
         lambda: {"image": pictures(side=48), "reference": pictures(side=48)},
     ),
     "another number of prompted images": ("TrilemmaCLIPScore", lambda: {"image": pictures(4)}),
+    "another number of verified images": ("TrilemmaScorePrompt", lambda: {"images": pictures(3)}),
+    "pixels name colours": ("TrilemmaScorePrompt", lambda: {"clip": None, "clip_vision": None}),
     "nobody asked": ("TrilemmaScoreEdit", lambda: {"detector": None}),
 }
 """What is judged can differ in what decides too."""

@@ -138,6 +138,24 @@ ENTRIES: Final[Mapping[str, str]] = dict(
         ),
         _entry(
             "inproceedings",
+            "ghosh2023",
+            author="Ghosh, Dhruba and Hajishirzi, Hannaneh and Schmidt, Ludwig",
+            title="{GenEval}: An Object-Focused Framework for Evaluating Text-to-Image Alignment",
+            booktitle=NEURIPS,
+            year="2023",
+        ),
+        _entry(
+            "misc",
+            "kamath2025",
+            author="Kamath, Amita and Chang, Kai-Wei and Krishna, Ranjay and Zettlemoyer, Luke and Hu, Yushi and "
+            "Ghazvininejad, Marjan",
+            title="{GenEval} 2: Addressing Benchmark Drift in Text-to-Image Evaluation",
+            eprint="2512.16853",
+            archiveprefix="arXiv",
+            year="2025",
+        ),
+        _entry(
+            "inproceedings",
             "szegedy2016",
             author="Szegedy, Christian and Vanhoucke, Vincent and Ioffe, Sergey and Shlens, Jon and Wojna, Zbigniew",
             title="Rethinking the {Inception} Architecture for Computer Vision",

@@ -29,6 +29,7 @@ CITED: Final[Mapping[str, tuple[str, ...]]] = {
     "ms_ssim": ("wang2003",),
     "lpips": ("zhang2018",),
     "clip_score": ("hessel2021",),
+    "prompts_right": ("ghosh2023", "kamath2025"),
 }
 """Metric -> keys of literature.citations."""
 _KINDS: Final = {

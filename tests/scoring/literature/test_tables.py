@@ -11,6 +11,7 @@ from trilemma.models.scoring.literature import citations, tables
 from trilemma.models.scoring.reports import published_text
 from trilemma.models.scoring.reports.leaderboard_text import to_csv, to_json, to_markdown
 from trilemma.models.scoring.taken_by import KEY, taken_by
+from trilemma.models.scoring.verification.records import KINDS
 from trilemma.tests.scoring.boards import model
 
 OWN = {"title": "mine, table 2", "source": "Me 2026", "rows": [{"system": "X", "values": {"fid": 2.5}}]}
@@ -42,6 +43,22 @@ def test_the_vae_the_vqgan_and_stable_diffusion():
 
 def test_adm_at_three_resolutions():
     assert [row["fid"] for row in values("dhariwal2021").values()] == [2.97, 4.59, 7.72]
+
+
+def test_six_systems_by_geneval():
+    """The overall score is the mean of the kinds, as far as two decimals tell."""
+    rows = values("ghosh2023")
+    assert {name: row["prompts_right"] for name, row in rows.items()} == {
+        "CLIP retrieval": 0.35,
+        "minDALL-E": 0.23,
+        "Stable Diffusion v1.5": 0.43,
+        "Stable Diffusion v2.1": 0.50,
+        "Stable Diffusion XL": 0.55,
+        "IF-XL": 0.61,
+    }
+    for row in rows.values():
+        assert [*row] == ["prompts_right", *KINDS]
+        assert sum(row[kind] for kind in KINDS) / 6 == pytest.approx(row["prompts_right"], abs=0.011)
 
 
 def test_41_models_that_people_have_judged():
