@@ -24,7 +24,7 @@ def check_channels(generator: Generator, what: str) -> None:
 
 
 def _families() -> tuple[Family[Generator], ...]:
-    from .autoregressive import pixelcnn_prior, transformer_prior, vq_model, vqgan, vqvae
+    from .autoregressive import pixelcnn_prior, taming_transformer, transformer_prior, vq_model, vqgan, vqvae
     from .diffusion import ddpm, diffusers_pipelines, stable_diffusion_files
     from .gan import dcgan, mlp_gan, stylegan2
     from .vae import autoencoder_kl, autoencoder_tiny, conv_vae, mnist_vae, sigma_vae, taef2
@@ -42,6 +42,7 @@ def _families() -> tuple[Family[Generator], ...]:
         *stable_diffusion_files.FAMILIES,
         stylegan2.FAMILY,
         taef2.FAMILY,
+        taming_transformer.FAMILY,
         transformer_prior.FAMILY,
         vq_model.FAMILY,
         vqgan.FAMILY,

@@ -8,6 +8,12 @@ from .signature import GENERATOR, OWN_CODE, Signature
 
 SIGNATURES: Final = (
     Signature(
+        "a VQGAN of taming-transformers with the transformer over its codes",
+        GENERATOR,
+        ("generator",),
+        (r"first_stage_model\.quantize\.", r"transformer\.blocks\.0\.attn\.key\.weight"),
+    ),
+    Signature(
         "a VQGAN of taming-transformers",
         GENERATOR,
         ("generator",),

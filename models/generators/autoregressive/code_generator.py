@@ -64,12 +64,14 @@ class CodeGenerator(Autoencoder):
         """The prior's codes, int64 [N, h, w], CPU. Each takes one number that the sample's generator drew before."""
         generators = noise.generators(requests)
         device = self._code_prior.code.weight.device
-        labels = noise.labels(self.descriptor, requests, generators).to(device)
+        labels = torch.zeros(len(requests), dtype=torch.int64)
+        if self.descriptor.num_classes:
+            labels = noise.labels(self.descriptor, requests, generators)
         uniforms = noise.uniform(generators, (self._code_prior.places,))
         rows, columns = self._code_prior.grid
         codes = torch.zeros(len(requests), rows * columns, dtype=torch.int64)
         known = codes.to(device)
-        state = self._code_prior.begin(labels)
+        state = self._code_prior.begin(labels.to(device))
         for place in range(self._code_prior.places):
             logits = self._code_prior.next_logits(state, known, place)
             codes[:, place] = pick(logits, uniforms[:, place], **options)
@@ -117,7 +119,7 @@ def load_code_generator(
         parameters=sum(parameter.numel() for part in (coder, prior) for parameter in part.parameters()),
         conditions=("none", "class"),
         class_names=tuple(told.get("class_names", ())),
-        num_classes=prior.label.num_embeddings,
+        num_classes=prior.num_classes,
         latent_shape=(coder.book.shape[1], rows, columns),
         options=OPTIONS,
         abilities=("sample", "encode", "decode", "interpolate"),

@@ -12,13 +12,13 @@ from torch import nn
 class CodePrior(nn.Module, ABC):
     """Predicts the codes of a picture one after the other, row by row, given its class.
 
-    code: an embedding with one row for each code. label: an embedding with one row for each class.
+    code: an embedding with one row for each code. num_classes: 0 where it takes none; labels then are 0.
     """
 
     grid: tuple[int, int]
     """Rows and columns of a picture's codes."""
     code: nn.Embedding
-    label: nn.Embedding
+    num_classes: int
 
     @property
     def places(self) -> int:

@@ -36,6 +36,7 @@ class PixelCNN(CodePrior):
         super().__init__()
         self.grid = grid
         self.code = nn.Embedding(codes, width)
+        self.num_classes = classes
         self.label = nn.Embedding(classes, width)
         self.position = nn.Parameter(0.02 * torch.randn(width, *grid))
         self.layers = nn.ModuleList(_Layer(width) for _ in range(layers))

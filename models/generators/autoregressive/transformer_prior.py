@@ -43,6 +43,7 @@ class CodeTransformer(CodePrior):
         super().__init__()
         self.grid = grid
         self.code = nn.Embedding(codes, width)
+        self.num_classes = classes
         self.label = nn.Embedding(classes, width)
         self.position = nn.Parameter(0.02 * torch.randn(*grid, width))
         self.layers = nn.ModuleList(_Layer(width, heads) for _ in range(layers))

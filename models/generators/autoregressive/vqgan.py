@@ -77,15 +77,16 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoen
         BadCheckpoint: a tensor too many or too few, or widths that the groups do not divide.
     """
     told = beside.told(checkpoint, vq_model.NAME)
-    tensors = bare(checkpoint.tensors)
-    coder = build(tensors, told, checkpoint.name)
-    return vq_model.autoencoder(NAME, coder, told, weights.identity(tensors))
+    coder = build(checkpoint.tensors, told, checkpoint.name)
+    return vq_model.autoencoder(NAME, coder, told, weights.identity(bare(checkpoint.tensors)))
 
 
 def build(tensors: Tensors, told: dict[str, Any], name: str) -> VQModelCoder:
-    """The filled network of `bare` tensors. name: of the file, as messages begin."""
-    levels = weights.count_layers(tensors, "decoder.up.{}.block.0.conv1.weight")
-    renamed = {vae_name(each, levels): flat_attention(each, value) for each, value in tensors.items()}
+    """The filled network of a file's tensors. name: of the file, as messages begin."""
+    prefix = FIRST_STAGE if any(each.startswith(FIRST_STAGE) for each in tensors) else ""
+    own = bare(tensors)
+    levels = weights.count_layers(own, "decoder.up.{}.block.0.conv1.weight")
+    renamed = {vae_name(each, levels): flat_attention(each, value) for each, value in own.items()}
     is_gumbel = GUMBEL_BOOK in renamed
     if is_gumbel:
         renamed[BOOK] = renamed.pop(GUMBEL_BOOK)
@@ -103,8 +104,12 @@ def build(tensors: Tensors, told: dict[str, Any], name: str) -> VQModelCoder:
             coder = GumbelCoder(coder.network)
         weights.fill(coder.scores, weights.under(scores, SCORES), f"{name}, {NAME}, {SCORES.rstrip('.')}")
     # Before they are renamed, so that messages have the file's names.
-    expected = {key: value.shape for key, value in original(coder.network.state_dict(), levels, is_gumbel).items()}
-    weights.check_fit(expected, {key: tensors[key] for key in tensors if not key.startswith(SCORES)}, f"{name}, {NAME}")
+    fitting = original(coder.network.state_dict(), levels, is_gumbel)
+    weights.check_fit(
+        {prefix + key: value.shape for key, value in fitting.items()},
+        {prefix + key: value for key, value in own.items() if not key.startswith(SCORES)},
+        f"{name}, {NAME}",
+    )
     weights.fill(coder.network, renamed, f"{name}, {NAME}")
     return coder
 
