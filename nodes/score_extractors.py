@@ -28,13 +28,14 @@ RESIZE_TOOLTIP = (
 class LoadFeatureExtractor(ModelLoader):
     REGISTRY = EXTRACTORS
     KIND = "extractor"
-    SOURCES = (Source("metrics", WEIGHT_FILES),)
+    # Files in folders stay in the list, which had them before it had folders.
+    SOURCES = (Source("metrics", WEIGHT_FILES), Source("metrics", (), folders=True))
     DISPLAY_NAME = "Load Feature Extractor"
     CATEGORY = menus.SCORE
     DESCRIPTION = (
-        "Loads the network whose features FID, KID and other scores compare: Inception-v3 of the literature from "
-        "models/metrics, EfficientNet-lite0 of a package for photographs, or the pack's small classifier, whose scores "
-        "compare starter models among each other only."
+        "Loads the network whose features FID, KID and other scores compare: Inception-v3 of the literature or DINOv2 "
+        "from models/metrics, EfficientNet-lite0 of a package for photographs, or the pack's small classifier, whose "
+        "scores compare starter models among each other only."
     )
     SEARCH_ALIASES = [
         "inception",
@@ -44,6 +45,8 @@ class LoadFeatureExtractor(ModelLoader):
         "feature extractor",
         "kid",
         "inception score",
+        "dinov2",
+        "fd dinov2",
     ]
     RETURN_TYPES = (kinds.EXTRACTOR, "STRING")
     RETURN_NAMES = ("extractor", "info")

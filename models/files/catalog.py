@@ -181,6 +181,36 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             bytes=95_628_359,
             sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
         ),
+        PublishedFile(
+            name="dinov2_vitl14_pretrain.pth",
+            source="https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",
+            bytes=1_217_586_395,
+            sha256="d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
+        ),
+        PublishedFile(
+            name="dinov2_vits14_pretrain.pth",
+            source="https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth",
+            bytes=88_283_115,
+            sha256="b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
+        ),
+        PublishedFile(
+            name="dinov2_vitb14_pretrain.pth",
+            source="https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth",
+            bytes=346_378_731,
+            sha256="0b8b82f85de91b424aded121c7e1dcc2b7bc6d0adeea651bf73a13307fad8c73",
+        ),
+        PublishedFile(
+            name="dinov2_vitg14_pretrain.pth",
+            source="https://dl.fbaipublicfiles.com/dinov2/dinov2_vitg14/dinov2_vitg14_pretrain.pth",
+            bytes=4_546_108_579,
+            sha256="baf8467e50af277596bbbafa06887c177ee899ab46033649c383577d7e9309d3",
+        ),
+        PublishedFile(
+            name="dinov2_vitl14_reg4_pretrain.pth",
+            source="https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_reg4_pretrain.pth",
+            bytes=1_217_607_321,
+            sha256="36e4deffbaef061a2576705b0c36f93621e2ae20bf6274694821b0b492551b51",
+        ),
     ),
 }
 

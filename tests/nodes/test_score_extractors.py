@@ -81,6 +81,27 @@ def test_a_copy_of_the_starter_is_the_same_network_by_another_name(metrics):
 
 
 @pytest.mark.slow
+def test_folders_of_transformers_are_listed_beside_files(metrics):
+    from trilemma.models.scoring.extractors.dinov2 import DINOV2
+
+    folder = metrics / "dinov2-large"
+    folder.mkdir()
+    DINOV2.tiny(folder).rename(folder / "model.safetensors")
+    (folder / "config.json").write_text("{}")
+    assert choices() == [STARTER, INCEPTION, "dinov2-large/model.safetensors", "dinov2-large", photo_package.NAME]
+    _, info = Load().run("dinov2-large", resize="Pillow")["result"]
+    assert info.splitlines()[1:] == [
+        "resize: Pillow",
+        "parameters: 648,192",
+        "features: 128 (class token)",
+        "classes: none, so it gives no Inception score",
+        "sFID: none",
+        "Compound FID: none",
+        info.splitlines()[-1],
+    ]
+
+
+@pytest.mark.slow
 def test_another_file_under_the_name(metrics):
     file = metrics / "other.pth"
     torch.save({"a.weight": torch.zeros(1)}, file)

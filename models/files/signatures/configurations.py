@@ -6,6 +6,8 @@ from typing import Final
 
 from .signature import (
     DETECTOR,
+    DINOV2,
+    EXTRACTOR,
     GENERATOR,
     OWN_CODE,
     OWN_CONTROLNET,
@@ -30,7 +32,8 @@ MODEL_TYPES: Final = {
     "clip": VISION,
     "clip_vision_model": VISION,
     "clip_text_model": TEXT_ENCODER,
-    "dinov2": VISION,
+    "dinov2": DINOV2,
+    "dinov2_with_registers": EXTRACTOR,
     "siglip": VISION,
     "imagegpt": OWN_CODE,
     "UNet2DModel": GENERATOR,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .signature import OWN_CODE, TEXT_ENCODER, VISION, Signature
+from .signature import DINOV2, EXTRACTOR, OWN_CODE, TEXT_ENCODER, VISION, Signature
 
 SIGNATURES: Final = (
     Signature("a CLIP with both encoders", VISION, (), (r"text_model\.embeddings\.", r"vision_model\.embeddings\.")),
@@ -19,10 +19,16 @@ SIGNATURES: Final = (
         "a CLIP vision model, which Load CLIP Vision loads", VISION, (), (r"vision_model\.embeddings\.class_embedding",)
     ),
     Signature(
-        "a DINOv2 vision model, which Load CLIP Vision loads",
-        VISION,
-        (),
+        "a DINOv2 vision model in transformers' layout",
+        DINOV2,
+        ("extractor",),
         (r"embeddings\.cls_token", r"encoder\.layer\.0\.layer_scale1\.lambda1"),
+    ),
+    Signature(
+        "a DINOv2 vision model in Meta's layout",
+        EXTRACTOR,
+        ("extractor",),
+        (r"cls_token$", r"pos_embed$", r"blocks\.0\.ls1\.gamma", r"patch_embed\.proj\.weight"),
     ),
     Signature(
         "a CLIP of OpenAI or OpenCLIP", VISION, (), (r"visual\.(transformer\.resblocks|layer1)\.", r"token_embedding")
@@ -48,19 +54,19 @@ SIGNATURES: Final = (
     ),
     Signature(
         "an Inception-v3 network",
-        "it belongs into models/metrics, for Load Feature Extractor",
+        EXTRACTOR,
         ("extractor",),
         (r"Mixed_5b\.branch1x1\.conv\.weight",),
     ),
     Signature(
         "an EfficientNet-lite0 of ImageNet",
-        "it belongs into models/metrics, for Load Feature Extractor",
+        EXTRACTOR,
         ("extractor",),
         (r"_blocks\.0\._depthwise_conv\.weight", r"_fc\.weight"),
     ),
     Signature(
         "a classifier of small pictures of the pack",
-        "it belongs into models/metrics, for Load Feature Extractor",
+        EXTRACTOR,
         ("extractor",),
         (r"head\.bias", r"\A((blocks\.\d+\.\S+|head\.(weight|bias))\n?)+\Z"),
     ),

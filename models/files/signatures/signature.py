@@ -21,6 +21,10 @@ SEGMENTER: Final = "it belongs into models/sams, for Load Segmenter"
 SEGMENTER_FOLDER: Final = "it belongs with its config.json into a folder in models/sams, for Load Segmenter"
 PROMPTLESS: Final = "it belongs into models/inpaint, for Load Inpainter"
 VISION: Final = "it belongs into models/clip_vision, for Load CLIP Vision"
+EXTRACTOR: Final = "it belongs into models/metrics, for Load Feature Extractor"
+DINOV2: Final = (
+    "it belongs into models/metrics, for Load Feature Extractor, or into models/clip_vision, for Load CLIP Vision"
+)
 TEXT_ENCODER: Final = "it belongs into models/text_encoders, for ComfyUI's Load CLIP"
 CONTROLNET: Final = "it belongs into models/controlnet, for ComfyUI's Load ControlNet Model"
 PUBLISHED_SAM: Final = "the pack segments with SAM, HQ-SAM, MobileSAM and SAM 2.1 in models/sams; other packs load it"

@@ -10,10 +10,11 @@ from .base import Extractor
 
 def _families() -> tuple[Family[Extractor], ...]:
     from .classifier import CLASSIFIER
+    from .dinov2 import DINOV2
     from .efficientnet_lite import EFFICIENTNET_LITE
     from .inception import INCEPTION
 
-    return INCEPTION, CLASSIFIER, EFFICIENTNET_LITE
+    return INCEPTION, CLASSIFIER, EFFICIENTNET_LITE, DINOV2
 
 
 EXTRACTORS: Final[Registry[Extractor]] = Registry("extractor", _families)
