@@ -1,7 +1,7 @@
 """Held-out figures of the starter generators: all drawn by the pack's own contract, scored by the same small network.
 
-FID and IS here are those of the scoring network's 128 features and 32 classes; they compare these models with each
-other, and with nothing else.
+FD, the Fréchet distance, and IS here are those of the scoring network's 128 features and 32 classes; they compare these
+models with each other, and with nothing else.
 """
 
 import time
@@ -30,7 +30,7 @@ GRID_ROWS = 4
 
 
 def evaluate_classifier(folder: Path, data: Path, count: int = REAL) -> Figures:
-    """Accuracy on new renderings, and the FID between two halves of them: the least that a model can reach."""
+    """Accuracy on new renderings, and the FD between two halves of them: the least that a model can reach."""
     network = load_classifier(folder)
     pictures = draw_pictures(load_sprites(data), count, HELD_OUT)
     features, logits = _look(network, pictures.images.float() / 127.5 - 1)
@@ -38,7 +38,7 @@ def evaluate_classifier(folder: Path, data: Path, count: int = REAL) -> Figures:
     return {
         "pictures": count,
         "accuracy": float((logits.argmax(dim=1) == pictures.labels).double().mean()),
-        "FID of one half against the other": frechet_distance(gaussian(features[odd]), gaussian(features[~odd])),
+        "FD of one half against the other": frechet_distance(gaussian(features[odd]), gaussian(features[~odd])),
     }
 
 
@@ -59,7 +59,7 @@ def evaluate(folder: Path, data: Path, count: int = 2048, batch_size: int = 64) 
     figures = {
         "samples": count,
         "parameters": descriptor.parameters,
-        "FID (scoring network, 4,096 held-out pictures)": distance,
+        "FD (scoring network, 4,096 held-out pictures)": distance,
         "IS (scoring network)": inception_score_of_logits(logits).mean,
         "samples per CPU second": count / seconds,
         "network steps per sample": bound.generator.evaluations(bound.settings),
@@ -71,7 +71,7 @@ def evaluate(folder: Path, data: Path, count: int = 2048, batch_size: int = 64) 
 
 
 def evaluate_steps(folder: Path, data: Path, samplers: Sequence[str], count: int = 128) -> None:
-    """Print, for each sampler, the FID of `count` pictures over STEPS, with the model's own guidance."""
+    """Print, for each sampler, the FD of `count` pictures over STEPS, with the model's own guidance."""
     network = load_classifier(folder.with_name(CLASSIFIER))
     reference = _reference(network, data)
     own = Bound(load_generator(folder)).with_conditions([Condition(name) for name in NAMES])

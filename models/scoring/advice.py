@@ -41,9 +41,9 @@ def advise(group: Group, weights: Mapping[str, float], quality: str = "fid", cov
         raise BadInput("weights: all are 0; give at least one of quality, coverage, speed and memory some weight.")
     served = {axis: key for axis, key in weighed.items() if _having(group, key)}
     if not served:
-        missing = ", ".join(METRICS[key].label for key in weighed.values())
+        missing = ", ".join(METRICS[key].name_by(group.extractor) for key in weighed.values())
         raise BadInput(f"weights: no row has {missing}; weigh what the rows have.")
-    parts = [f"for {axis} {_named(_leaders(group, key), key)}" for axis, key in served.items()]
+    parts = [f"for {axis} {_named(group, _leaders(group, key), key)}" for axis, key in served.items()]
     if len(served) > 1 and (best := _balanced(group, served, weights)):
         ratio = " : ".join(f"{weights[axis]:g}" for axis in served)
         both = _listed([_row(row) for row in best], "or")
@@ -69,8 +69,9 @@ def _leaders(group: Group, key: str) -> list[Row]:
     return [row for place, row in enumerate(rows) if place not in behind]
 
 
-def _named(rows: Sequence[Row], key: str) -> str:
-    told = [f"{_row(row)} ({METRICS[key].label} {number(key, COLUMNS[key].read(row.scores).value)})" for row in rows]
+def _named(group: Group, rows: Sequence[Row], key: str) -> str:
+    name = METRICS[key].name_by(group.extractor)
+    told = [f"{_row(row)} ({name} {number(key, COLUMNS[key].read(row.scores).value)})" for row in rows]
     return told[0] if len(told) == 1 else f"{_listed(told, 'or')}, which are not told apart"
 
 

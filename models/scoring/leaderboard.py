@@ -19,7 +19,7 @@ from .comparison.recipes import OneRow, as_one, runs_of
 from .headings import headings
 from .literature.tables import PublishedTable, is_verified, verified_rows
 from .metric import METRICS, Better
-from .scores import Scores
+from .scores import Scores, extractor_of
 from .taken_by import TakenBy, key_of, taken_by
 
 COLUMNS: Final = {key: metric for key, metric in METRICS.items() if metric.column}
@@ -93,6 +93,11 @@ class Group:
         return self.taken_by.get("extractor", "")
 
     @property
+    def sorted_by(self) -> str:
+        """Name of what is sorted by, of features of its extractor."""
+        return COLUMNS[self.sort_by].name_by(self.extractor) if self.sort_by else ""
+
+    @property
     def reference(self) -> str:
         """Name of the set that was compared with, as the first row calls it; empty where there is none."""
         return (self.rows[0].scores.provenance.get("reference") or {}).get("name", "")
@@ -126,6 +131,12 @@ class Leaderboard:
     groups: tuple[Group, ...]
     orders: tuple[TwoOrders, ...] = ()
     published: tuple[PublishedTable, ...] = ()
+
+    @property
+    def sorted_by(self) -> str:
+        """What is sorted by, by every name that the groups have for it."""
+        names = dict.fromkeys(group.sorted_by for group in self.groups)
+        return " and ".join(names) or COLUMNS[self.sort_by].label
 
 
 def leaderboard(
@@ -250,7 +261,7 @@ def _warnings(scores: Scores, taken: TakenBy, devices_differ: bool) -> tuple[str
     elsewhere = [f"speed and memory are those of {device}, others' of another device"] if device else []
     notes = [(score, part) for score in scores.scores for part in score.note.split("; ")]
     told = [
-        f"{METRICS[score.metric].label}: {part.removeprefix(WARNING)}"
+        f"{METRICS[score.metric].name_by(extractor_of(scores))}: {part.removeprefix(WARNING)}"
         for score, part in notes
         if part.startswith(WARNING) or (part and math.isnan(score.value))
     ]

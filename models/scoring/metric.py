@@ -49,16 +49,31 @@ class Metric:
     of_cost: Callable[[Cost], float] | None = None
     column: bool = True
 
+    def name_by(self, extractor: str) -> str:
+        """What it is of features of this extractor: FID is Inception's, of any other network it is FD, the Fréchet
+        distance; so are sFID, Compound FID and FID at infinity. Without an extractor it is the label."""
+        return by_extractor(self.label, extractor) if self.of_features is not None else self.label
+
     def label_by(self, extractor: str) -> str:
-        """How tables call it: by its extractor too, unless that is Inception, which the literature means, or none."""
-        named = self.of_features is not None and extractor not in ("", INCEPTION)
-        return f"{self.label} ({extractor})" if named else self.label
+        """`name_by`, and the extractor too, unless that is Inception, which the literature means, or none."""
+        name = self.name_by(extractor)
+        return f"{name} ({extractor})" if self.of_features is not None and not is_usual(extractor) else name
 
     def read(self, scores: Scores) -> Score:
         """What a model has of it; NaN where it has nothing."""
         if self.of_cost is not None:
             return Score(self.key, self.of_cost(scores.cost))
         return next((score for score in scores.scores if score.metric == self.key), Score(self.key, math.nan))
+
+
+def is_usual(extractor: str) -> bool:
+    """Whether FID is called so where this network took the features: it is Inception, or none that is told."""
+    return extractor in ("", INCEPTION)
+
+
+def by_extractor(text: str, extractor: str) -> str:
+    """A text in which FID is FD where another network than Inception took the features."""
+    return text if is_usual(extractor) else text.replace("FID", "FD")
 
 
 def measured(key: str) -> Callable[[Cost], float]:

@@ -84,7 +84,9 @@ def trilemma(group: Group, quality: str = "fid", coverage: str = "recall") -> Tr
         (
             row.name,
             ", ".join(
-                METRICS[key].label for key, v in zip(keys, values[row.number], strict=True) if not math.isfinite(v)
+                METRICS[key].name_by(group.extractor)
+                for key, v in zip(keys, values[row.number], strict=True)
+                if not math.isfinite(v)
             ),
         )
         for row in group.rows

@@ -27,10 +27,10 @@ def test_a_folder_of_pictures_is_scored(run, tmp_path):
     (text,) = run(EXAMPLE, "--set", "Sample.num_images=96")["9"]["text"]
     assert len(list(tmp_path.rglob("*.png"))) == 96
     found = values(text)
-    assert 0 < found["FID"] < 30
+    assert 0 < found["FD"] < 30
     assert found["IS"] > 3
     assert 0 < found["precision"] <= 1
-    assert "FID (starter emoji classifier)" in text
+    assert "FD (starter emoji classifier)" in text
     assert "warning: the generated set has 96 samples for 128 dimensions" in text
     # The folder is written anew, not added to.
     (again,) = run(EXAMPLE, "--set", "Sample.num_images=96")["9"]["text"]
@@ -49,5 +49,5 @@ def test_other_words_in_the_graph_move_no_number(run, tmp_path):
         texts += run(tmp_path / "graph.json", "--set", "Sample.num_images=96")["9"]["text"]
         graphs.add(Image.open(next(tmp_path.rglob("sample_00001_.png"))).info["prompt"])
     assert len(graphs) == 3
-    assert {"KID", "FID at infinity"} <= values(texts[0]).keys()
+    assert {"KID", "FD at infinity"} <= values(texts[0]).keys()
     assert values(texts[0]) == values(texts[1]) == values(texts[2])

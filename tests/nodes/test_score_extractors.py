@@ -95,8 +95,8 @@ def test_folders_of_transformers_are_listed_beside_files(metrics):
         "parameters: 648,192",
         "features: 128 (class token)",
         "classes: none, so it gives no Inception score",
-        "sFID: none",
-        "Compound FID: none",
+        "sFD: none",
+        "Compound FD: none",
         info.splitlines()[-1],
     ]
 

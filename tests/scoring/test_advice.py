@@ -4,7 +4,7 @@ import pytest
 from trilemma.models.errors import BadInput
 from trilemma.models.scoring.advice import advise
 from trilemma.models.scoring.leaderboard import leaderboard
-from trilemma.tests.scoring.boards import model, provenance
+from trilemma.tests.scoring.boards import STARTER, model, provenance
 
 ALL = {"quality": 1.0, "coverage": 1.0, "speed": 1.0, "memory": 1.0}
 
@@ -48,6 +48,14 @@ def test_weights_decide(weights, end):
 def test_those_not_told_apart_are_named_together():
     text = advise(group(model("A", 4.0), model("B", 4.1), model("C", 9.0)), {"quality": 1.0})
     assert text == "Use for quality A (FID 4) or B (FID 4.1), which are not told apart."
+
+
+def test_a_distance_that_is_not_inceptions_is_called_fd():
+    other = provenance(STARTER)
+    rows = group(model("A", 4.0, came_from=other), model("B", 9.0, came_from=other))
+    assert advise(rows, {"quality": 1.0}) == "Use for quality A (FD 4)."
+    with pytest.raises(BadInput, match="no row has FD at infinity"):
+        advise(rows, {"quality": 1.0}, "fid_infinity")
 
 
 def test_what_no_row_tells_is_said():

@@ -97,12 +97,13 @@ def test_a_limit_below_zero_is_no_score():
     limit = found.score("fid_infinity")
     assert limit.value == 0.0
     assert limit.note.startswith("warning: not distinguishable from 0 at this count; line through 8 subsets of 60 rows")
-    assert "FID at infinity (toy): not distinguishable from 0 at this count" in describe(found)
+    assert "FD at infinity (toy): not distinguishable from 0 at this count" in describe(found)
 
 
 def test_labels_name_every_extractor_but_inception():
     text = describe(score(features(0, 30), features(30, 70, "real")))
-    assert "\n  FID (toy): " in text
+    assert "\n  FD (toy): " in text
+    assert "FID" not in text
     assert "\n  features: toy, resize cut\n" in text
     assert "reference: real, 40 samples" in text
     assert METRICS["fid"].label_by(INCEPTION) == "FID"

@@ -63,10 +63,32 @@ def test_equal_names_are_told_apart():
 
 
 def test_labels_name_an_extractor_that_is_not_inception():
-    assert METRICS["fid"].label_by(STARTER) == "FID (starter emoji classifier)"
+    assert METRICS["fid"].label_by(STARTER) == "FD (starter emoji classifier)"
     assert METRICS["psnr"].label_by(STARTER) == "PSNR, dB"
     (group,) = leaderboard([model("a")]).groups
     assert [column.label for column in group.columns][:2] == ["FID", "recall"]
+    (other,) = leaderboard([model("a", came_from=provenance(STARTER))]).groups
+    assert [column.label for column in other.columns][:2] == [f"FD ({STARTER})", f"recall ({STARTER})"]
+
+
+def test_only_inceptions_distance_is_called_fid():
+    """In whatever a board writes of another network; keys stay."""
+    other = provenance(STARTER, samples=300)
+    noted = Score("fid", 3.0, note="warning: beware"), Score("sfid", 1.0), Score("compound_fid", math.nan, note="none")
+    board = leaderboard(
+        [Scores("a", noted, provenance=other), model("b", None, came_from=other), model("c", 9.0, came_from=other)]
+    )
+    text, data = to_markdown(board), json.loads(to_json(board))
+    assert f"; ranked by FD ({STARTER})\n" in text
+    assert "FD: beware; Compound FD: none" in text
+    assert "of FD, no interval known" in text or "of FD [" in text
+    (rule,) = [line for line in text.splitlines() if line.startswith("Rows share")]
+    assert "FID" not in text.replace(rule, "")
+    assert {column["key"]: column["label"] for column in data["groups"][0]["columns"]}["sfid"] == f"sFD ({STARTER})"
+    assert {row["name"]: row["trilemma_lacks"] for row in data["groups"][0]["rows"]}["b"] == "FD"
+    assert (board.sorted_by, leaderboard([model("a")]).sorted_by) == ("FD", "FID")
+    both = leaderboard([model("a"), model("b", came_from=other)])
+    assert both.sorted_by == "FID and FD"
 
 
 def test_few_samples_warnings_and_missing_values_are_told():
@@ -222,8 +244,8 @@ def test_two_extractors_that_disagree_are_told():
     assert (found.agreement.tau, found.agreement.count) == (pytest.approx(1 / 3), 3)
     assert found.contradicted == (("a", "b"),)
     line = (
-        "- Inception-v3 (FID) and starter emoji classifier put 3 models by FID in different orders (Kendall's tau = "
-        "0.33); beyond noise Inception-v3 (FID) has a before b, and starter emoji classifier has the reverse."
+        "- Inception-v3 (FID) and starter emoji classifier put 3 models by FID and FD in different orders (Kendall's "
+        "tau = 0.33); beyond noise Inception-v3 (FID) has a before b, and starter emoji classifier has the reverse."
     )
     assert line in to_markdown(board)
     assert json.loads(to_json(board))["orders"][0]["contradicted"] == [["a", "b"]]

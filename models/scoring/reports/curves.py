@@ -10,7 +10,7 @@ import torch
 
 from ...pictures.grids import Theme
 from ..benchmark.sweep import CURVES, Axes, Sweep, points
-from ..metric import METRICS
+from ..metric import METRICS, by_extractor
 from ..scores import extractor_of
 from .canvas import LARGE, NORMAL, SMALL, WIDTH, Sheet, colour_of
 
@@ -39,7 +39,7 @@ def write_curve(found: Sweep, name: str, theme: Theme) -> Sheet:
     first = found.scores[0]
     extractor = extractor_of(first)
     architecture = first.provenance["generator"]["architecture"]
-    sheet.text(MARGIN, 28, f"{found.option}: {name}", LARGE, weight="bold")
+    sheet.text(MARGIN, 28, f"{found.option}: {by_extractor(name, extractor)}", LARGE, weight="bold")
     told = (
         f"{architecture}, {first.provenance['samples']:,} samples each, {extractor}, resize "
         + (first.provenance["extractor"]["resize"])

@@ -39,13 +39,12 @@ def _line(group: Group, each: Difference, key: str) -> str:
     first, second = (group.rows[place].name for place in (each.first, each.second))
     if each.told_apart:
         probability = f", {p_value(each.p)}" if each.p is not None else ""
-        return f"{first} before {second}{probability}: {_gap(each, key)}"
-    return f"{first} and {second} are not told apart: {_gap(each, key)}{_why(each)}"
+        return f"{first} before {second}{probability}: {_gap(group, each, key)}"
+    return f"{first} and {second} are not told apart: {_gap(group, each, key)}{_why(each)}"
 
 
-def _gap(each: Difference, key: str) -> str:
-    label = COLUMNS[key].label
-    gap = f"{number(key, each.gap)} of {label}"
+def _gap(group: Group, each: Difference, key: str) -> str:
+    gap = f"{number(key, each.gap)} of {COLUMNS[key].name_by(group.extractor)}"
     if each.reach is None:
         return f"{gap}, no interval known"
     low, high = (number(key, end) for end in (each.gap - each.reach, each.gap + each.reach))
@@ -86,9 +85,10 @@ def orders(board: Leaderboard) -> list[str]:
 
 
 def _order(board: Leaderboard, each: TwoOrders) -> str:
-    first, second = (board.groups[place].extractor for place in (each.first, each.second))
+    groups = [board.groups[place] for place in (each.first, each.second)]
+    first, second = (group.extractor for group in groups)
     tau, _, count = each.agreement
-    what = f"{count} models by {COLUMNS[board.sort_by].label}"
+    what = f"{count} models by {' and '.join(dict.fromkeys(group.sorted_by for group in groups))}"
     if math.isnan(tau):
         return f"{first} and {second}: one of them orders none of {what}."
     same = "in the same order" if tau == 1 else "in different orders"

@@ -48,7 +48,7 @@ def write_table(board: Leaderboard, theme: Theme) -> Sheet:
     sheet = Sheet(theme)
     sheet.text(MARGIN, 28, "Leaderboard", LARGE, weight="bold")
     if board.groups:
-        sheet.text(WIDTH - MARGIN, 28, f"ranked by {COLUMNS[board.sort_by].label}", SMALL, sheet.ink.dim, ha="right")
+        sheet.text(WIDTH - MARGIN, 28, f"ranked by {board.sorted_by}", SMALL, sheet.ink.dim, ha="right")
     y = TITLE
     for group in board.groups:
         y = _group(sheet, group, y + 8)
@@ -128,7 +128,8 @@ def _block(sheet: Sheet, group: Group, columns: Sequence[Column], marks: dict[st
     wide = (WIDTH - 2 * MARGIN - NAMES) / (COSTS_ACROSS if _is_cost(columns[0]) else ACROSS)
     lefts = [MARGIN + NAMES + place * wide for place in range(len(columns))]
     y += 8 + LINE * max(
-        _heading(sheet, column, x, y + 16, wide - GAP / 2) for column, x in zip(columns, lefts, strict=True)
+        _heading(sheet, column, group.extractor, x, y + 16, wide - GAP / 2)
+        for column, x in zip(columns, lefts, strict=True)
     )
     y += 8
     sheet.line([(MARGIN, y), (WIDTH - MARGIN, y)], sheet.ink.line)
@@ -163,12 +164,12 @@ def _bands(sheet: Sheet, group: Group, y: float) -> None:
         y += height
 
 
-def _heading(sheet: Sheet, column: Column, x: float, y: float, width: float) -> int:
+def _heading(sheet: Sheet, column: Column, extractor: str, x: float, y: float, width: float) -> int:
     """Name and direction of a column, and its extractor; how many lines these are."""
-    name = COLUMNS[column.key].label
-    extractor = column.label.removeprefix(name).removeprefix(" (").removesuffix(")")
+    name = COLUMNS[column.key].name_by(extractor)
+    taken = column.label.removeprefix(name).removeprefix(" (").removesuffix(")")
     titles = sheet.wrapped(f"{name} {ARROWS[column.better]}", width, NORMAL, "bold")
-    told = sheet.wrapped(extractor, width, SMALL) if extractor else []
+    told = sheet.wrapped(taken, width, SMALL) if taken else []
     for line, text in enumerate(titles):
         sheet.text(x, y + line * LINE, sheet.shortened(text, width, NORMAL, "bold"), NORMAL, weight="bold")
     for line, text in enumerate(told, len(titles)):

@@ -85,9 +85,9 @@ def _group(group: Group, sort_by: str) -> Iterator[str]:
     else:
         yield f"We scored {models} as follows: {_latex(group.heading)}."
     metrics = [column for column in group.columns if METRICS[column.key].of_cost is None]
-    named = [f"{METRICS[column.key].label}{_cite(*CITED.get(column.key, ()))}" for column in metrics]
+    named = [f"{METRICS[column.key].name_by(group.extractor)}{_cite(*CITED.get(column.key, ()))}" for column in metrics]
     if named:
-        yield f"We report {_listed(named)}; rows are ranked by {METRICS[sort_by].label}."
+        yield f"We report {_listed(named)}; rows are ranked by {METRICS[sort_by].name_by(group.extractor)}."
     yield from _settings(taken, {column.key for column in metrics})
     yield from _runs(group.rows)
     yield from _costs(group)

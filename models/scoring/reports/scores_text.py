@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..metric import METRICS
+from ..metric import METRICS, is_usual
 from ..metrics.frechet_interval import AT_ZERO
 from ..scores import Scores, extractor_of
 
@@ -40,18 +40,18 @@ def _origin(provenance: Mapping[str, Any]) -> list[str]:
         f"  features: {extractor['name']}, resize {extractor['resize']}",
         f"  samples: {provenance['samples'] or 'unknown'}",
         f"  reference: {reference['name']}, {reference['samples'] or 'unknown'} samples",
-        *_readers(provenance.get("readers", {})),
+        *_readers(provenance.get("readers", {}), extractor["name"]),
     ]
 
 
-def _readers(readers: Mapping[str, list[str]]) -> list[str]:
+def _readers(readers: Mapping[str, list[str]], extractor: str) -> list[str]:
     """A warning where the two sets' files were read in different ways."""
     ours, theirs = readers.get("generated", []), readers.get("reference", [])
     if not ours or not theirs or ours == theirs:
         return []
+    moved = "FID by some hundredths and more" if is_usual(extractor) else "its scores"
     return [
         f"  warning: the generated set's files were read by {' and '.join(ours)}, the reference's by "
-        f"{' and '.join(theirs)}: JPEGs and many other files come out with other pixels, which moves FID by some "
-        "hundredths and more. Read both alike: by Folder Features, or by Load Images of this pack instead of ComfyUI's "
-        "Load Image."
+        f"{' and '.join(theirs)}: JPEGs and many other files come out with other pixels, which moves {moved}. Read "
+        "both alike: by Folder Features, or by Load Images of this pack instead of ComfyUI's Load Image."
     ]

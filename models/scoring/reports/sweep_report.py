@@ -7,7 +7,7 @@ import math
 from typing import Any, Final
 
 from ..benchmark.sweep import Sweep
-from ..metric import METRICS
+from ..metric import METRICS, by_extractor
 from ..scores import extractor_of
 from ..scores import to_json as scores_to_json
 
@@ -29,7 +29,7 @@ def to_json(found: Sweep) -> str:
 def describe(found: Sweep) -> str:
     """A table with a line for each value, and where the knees are."""
     extractor = extractor_of(found.scores[0])
-    table = [[found.option, *(METRICS[key].label for key in KEYS)]]
+    table = [[found.option, *(METRICS[key].name_by(extractor) for key in KEYS)]]
     for value, scores in zip(found.values, found.scores, strict=True):
         numbers = [METRICS[key].read(scores).value for key in KEYS]
         table.append([f"{value:g}", *("-" if math.isnan(number) else f"{number:.4g}" for number in numbers)])
@@ -39,5 +39,5 @@ def describe(found: Sweep) -> str:
     lines.insert(0, f"features: {extractor}, resize {told['extractor']['resize']}, {told['samples']} samples each")
     for name, place in found.knees.items():
         where = "none" if place is None else f"{found.option} = {found.values[place]:g}"
-        lines.append(f"knee of {name}: {where}")
+        lines.append(f"knee of {by_extractor(name, extractor)}: {where}")
     return "\n".join(lines)

@@ -58,9 +58,10 @@ def write_trilemma(group: Group, quality: str, coverage: str, theme: Theme) -> S
         _front(sheet, [place for place in found.places if place.front])
         _marks(sheet, found.places)
     else:
-        text = f"No model has all three: {METRICS[quality].label}, {METRICS[coverage].label} and seconds per image."
+        names = [METRICS[key].name_by(group.extractor) for key in (quality, coverage)]
+        text = f"No model has all three: {names[0]}, {names[1]} and seconds per image."
         sheet.text(WIDTH / 2, HEIGHT / 2, text, NORMAL, sheet.ink.dim, ha="center")
-    _legend(sheet, found)
+    _legend(sheet, found, group.extractor)
     return sheet
 
 
@@ -213,7 +214,7 @@ def _overlap(a: Box, b: Box) -> float:
     return max(0.0, width) * max(0.0, height)
 
 
-def _legend(sheet: Sheet, found: Trilemma) -> None:
+def _legend(sheet: Sheet, found: Trilemma, extractor: str) -> None:
     """Every model with its three values, the front first; then who is not drawn, and why."""
     y = 84.0
     room = WIDTH - MARGIN - LEGEND - 20
@@ -227,7 +228,7 @@ def _legend(sheet: Sheet, found: Trilemma) -> None:
             sheet.mark(LEGEND + 6, y, place.number, 11, hollow=not front)
             sheet.text(LEGEND + 20, y, sheet.shortened(place.name, room, NORMAL, "bold"), NORMAL, weight="bold")
             values = [number(axis.key, v) for axis, v in zip(found.axes, place.values, strict=True)]
-            names = [METRICS[axis.key].label for axis in found.axes[:2]]
+            names = [METRICS[axis.key].name_by(extractor) for axis in found.axes[:2]]
             told = f"{names[0]} {values[0]} · {names[1]} {values[1]} · {values[2]}/s"
             sheet.text(LEGEND + 20, y + 14, sheet.shortened(told, room, SMALL), SMALL, sheet.ink.dim)
             y += 33

@@ -107,9 +107,11 @@ def test_data_and_text_say_everything():
     assert from_json(json.dumps(data["scores"][2])) == found.scores[2]
     lines = describe(found).splitlines()
     assert lines[0] == "features: toy, resize cut, 100 samples each"
-    assert lines[1].split()[:3] == ["truncation_psi", "FID", "IS"]
+    assert lines[1].split()[:3] == ["truncation_psi", "FD", "IS"]
     assert lines[3].split() == ["0.6", "6", "3.9", "0.88", "0.5", "0.1"]
     assert "knee of precision and recall: truncation_psi = 0.6" in lines
+    assert any(line.startswith("knee of FD and seconds: ") for line in lines)
+    assert set(data["knees"]) == {"precision and recall", "FID and IS", "FID and seconds"}
 
 
 @pytest.mark.slow
@@ -124,7 +126,7 @@ def test_pictures_have_a_size_and_their_theme():
 @pytest.mark.slow
 def test_pictures_name_the_extractor_and_mark_the_knee():
     texts = write_curve(example(), "FID and IS", "light").texts
-    assert "FID (toy), lower is better" in texts
+    assert {"FD (toy), lower is better", "truncation_psi: FD and IS"} <= set(texts)
     assert "IS (toy), higher is better" in texts
     assert "knee: 0.6" in texts
     assert {"0.4", "0.8", "1"} <= set(texts)

@@ -40,6 +40,13 @@ def test_numbers_are_those_of_the_provenance():
     assert "1.3\\%" in text and "The versions of the software are not told." in text
 
 
+def test_a_distance_that_is_not_inceptions_is_called_fd():
+    text = write_methods(leaderboard([model("a", 4.0, came_from=provenance(STARTER))])).text
+    assert "We report FD \\cite{heusel2017,efron1982} and recall" in text
+    assert "rows are ranked by FD." in text
+    assert "FID" not in text
+
+
 def test_names_are_written_as_latex_takes_them():
     scores = [model("a", came_from=provenance(reference="my_set 100%"))]
     assert "against the reference set my\\_set 100\\% (SHA-256" in write_methods(leaderboard(scores)).text

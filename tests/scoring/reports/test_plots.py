@@ -57,7 +57,10 @@ def test_every_model_is_written_whole_or_shortened(count):
             assert ends, i
             assert all("…" in text for text in ends)
     assert "starter emoji classifier" in table.texts
-    assert any(text.startswith("FID (starter emoji classifier)") for text in plot.texts)
+    assert any(text.startswith("FD (starter emoji classifier)") for text in plot.texts)
+    assert {"FD ↓", "ranked by FD"} <= set(table.texts)
+    assert any(text.startswith("FD ") and " · recall " in text for text in plot.texts)
+    assert not any("FID" in text for sheet in (table, plot) for text in sheet.texts)
 
 
 def test_nothing_is_smaller_than_eleven_units_or_beyond_the_edge():
@@ -102,6 +105,9 @@ def test_models_that_lack_a_side_are_named_below():
     texts = write_trilemma(group, "fid", "recall", "light").texts
     assert "blind: no recall" in texts
     assert "No model has all three: FID, recall and seconds per image." in texts
+    (other,) = leaderboard([model("blind", recall=None, came_from=provenance(STARTER))]).groups
+    texts = write_trilemma(other, "fid", "recall", "light").texts
+    assert "No model has all three: FD, recall and seconds per image." in texts
 
 
 def test_the_front_is_drawn_through_all_of_its_models():
