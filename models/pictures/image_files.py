@@ -65,11 +65,12 @@ def _decode(path: Path) -> Decoded:
     try:
         with Image.open(path) as file:
             kind, unsigned = file.format, _is_unsigned(file)
-            upright = ImageOps.exif_transpose(file)
-            if upright.mode[0] in "IF":
-                return Decoded(_grey(np.array(upright), upright.mode, kind, unsigned), None)
-            alpha = np.array(upright.convert("RGBA").getchannel("A")) if upright.has_transparency_data else None
-            return Decoded(np.array(upright.convert("RGB")), alpha)
+            # Without this, and where the mode is right already, Pillow would copy the picture.
+            ImageOps.exif_transpose(file, in_place=True)
+            if file.mode[0] in "IF":
+                return Decoded(_grey(np.array(file), file.mode, kind, unsigned), None)
+            alpha = np.array(file.convert("RGBA").getchannel("A")) if file.has_transparency_data else None
+            return Decoded(np.array(file if file.mode == "RGB" else file.convert("RGB")), alpha)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadInput(f"folder: {path} cannot be read as a picture ({error}); repair it, or take it away.") from error
 

@@ -16,6 +16,8 @@ from PIL import Image
 
 from ...pictures import resizing
 
+FEW: Final = 3
+"""Where one column in so many is next to a place of the result, those are picked out before all become floats."""
 Resize = Callable[[torch.Tensor, int], torch.Tensor]
 
 
@@ -36,10 +38,14 @@ def tensorflow(images: torch.Tensor, side: int) -> torch.Tensor:
     height, width = images.shape[1:3]
     left, right, x = _neighbours(width, side)
     top, bottom, y = _neighbours(height, side)
-    rows = torch.cat([top, bottom]).unique()
-    # Columns first in memory: a neighbour is then a whole block. [N, W, rows, 3]
-    columns = images[:, rows].transpose(1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    mixed = _mix(columns, 1, left, right, x.view(-1, 1, 1))
+    rows, columns = torch.cat([top, bottom]).unique(), torch.cat([left, right]).unique()
+    used = images[:, rows]
+    if FEW * len(columns) <= width:
+        used = used.index_select(2, columns)
+        left, right = torch.searchsorted(columns, left), torch.searchsorted(columns, right)
+    # Columns first in memory: a neighbour is then a whole block. [N, columns, rows, 3]
+    used = used.transpose(1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    mixed = _mix(used, 1, left, right, x.view(-1, 1, 1))
     # [N, 3, rows, side]
     mixed = mixed.permute(0, 3, 2, 1).contiguous()
     return _mix(mixed, 2, torch.searchsorted(rows, top), torch.searchsorted(rows, bottom), y.view(-1, 1))

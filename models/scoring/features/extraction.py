@@ -20,7 +20,8 @@ AHEAD: Final = 2
 """Batches that are made ready while the network works on another."""
 BUDGET: Final = 2**30
 """Bytes of activations that a batch of the node's own choice may take."""
-MAX_BATCH: Final = 256
+MAX_BATCH: Final = 64
+"""Larger ones are no quicker: what a layer gives then comes fresh from the system each time."""
 
 
 class Named(NamedTuple):
