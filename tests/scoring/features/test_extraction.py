@@ -192,4 +192,4 @@ def test_repeated_images_are_refused(extractor):
 
 def test_batch_sizes_of_the_nodes_own_choice(extractor):
     assert fitting_batch(extractor, 5) == 5
-    assert fitting_batch(extractor, 10**6) == 256
+    assert fitting_batch(extractor, 10**6) == 64
