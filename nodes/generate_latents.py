@@ -7,9 +7,11 @@ from typing import Any
 import torch
 
 from .. import host
-from ..models.generators import noise, reconstruction, walking
+from ..models.generators import completion, noise, reconstruction, walking
 from ..models.generators.base import Latents
+from ..models.generators.binding import total_steps
 from ..models.generators.latents import Resize, fitted
+from ..models.generators.sampling import fitting_batch
 from ..models.generators.seeds import read_seeds
 from .common import inputs, kinds, menus
 from .common.encoding import RESIZE_INPUT, decoded, encoded
@@ -203,10 +205,72 @@ class Reconstruct:
         return show_text(text, images, host.intermediate(original), text)
 
 
+class CompleteImage:
+    DISPLAY_NAME = "Complete Image"
+    CATEGORY = menus.GENERATE
+    DESCRIPTION = (
+        "Keeps the upper part of a picture and draws the rest, in as many ways as you like, with an autoregressive "
+        "model, which goes on from any beginning."
+    )
+    SEARCH_ALIASES = ["image completion", "half picture", "autoregressive", "igpt", "outpaint below", "continue image"]
+    RETURN_TYPES = ("IMAGE", "IMAGE")
+    RETURN_NAMES = ("images", "original")
+    OUTPUT_TOOLTIPS = (
+        "The completed pictures, a batch: all of the first image, then all of the next.",
+        "The images at the model's size, and grey for a model of grey pictures.",
+    )
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "generator": inputs.link(kinds.GENERATOR, "An autoregressive model that also encodes."),
+                "image": inputs.images(),
+            },
+            "optional": {
+                "keep": inputs.number(0.5, 0.0, 1.0, 0.01, "Share of the rows that stays, from the top."),
+                "num_images": inputs.integer(4, 1, 1000, "How many to draw for each image."),
+                "seed": inputs.seed("Picture i is drawn with seed + i."),
+                "own_pixels": inputs.boolean(
+                    True, "Rows that stay are the image's own. Off: as the model shows them, without a border."
+                ),
+                "resize": RESIZE_INPUT,
+                "batch_size": inputs.fitting_batch_size("drawn"),
+            },
+        }
+
+    def run(
+        self,
+        generator: host.Handle,
+        image: torch.Tensor,
+        keep: float = 0.5,
+        num_images: int = 4,
+        seed: int = 0,
+        own_pixels: bool = True,
+        resize: Resize = "crop",
+        batch_size: int = 0,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        bound = generator.model
+        descriptor = bound.generator.descriptor
+        original = reconstruction.in_colours_of(descriptor, fitted(image, descriptor, resize))
+        total = len(original) * num_images
+        batch_size = min(batch_size, total) or fitting_batch(bound.generator, total)
+        memory = bound.generator.memory_bytes(batch_size)
+        with host.placed(generator, memory=memory), host.progress(total_steps(bound, total)) as on_step:
+            drawn = host.halving(
+                lambda size: completion.complete(bound, original, keep, num_images, seed, size, on_step), batch_size
+            )
+        if own_pixels:
+            drawn = completion.with_own_pixels(original, drawn, completion.kept_rows(descriptor, keep)[1])
+        return host.intermediate(drawn), host.intermediate(original)
+
+
 NODES = {
     "TrilemmaInterpolate": Interpolate,
     "TrilemmaStyleMix": StyleMix,
     "TrilemmaEncodeLatent": EncodeLatent,
     "TrilemmaDecodeLatent": DecodeLatent,
     "TrilemmaReconstruct": Reconstruct,
+    "TrilemmaCompleteImage": CompleteImage,
 }

@@ -16,7 +16,7 @@ from ..pictures.labels import bare
 from ..steps import OnStep, quiet
 
 FamilyName = Literal["vae", "autoregressive", "gan", "diffusion", "images"]
-Ability = Literal["sample", "encode", "decode", "interpolate", "style mix"]
+Ability = Literal["sample", "encode", "decode", "interpolate", "style mix", "complete"]
 ConditionKind = Literal["none", "class", "prompt"]
 
 
@@ -170,6 +170,18 @@ class Generator(ABC):
     def style_mix(self, coarse: Latents, fine: Latents, crossover: int) -> Latents:
         """`coarse` with the styles of `fine` from layer `crossover` on."""
         raise self._cannot("style mix")
+
+    def complete(
+        self,
+        images: torch.Tensor,
+        share: float,
+        requests: Sequence[SampleRequest],
+        options: Mapping[str, Any],
+        on_step: OnStep = quiet,
+    ) -> torch.Tensor:
+        """Pictures [N, H, W, 3] that begin as images of the model's size, with a share of their rows, and go on as the
+        requests draw them. on_step: as in `draw`."""
+        raise self._cannot("complete")
 
     def _cannot(self, ability: str) -> CannotDo:
         can = ", ".join(self.descriptor.abilities)

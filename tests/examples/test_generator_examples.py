@@ -45,3 +45,18 @@ def test_reconstruct_blurs_but_keeps(run):
     assert len(lines) == 9
     values = [float(line.split()[-2]) for line in lines]
     assert all(15 < value < 40 for value in values)
+
+
+def test_halves_are_gone_on_with_as_each_class(run):
+    """A row of the grid has one upper half, up to what the decoder makes of what lies below."""
+    results = run(FOLDER / "complete_image.json")
+    assert len(results["7"]["images"]) == 4
+    grid = pixels(results["6"]["images"][0])
+    header = grid.shape[0] - 4 * 132
+    cells = [[grid[header + 132 * row :, 132 * column :][4:132, 4:132] for column in range(4)] for row in range(4)]
+    for row in cells:
+        upper, lower = (
+            [np.abs(cell[part] - row[0][part]).mean() for cell in row[1:]] for part in (slice(0, 40), slice(80, 128))
+        )
+        assert max(upper) < 0.06
+        assert min(lower) > max(upper)

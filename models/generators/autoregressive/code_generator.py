@@ -19,6 +19,7 @@ from ...steps import OnStep, quiet
 from ...weights import Tensors, empty_weights
 from .. import noise
 from ..base import Descriptor, Latents, SampleRequest
+from ..completion import kept_rows
 from ..vae.autoencoder import Autoencoder
 from . import vq_model
 from .code_prior import CodePrior
@@ -28,6 +29,7 @@ from .quantised import QuantisedCoder
 CODER: Final = "vqvae."
 PRIOR: Final = "prior."
 OPTIONS: Final[Mapping[str, Any]] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+ABILITIES: Final = ("sample", "encode", "decode", "interpolate", "complete")
 UNKNOWN: Final = 0.5
 """Grey of what a preview does not know yet."""
 
@@ -58,10 +60,30 @@ class CodeGenerator(Autoencoder):
         """The vectors of the codes that the prior draws."""
         return self._vectors(self.codes(requests, options))
 
-    def codes(
-        self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep = quiet
+    def complete(
+        self,
+        images: torch.Tensor,
+        share: float,
+        requests: Sequence[SampleRequest],
+        options: Mapping[str, Any],
+        on_step: OnStep = quiet,
     ) -> torch.Tensor:
-        """The prior's codes, int64 [N, h, w], CPU. Each takes one number that the sample's generator drew before."""
+        kept, _ = kept_rows(self.descriptor, share)
+        begun = self._network.codes(self._placed(self.encode(images).values))[:, :kept].flatten(1)
+        codes = self.codes(requests, options, on_step, begun)
+        return self.decode(self._vectors(codes), requests, options)
+
+    def codes(
+        self,
+        requests: Sequence[SampleRequest],
+        options: Mapping[str, Any],
+        on_step: OnStep = quiet,
+        begun: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The prior's codes, int64 [N, h, w], CPU. Each takes one number that the sample's generator drew before.
+
+        begun: the first codes of each, int64 [N, k], which are not drawn.
+        """
         generators = noise.generators(requests)
         device = self._code_prior.code.weight.device
         labels = torch.zeros(len(requests), dtype=torch.int64)
@@ -71,11 +93,15 @@ class CodeGenerator(Autoencoder):
         rows, columns = self._code_prior.grid
         codes = torch.zeros(len(requests), rows * columns, dtype=torch.int64)
         known = codes.to(device)
+        given = 0 if begun is None else begun.shape[1]
+        if begun is not None:
+            codes[:, :given], known[:, :given] = begun.cpu(), begun.to(device)
         state = self._code_prior.begin(labels.to(device))
         for place in range(self._code_prior.places):
             logits = self._code_prior.next_logits(state, known, place)
-            codes[:, place] = pick(logits, uniforms[:, place], **options)
-            known[:, place] = codes[:, place].to(device)
+            if place >= given:
+                codes[:, place] = pick(logits, uniforms[:, place], **options)
+                known[:, place] = codes[:, place].to(device)
             row, column = divmod(place + 1, columns)
             shown = column == 0 and row % max(1, rows // 4) == 0
             on_step(place + 1, self._preview(codes[-1].reshape(rows, columns)[:row]) if shown else None)
@@ -122,7 +148,7 @@ def load_code_generator(
         num_classes=prior.num_classes,
         latent_shape=(coder.book.shape[1], rows, columns),
         options=OPTIONS,
-        abilities=("sample", "encode", "decode", "interpolate"),
+        abilities=ABILITIES,
     )
     return CodeGenerator(descriptor, coder, prior, weights.identity(tensors), coder.floats)
 

@@ -23,7 +23,7 @@ from ...random_weights import random_weights, write
 from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from ..base import Descriptor
 from . import vq_model, vqgan
-from .code_generator import OPTIONS, CodeGenerator
+from .code_generator import ABILITIES, OPTIONS, CodeGenerator
 from .code_prior import CodePrior
 from .min_gpt import Block, KeysAndValues, next_token
 
@@ -139,7 +139,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> CodeGe
         num_classes=prior.num_classes,
         latent_shape=(coder.book.shape[1], cells, cells),
         options=OPTIONS,
-        abilities=("sample", "encode", "decode", "interpolate"),
+        abilities=ABILITIES,
     )
     return CodeGenerator(descriptor, coder, prior, weights.identity({**vqgan.bare(first), **own}), coder.floats)
 

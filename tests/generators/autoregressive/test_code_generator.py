@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 from trilemma.models.errors import BadInput
-from trilemma.models.generators import binding, noise
+from trilemma.models.generators import binding, completion, noise
 from trilemma.models.generators.autoregressive.code_generator import CodeGenerator
+from trilemma.models.generators.autoregressive.code_sampling import pick
 from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound
 from trilemma.models.generators.loading import load_generator
@@ -173,3 +174,45 @@ def test_pictures_are_what_the_codes_decode_to(generator: CodeGenerator):
     assert torch.allclose(images, (expected / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1), atol=1e-6)
     latents = generator.latents(requests(3), options)
     assert_close(generator.decode(latents, requests(3), options), images)
+
+
+@torch.no_grad()
+def test_a_picture_is_completed_from_its_own_codes(generator: CodeGenerator):
+    """Kept codes are the picture's, the others those that the prior draws after them, whatever the batch."""
+    images = torch.rand(2, 8, 6, 3, generator=torch.Generator().manual_seed(3))
+    wanted = requests(4)
+    begun = images.repeat_interleave(2, dim=0)
+    coder, prior = generator.modules
+    own = coder.codes(generator.encode(begun).values)
+    kept = own[:, : GRID[0] // 2].flatten(1)
+    settings = dict(generator.descriptor.options)
+    codes = generator.codes(wanted, settings, begun=kept)
+    assert torch.equal(codes.flatten(1)[:, : kept.shape[1]], kept)
+    uniforms = []
+    for each in noise.generators(wanted):
+        noise.labels(generator.descriptor, wanted[:1], [each])
+        uniforms.append(noise.uniform([each], (PLACES,)))
+    labels = noise.labels(generator.descriptor, wanted, noise.generators(wanted))
+    logits = prior(codes, labels)
+    for place in range(kept.shape[1], PLACES):
+        drawn = pick(logits[:, place], torch.cat(uniforms)[:, place], **settings)
+        assert torch.equal(drawn, codes.flatten(1)[:, place])
+    whole = completion.complete(Bound(generator), images, 0.5, 2, 7, 4)
+    assert_close(whole, generator.decode(generator._vectors(codes), wanted, settings))
+    assert_close(completion.complete(Bound(generator), images, 0.5, 2, 7, 3), whole)
+
+
+def test_own_pixels_stay_bit_for_bit(generator: CodeGenerator):
+    images = torch.rand(2, 8, 6, 3)
+    whole = completion.complete(Bound(generator), images, 0.25, 3, 7, 6)
+    _, rows = completion.kept_rows(generator.descriptor, 0.25)
+    mixed = completion.with_own_pixels(images, whole, rows)
+    assert rows == 2
+    assert torch.equal(mixed[:, :rows], images.repeat_interleave(3, dim=0)[:, :rows])
+    assert torch.equal(mixed[:, rows:], whole[:, rows:])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.9, 1.0])
+def test_nothing_to_keep_or_to_draw_is_refused(generator: CodeGenerator, share: float):
+    with pytest.raises(BadInput, match=r"keep: .* give 0\.25 to 0\.75"):
+        completion.complete(Bound(generator), torch.rand(1, 8, 6, 3), share, 1, 0, 1)
