@@ -11,6 +11,7 @@ from typing import Final
 import torch
 
 from . import (
+    codes,
     crops,
     detection,
     extraction,
@@ -31,6 +32,7 @@ TIMES: Final = {
     "grounded": grounded.rows,
     "crops": crops.comparisons,
     "sampling": sampling.rows,
+    "codes": codes.rows,
     "extraction": extraction.rows,
 }
 TIMES_AND_PEAKS: Final = {"published_segmenters": published_segmenters.rows, "scores": scores.rows}

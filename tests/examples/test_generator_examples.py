@@ -56,7 +56,7 @@ def test_halves_are_gone_on_with_as_each_class(run):
     cells = [[grid[header + 132 * row :, 132 * column :][4:132, 4:132] for column in range(4)] for row in range(4)]
     for row in cells:
         upper, lower = (
-            [np.abs(cell[part] - row[0][part]).mean() for cell in row[1:]] for part in (slice(0, 40), slice(80, 128))
+            [np.abs(cell[part] - row[0][part]).mean() for cell in row[1:]] for part in (slice(0, 24), slice(80, 128))
         )
         assert max(upper) < 0.06
         assert min(lower) > max(upper)
