@@ -24,3 +24,16 @@ def test_score_edit_finds_the_edit_done_and_the_rest_untouched(run):
     # Black is where the pictures are the same, but for differences too small for 8 bits.
     assert np.abs(before - after)[changed.max(axis=2) <= 4].max() <= 1
     assert (changed.max(axis=2) > 100).mean() > 0.02
+
+
+def test_with_and_without_grounding_tells_three_holes_apart(run):
+    """All are judged by one mask: the whole picture loses the rest and the object, box and mask keep the one and paint
+    the other."""
+    outputs = run(EXAMPLE.with_name("with_and_without_grounding.json"))
+    whole, box, mask = (outputs[node]["text"][0] for node in ("20", "21", "22"))
+    assert "a pumpkin is NOT in the hole" in whole and "nothing has changed outside" not in whole
+    for verdict in (box, mask):
+        assert "a pumpkin is in the hole" in verdict and "a mushroom is gone" in verdict
+        assert "nothing has changed outside the mask" in verdict
+    (table,) = outputs["23"]["text"]
+    assert table.count("whole picture") >= 1 and "edits of 1 images of 384 x 384 px" in table
