@@ -66,6 +66,7 @@ READ = {
     ("controlnet_sd15_diffusers", "controlnet"),
     ("controlnet_sd15_original", "controlnet"),
     ("mindalle_stage1", "generator"),
+    ("mnist_small_lenet", "extractor"),
     ("taming_vqgan_f16_1024", "generator"),
     ("taming_vqgan_gumbel_f8", "generator"),
 }

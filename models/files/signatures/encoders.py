@@ -70,7 +70,12 @@ SIGNATURES: Final = (
         ("extractor",),
         (r"head\.bias", r"\A((blocks\.\d+\.\S+|head\.(weight|bias))\n?)+\Z"),
     ),
-    Signature("a LeNet, which classifies digits", OWN_CODE, (), (r"convnet\.c1\.weight", r"fc\.f7\.weight")),
+    Signature(
+        "a LeNet, which classifies digits",
+        EXTRACTOR,
+        ("extractor",),
+        (r"convnet\.c1\.weight", r"fc\.f7\.weight"),
+    ),
     Signature(
         "a ResNet, which classifies pictures", OWN_CODE, (), (r"layer1\.0\.conv1\.weight", r"layer4\.0\.conv1\.weight")
     ),

@@ -13,8 +13,9 @@ def _families() -> tuple[Family[Extractor], ...]:
     from .dinov2 import DINOV2
     from .efficientnet_lite import EFFICIENTNET_LITE
     from .inception import INCEPTION
+    from .lenet import LENET
 
-    return INCEPTION, CLASSIFIER, EFFICIENTNET_LITE, DINOV2
+    return INCEPTION, CLASSIFIER, EFFICIENTNET_LITE, DINOV2, LENET
 
 
 EXTRACTORS: Final[Registry[Extractor]] = Registry("extractor", _families)
