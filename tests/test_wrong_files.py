@@ -65,6 +65,7 @@ READ = {
     ("mobile_sam", "segmenter"),
     ("controlnet_sd15_diffusers", "controlnet"),
     ("controlnet_sd15_original", "controlnet"),
+    ("igpt_openai_small", "generator"),
     ("mindalle_stage1", "generator"),
     ("mnist_small_lenet", "extractor"),
     ("taming_vqgan_f16_1024", "generator"),

@@ -24,7 +24,7 @@ def check_channels(generator: Generator, what: str) -> None:
 
 
 def _families() -> tuple[Family[Generator], ...]:
-    from .autoregressive import pixelcnn_prior, taming_transformer, transformer_prior, vq_model, vqgan, vqvae
+    from .autoregressive import image_gpt, pixelcnn_prior, taming_transformer, transformer_prior, vq_model, vqgan, vqvae
     from .diffusion import ddpm, diffusers_pipelines, stable_diffusion_files
     from .gan import dcgan, mlp_gan, stylegan2
     from .vae import autoencoder_kl, autoencoder_tiny, conv_vae, mnist_vae, sigma_vae, taef2
@@ -35,6 +35,7 @@ def _families() -> tuple[Family[Generator], ...]:
         conv_vae.FAMILY,
         dcgan.FAMILY,
         ddpm.FAMILY,
+        image_gpt.FAMILY,
         mlp_gan.FAMILY,
         mnist_vae.FAMILY,
         pixelcnn_prior.FAMILY,

@@ -32,7 +32,7 @@ SIGNATURES: Final = (
         (),
         (r"blocks\.input\.w$", r"blocks\.output\.conv\.w$"),
     ),
-    Signature("an ImageGPT", OWN_CODE, (), (r"transformer\.wte\.weight", r"transformer\.h\.0\.")),
+    Signature("an ImageGPT", GENERATOR, ("generator",), (r"transformer\.wte\.weight", r"transformer\.h\.0\.")),
     Signature(
         "the text encoder of a latent diffusion model (LDM)",
         OWN_CODE,
