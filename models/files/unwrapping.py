@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..errors import BadCheckpoint
-from . import averages, groups
+from . import averages, groups, tensorflow_networks
 from .plain_values import plain_entries
 from .roles import CURRENT, Role, roles
 from .unpickling import PROGRAM, Inert, as_tensor, is_program, stands_for_tensor
@@ -19,7 +19,8 @@ MAX_DEPTH: Final = 64
 MAX_VALUES: Final = 50_000
 NAMED: Final = 5
 """How many entries a note names."""
-TENSORFLOW: Final = "dnnlib.tflib"
+BESIDE: Final = ("latent_avg",)
+"""Tensors beside a network that belong to it: StyleGAN2's mean of w, as rosinality's converter writes it."""
 MAX_PARTS: Final = 64
 """Elements of a list in which networks are looked for."""
 SETTINGS: Final = "param_groups"
@@ -66,6 +67,7 @@ def networks(content: Any) -> list[Network]:
     """
     if is_program(content) and not _module_tensors(content):
         raise BadCheckpoint(PROGRAM)
+    content = tensorflow_networks.plain(content)
     everything = _with_contents([*_find(content)])
     drawn = [each for each in everything if not roles(each.path) & {Role.CRITIC, Role.METRIC}]
     if not drawn:
@@ -196,7 +198,11 @@ def _network(each: _Found, rank: int, drawn: Sequence[_Found], names: Sequence[s
         beside = {other: value for other, value in entries.items() if other not in own}
         values = {**plain_entries(beside), **values}
         unread = stands_for_tensor if key is not None else _is_unread_tensor
-        left_out += _left_out([str(other) for other, value in beside.items() if unread(value)], values if key else {})
+        if key is not None:
+            own_too = {name: as_tensor(beside[name]) for name in BESIDE if stands_for_tensor(beside.get(name))}
+            tensors = {**tensors, **own_too}
+        kept = {**values, **tensors} if key else {}
+        left_out += _left_out([str(other) for other, value in beside.items() if unread(value)], kept)
     if _is_module(each.content):
         values |= _attributes(each.content)
     if is_program(each.content):
@@ -230,9 +236,7 @@ def _nothing(content: Any, left_out: Sequence[_Found]) -> str:
             f"it holds only what a generator is trained with ({', '.join(each.place for each in left_out)}), no "
             "network to draw with; choose the file of the generator."
         )
-    if any(
-        isinstance(part, Inert) and part.cls.module.startswith(TENSORFLOW) for part in (content, *_sequence(content))
-    ):
+    if any(map(tensorflow_networks.is_network, (content, *_sequence(content)))):
         return (
             "it is a network of StyleGAN or StyleGAN2 as TensorFlow saved it; turn StyleGAN2's into a snapshot of "
             "PyTorch with `python legacy.py --source=OLD.pkl --dest=NEW.pkl` of NVlabs/stylegan2-ada-pytorch, and put "

@@ -26,7 +26,8 @@ def check_channels(generator: Generator, what: str) -> None:
 def _families() -> tuple[Family[Generator], ...]:
     from .autoregressive import image_gpt, pixelcnn_prior, taming_transformer, transformer_prior, vq_model, vqgan, vqvae
     from .diffusion import ddpm, diffusers_pipelines, stable_diffusion_files
-    from .gan import dcgan, mlp_gan, stylegan2
+    from .gan import dcgan, mlp_gan, stylegan1, stylegan2, stylegan3
+    from .gan.stylegan2 import other_layouts
     from .vae import autoencoder_kl, autoencoder_tiny, conv_vae, mnist_vae, sigma_vae, taef2
 
     return (
@@ -41,7 +42,10 @@ def _families() -> tuple[Family[Generator], ...]:
         pixelcnn_prior.FAMILY,
         sigma_vae.FAMILY,
         *stable_diffusion_files.FAMILIES,
+        stylegan1.FAMILY,
         stylegan2.FAMILY,
+        *other_layouts.FAMILIES,
+        stylegan3.FAMILY,
         taef2.FAMILY,
         taming_transformer.FAMILY,
         transformer_prior.FAMILY,

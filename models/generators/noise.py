@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from .base import Condition, Descriptor, SampleRequest, class_number
@@ -24,9 +25,24 @@ def generators(requests: Sequence[SampleRequest]) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(request.seed) for request in requests]
 
 
-def normal(generators: Sequence[torch.Generator], shape: Sequence[int]) -> torch.Tensor:
-    """Standard normal numbers, float32 [N, *shape], CPU."""
-    return torch.stack([torch.randn(tuple(shape), generator=generator) for generator in generators])
+def numpy_states(requests: Sequence[SampleRequest]) -> list[np.random.RandomState]:
+    """A fresh state of numpy's older generator for each sample, as scripts of published GANs seed it. That takes seeds
+    below 2^32; of larger ones both halves count."""
+    seeds = [request.seed for request in requests]
+    return [np.random.RandomState(seed if seed < 2**32 else [seed % 2**32, seed >> 32]) for seed in seeds]
+
+
+def normal(
+    generators: Sequence[torch.Generator] | Sequence[np.random.RandomState], shape: Sequence[int]
+) -> torch.Tensor:
+    """Standard normal numbers, float32 [N, *shape], CPU; numpy's are drawn as float64."""
+    return torch.stack([_normal(generator, tuple(shape)) for generator in generators])
+
+
+def _normal(generator: torch.Generator | np.random.RandomState, shape: tuple[int, ...]) -> torch.Tensor:
+    if isinstance(generator, np.random.RandomState):
+        return torch.from_numpy(generator.standard_normal(shape)).float()
+    return torch.randn(shape, generator=generator)
 
 
 def uniform(generators: Sequence[torch.Generator], shape: Sequence[int]) -> torch.Tensor:

@@ -29,6 +29,12 @@ OPTIONS: Final[Mapping[FamilyName, Mapping[str, Option]]] = {
         "truncation_psi": Option(1.0, 0.0, 2.0),
         "truncation_cutoff": Option(0, 0, 64),
         "noise_mode": Option(OWN, choices=(OWN, "const", "random", "none")),
+        # Whose random numbers z is of.
+        "seeding": Option(OWN, choices=(OWN, "numpy", "torch")),
+        # Motion of the picture: shares of its side to the right and downwards, degrees.
+        "translate_x": Option(0.0, -2.0, 2.0),
+        "translate_y": Option(0.0, -2.0, 2.0),
+        "rotation": Option(0.0, -360.0, 360.0),
     },
     "vae": {
         # Standard deviation of the latents relative to their prior's. A fitted prior is bound as the `Prior` it is.

@@ -23,6 +23,7 @@ from . import (
     sampling,
     scores,
     segmentation,
+    stylegan,
 )
 
 TIMES: Final = {
@@ -34,6 +35,7 @@ TIMES: Final = {
     "sampling": sampling.rows,
     "codes": codes.rows,
     "extraction": extraction.rows,
+    "stylegan": stylegan.rows,
 }
 TIMES_AND_PEAKS: Final = {"published_segmenters": published_segmenters.rows, "scores": scores.rows}
 OTHERS: Final = ("memory", "restoration")

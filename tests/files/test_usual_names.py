@@ -7,6 +7,8 @@ from trilemma.models.files import usual_names
 from trilemma.models.generators.autoregressive.pixelcnn_prior import PixelCNN
 from trilemma.models.generators.autoregressive.transformer_prior import CodeTransformer
 from trilemma.models.generators.gan.stylegan2.network import Sizes, StyleGAN2
+from trilemma.models.generators.gan.stylegan3.design import published
+from trilemma.models.generators.gan.stylegan3.network import StyleGAN3
 from trilemma.models.segmentation import hq_sam, mobile_sam, sam, sam2
 from trilemma.models.segmentation.sam2 import architecture
 from trilemma.models.segmentation.sam2.names import META_VIDEO, in_meta_layout
@@ -31,6 +33,7 @@ def networks():
             "HQ-SAM": hq_sam.build(sam.VIT_B),
             "SAM 2": architecture.build(architecture.PUBLISHED["tiny"]),
             "StyleGAN2": StyleGAN2(Sizes(512, 0, 512, 8, (8,) * 7, 3)),
+            "StyleGAN3": StyleGAN3(published(1024)),
             "VQModel with PixelCNN prior": PixelCNN(256, (8, 8), 32),
             "VQModel with transformer prior": CodeTransformer(256, (8, 8), 32),
             "AutoencoderKL": AutoencoderKL(

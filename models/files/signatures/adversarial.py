@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .signature import GENERATOR, NO_STYLEGAN1, OWN_CODE, Signature
+from .signature import GENERATOR, OWN_CODE, Signature
 
 SIGNATURES: Final = (
     Signature(
@@ -20,40 +20,51 @@ SIGNATURES: Final = (
         (r"b4\.conv\.weight", r"b\d+\.fromrgb\.weight"),
     ),
     Signature(
-        "a StyleGAN3 generator",
-        "neither the pack nor ComfyUI loads it; NVlabs/stylegan3 does. StyleGAN2 is read",
-        (),
-        (r"synthesis\.input\.(weight|freqs)", r"mapping\.fc0\.weight"),
-    ),
-    Signature(
         "a StyleGAN-XL generator",
         OWN_CODE,
         (),
         (r"synthesis\.input\.", r"mapping\.embed_proj\."),
     ),
     Signature(
+        "a StyleGAN3 generator",
+        GENERATOR,
+        ("generator",),
+        (r"synthesis\.input\.(weight|freqs)", r"mapping\.fc0\.weight"),
+    ),
+    Signature(
         "a StyleGAN2 generator in the layout of rosinality/stylegan2-pytorch",
-        "neither the pack nor ComfyUI loads it; Load Generator reads NVIDIA's own snapshots (stylegan2-ada-pytorch): "
-        "fetch that version",
-        (),
+        GENERATOR,
+        ("generator",),
         (r"style\.1\.weight", r"(convs\.0\.conv\.modulation|conv1\.conv\.modulation)\."),
     ),
     Signature(
+        "a StyleGAN2 generator of TensorFlow",
+        GENERATOR,
+        ("generator",),
+        (r"synthesis\.4x4\.Conv\.mod_weight", r"mapping\.Dense0\.weight"),
+    ),
+    Signature(
+        "a StyleGAN1 generator of TensorFlow",
+        GENERATOR,
+        ("generator",),
+        (r"synthesis\.4x4\.Const\.StyleMod\.weight", r"mapping\.Dense0\.weight"),
+    ),
+    Signature(
         "a StyleGAN1 generator in the layout of rosinality/style-based-gan-pytorch",
-        NO_STYLEGAN1,
-        (),
+        GENERATOR,
+        ("generator",),
         (r"generator\.progression\.0\.", r"style\.1\."),
     ),
     Signature(
         "a StyleGAN1 generator in the layout of genforce",
-        NO_STYLEGAN1,
-        (),
+        GENERATOR,
+        ("generator",),
         (r"mapping\.dense0\.weight", r"synthesis\.(layer0|lod)"),
     ),
     Signature(
         "a StyleGAN1 generator in the layout of lernapparat",
-        NO_STYLEGAN1,
-        (),
+        GENERATOR,
+        ("generator",),
         (r"g_mapping\.dense0\.weight", r"g_synthesis\."),
     ),
     Signature("a FastGAN generator", OWN_CODE, (), (r"init\.init\.0\.", r"(se_64|feat_8)\.")),

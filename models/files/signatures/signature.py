@@ -13,7 +13,6 @@ STABLE_DIFFUSION: Final = (
 )
 STABLE_DIFFUSION_FOLDER: Final = "it belongs into models/diffusers, for Load Generator and Load Inpainter"
 UNET: Final = "it belongs into models/diffusion_models, for ComfyUI's Load Diffusion Model"
-NO_STYLEGAN1: Final = "neither the pack nor ComfyUI loads it; its authors' code does. The pack reads StyleGAN2"
 GENERATOR: Final = "it belongs into models/generators, for Load Generator"
 DETECTOR: Final = "it belongs into models/grounding-dino, for Load Detector"
 DETECTOR_FOLDER: Final = "it belongs with its config.json into a folder in models/grounding-dino, for Load Detector"

@@ -11,10 +11,12 @@ from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound
 from trilemma.models.generators.describing import describe
 from trilemma.models.generators.gan import stylegan2
+from trilemma.models.generators.gan.stylegan2 import layers, synthesis
 from trilemma.models.generators.gan.stylegan2.layers import fir_filter
 from trilemma.models.generators.gan.stylegan2.network import Settings, Sizes, StyleGAN2
 from trilemma.models.generators.sampling import Samples
 from trilemma.tests import reference_kit
+from trilemma.tests.benchmarks import stylegan2_reference
 from trilemma.tests.closeness import assert_close, is_close
 from trilemma.tests.families import checks, kinds
 from trilemma.tests.generators.gan import gans
@@ -92,6 +94,32 @@ def test_answers_of_the_reference(name, tmp_path):
             "img_none_psi0.7": net(pulled, net.no_noise()),
         }
     reference_kit.compare(case, outputs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clamped", [None, 0.7])
+@torch.no_grad()
+def test_pictures_one_at_a_time_and_phases_are_the_papers(monkeypatch, clamped):
+    """As the reference operations; noise of a picture's own, and noise that all share."""
+    monkeypatch.setattr(synthesis, "APART", 1)
+    monkeypatch.setattr(layers, "PHASED", 1)
+    made = network(CLASSES)
+    for convolution in made.synthesis.convolutions:
+        convolution.most = clamped
+    ws = made.styles(torch.randn(3, 8), torch.tensor([0, 1, 2]))
+    own = [torch.randn(3, 1, side, side) for side in made.noise_sides]
+    for noises in (own, made.const_noise(), made.no_noise()):
+        expected = stylegan2_reference.synthesize(made, ws, noises)
+        torch.testing.assert_close(made(ws, noises), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 3, 7), (2, 3, 1, 1)])
+def test_a_doubling_convolution_is_a_transposed_one(shape, monkeypatch):
+    outputs, inputs, height, width = shape
+    monkeypatch.setattr(layers, "PHASED", 1)
+    x, weight = torch.randn(2, inputs, height, width), torch.randn(outputs, inputs, 3, 3)
+    expected = torch.nn.functional.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+    torch.testing.assert_close(layers.doubled(x, weight), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from ....files.folders import weight_files
 from ....files.usual_names import usual_names
 from ....random_weights import write_random
 from ....weights import DtypeFor, Tensors, empty_weights, full_precision
+from ..style_generator import NUMPY, TORCH
 from .generator import StyleGAN2Generator
 from .layers import CLAMP
 from .mapping import RATE
@@ -91,7 +92,11 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> StyleG
         network = StyleGAN2(sizes(checkpoint.tensors), told)
     weights.fill(network, checkpoint.tensors, what)
     names = tuple(described(checkpoint.metadata).get("class_names", ()))
-    return StyleGAN2Generator(NAME, network, names, weights.identity(checkpoint.tensors))
+    identity = weights.identity(checkpoint.tensors)
+    # What NVIDIA publishes draws as NVIDIA's script does.
+    published = isinstance(checkpoint.values.get("_init_kwargs"), Mapping)
+    own = (NUMPY, "const") if published else (TORCH, "random")
+    return StyleGAN2Generator(NAME, network, names, identity, *own)
 
 
 def tiny(folder: Path) -> Path:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..style_generator import StyleNetwork
 from .layers import CLAMP
 from .mapping import RATE, Mapping
 from .synthesis import Synthesis
@@ -36,19 +36,18 @@ class Settings(NamedTuple):
     rate: float = RATE
 
 
-class StyleGAN2(nn.Module):
+class StyleGAN2(StyleNetwork):
     """Tensors are named as in the snapshots of NVIDIA's StyleGAN2-ADA."""
 
     def __init__(self, sizes: Sizes, settings: Settings | None = None) -> None:
         super().__init__()
         clamp, rate = settings or Settings()
         self.sizes = sizes
+        self.z_dim, self.c_dim, self.w_dim = sizes.z_dim, sizes.c_dim, sizes.w_dim
+        self.resolution, self.img_channels = sizes.resolution, sizes.img_channels
         self.synthesis = Synthesis(sizes.w_dim, sizes.channels, sizes.img_channels, clamp)
+        self.num_ws = self.synthesis.num_ws
         self.mapping = Mapping(sizes.z_dim, sizes.c_dim, sizes.w_dim, sizes.num_layers, rate)
-
-    @property
-    def num_ws(self) -> int:
-        return self.synthesis.num_ws
 
     @property
     def noise_sides(self) -> list[int]:
@@ -61,15 +60,6 @@ class StyleGAN2(nn.Module):
 
     def no_noise(self) -> list[None]:
         return [None] * len(self.synthesis.convolutions)
-
-    def truncate(self, ws: Tensor, psi: float, cutoff: int = 0) -> Tensor:
-        """ws [N, num_ws, w_dim] with the first `cutoff` layers (0: all) pulled to the mean: psi 1 leaves them."""
-        layers = cutoff or self.num_ws
-        return torch.cat([torch.lerp(self.mapping.w_avg, ws[:, :layers], psi), ws[:, layers:]], dim=1)
-
-    def styles(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """ws [N, num_ws, w_dim], the same w for every layer. z: [N, z_dim]; labels: int64 [N]."""
-        return self.mapping(z, labels)[:, None].repeat(1, self.num_ws, 1)
 
     def forward(self, ws: Tensor, noise: Sequence[Tensor | None]) -> Tensor:
         return self.synthesis(ws, noise)

@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .layers import CLAMP, GAIN, SLOPE, Linear, blur, clamp, fir_filter, upsample
+from .layers import CLAMP, GAIN, SLOPE, Linear, blur, clamp, doubled, fir_filter, upsample
 
+APART = 2**21
+"""Bytes of a layer of one picture from which on pictures are drawn one after the other."""
 FIRST = 4
 """Side of the learned constant, pixels."""
 
@@ -43,16 +45,14 @@ class StyledConvolution(nn.Module):
         style = self.affine(w)
         energy = style.square() @ self.weight.square().sum(dim=(2, 3)).T  # [N, outputs]
         x = x * style[:, :, None, None]
-        if self.up:
-            x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)
-            x = blur(x, self.resample_filter)
-        else:
-            x = F.conv2d(x, self.weight, padding=1)
+        convolved = doubled(x, self.weight) if self.up else F.conv2d(x, self.weight, padding=1)
+        x = blur(convolved, self.resample_filter) if self.up else convolved
         offset = (self.bias * GAIN)[:, None, None]
         if noise is not None:
             offset = offset + noise * (self.noise_strength * GAIN)
         x = torch.addcmul(offset, x, (energy + 1e-8).rsqrt()[:, :, None, None] * GAIN)
-        return clamp(F.leaky_relu(x, SLOPE), self.most)
+        # Nothing but a derivative asks again for what the sum was.
+        return clamp(F.leaky_relu(x, SLOPE, inplace=not torch.is_grad_enabled()), self.most)
 
 
 class ToRGB(nn.Module):
@@ -78,6 +78,7 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, w_dim: int, side: int, img_channels: int, most: float | None) -> None:
         super().__init__()
+        self.side = side
         self.first = side == FIRST
         if self.first:
             self.const = nn.Parameter(torch.randn(outputs, side, side))
@@ -126,12 +127,34 @@ class Synthesis(nn.Module):
 
     def forward(self, ws: Tensor, noise: Sequence[Tensor | None]) -> Tensor:
         """noise: for each of `convolutions`, [N or 1, 1, side, side] or None."""
-        x: Tensor | None = None
-        image = None
-        first = 0
-        for block in self.blocks:
+        return self._from(0, None, None, ws, noise)
+
+    def _from(
+        self, start: int, x: Tensor | None, image: Tensor | None, ws: Tensor, noise: Sequence[Tensor | None]
+    ) -> Tensor:
+        """What blocks from number `start` on make of what the one before gave."""
+        first = 2 * start - 1 if start else 0
+        for number in range(start, len(self.sides)):
+            block = self.blocks[number]
+            if x is not None and image is not None and self._apart(block, x):
+                parts = [
+                    self._from(number, x[[one]], image[[one]], ws[[one]], [_of_one(each, one) for each in noise])
+                    for one in range(len(x))
+                ]
+                return torch.cat(parts)
             count = len(block.convolutions)
             x, image = block(x, image, ws[:, first : first + count + 1], noise[first : first + count])
             first += count
         assert image is not None  # there is a block at least
         return image
+
+    def _apart(self, block: Block, x: Tensor) -> bool:
+        """Whether pictures go through a block, and those behind it, one at a time: on a CPU, where one alone fills its
+        caches, and the memory of several would be fetched from the system anew for every layer."""
+        floats = len(block.conv1.bias) * block.side**2
+        return len(x) > 1 and 4 * floats >= APART and x.device.type == "cpu" and not torch.is_grad_enabled()
+
+
+def _of_one(noise: Tensor | None, one: int) -> Tensor | None:
+    """A picture's own noise, or what all share."""
+    return noise if noise is None or len(noise) == 1 else noise[[one]]
