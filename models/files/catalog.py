@@ -182,6 +182,18 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
         ),
         PublishedFile(
+            name="inception-2015-12-05.pt",
+            source="https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt",
+            bytes=95_607_719,
+            sha256="f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4",
+        ),
+        PublishedFile(
+            name="vgg16-397923af.pth",
+            source="https://download.pytorch.org/models/vgg16-397923af.pth",
+            bytes=553_433_881,
+            sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        ),
+        PublishedFile(
             name="dinov2_vitl14_pretrain.pth",
             source="https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",
             bytes=1_217_586_395,

@@ -72,6 +72,14 @@ _CLIP: Final = MappingProxyType({
     "mean": "0.48145466 0.4578275 0.40821073",
     "std": "0.26862954 0.26130258 0.27577711",
 })  # fmt: skip
+_VGG: Final = MappingProxyType({
+    "model": "VGG-16",
+    "layer": "fc2",
+    "features": "4096",
+    "side": "224",
+    "mean": "0.485 0.456 0.406",
+    "std": "0.229 0.224 0.225",
+})  # fmt: skip
 _ADM = Settings(nearest_k=3, neighbourhood="closed")
 
 
@@ -114,6 +122,7 @@ PROTOCOLS: Final = _table(
         samples=30_000,
         reference=(30_000, 40_504),
     ),
+    Protocol("torch-fidelity PRC", "arXiv:1904.06991", _VGG, "TF1", ("precision", "recall"), _ADM, rows=ALL),
 )
 """By their names. 40,504 are the pictures of COCO's validation set of 2014."""
 CHOICES: Final = (NO_PROTOCOL, *PROTOCOLS)

@@ -34,6 +34,19 @@ SIGNATURES: Final = (
         "a CLIP of OpenAI or OpenCLIP", VISION, (), (r"visual\.(transformer\.resblocks|layer1)\.", r"token_embedding")
     ),
     Signature(
+        "a VGG-16 of torchvision, or its kin",
+        "it belongs into models/metrics, for Score Pairs and, if it is VGG-16, for Load Feature Extractor",
+        ("extractor",),
+        (r"features\.10\.weight", r"features\.(2|5|7)\.weight", r"classifier\.[036]\.weight"),
+    ),
+    Signature(
+        "a VGG-16 of NVIDIA's metrics",
+        "what it is fed stands in its program, which is not run; Load Feature Extractor reads torchvision's "
+        "vgg16-397923af.pth",
+        (),
+        (r"layers\.conv1\.", r"layers\.conv10\.", r"layers\.fc2\."),
+    ),
+    Signature(
         "an AlexNet or VGG, which LPIPS uses",
         "it belongs into models/metrics, for Score Pairs",
         (),
@@ -51,6 +64,12 @@ SIGNATURES: Final = (
         "models/metrics, for Load Feature Extractor",
         (),
         (r"Mixed_5b\.branch1x1\.conv\.weight", r"AuxLogits\."),
+    ),
+    Signature(
+        "the weights of NVIDIA's Inception-v3 (inception-2015-12-05.pt)",
+        EXTRACTOR,
+        ("extractor",),
+        (r"layers\.mixed_10[._]", r"output\."),
     ),
     Signature(
         "an Inception-v3 network",

@@ -1,4 +1,4 @@
-"""Inception-v3 as FID defines it, as an extractor: from its published file, by the resize of any of four libraries."""
+"""Inception-v3 as FID defines it, as an extractor: from its published files, by the resize of any of four libraries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from ...errors import BadCheckpoint
 from ...families import Family
 from ...files import catalog
 from ...files.checkpoints import Checkpoint
-from ...weights import DtypeFor, empty_weights
+from ...weights import DtypeFor, Tensors, empty_weights
+from . import inception_program
 from .base import Answers, Extractor, weight_files
 from .inception_network import CLASSES, Inception
 from .resizes import resize
@@ -72,13 +73,17 @@ def scale(pixels: torch.Tensor, resize: str) -> torch.Tensor:
 
 
 def inception_of(checkpoint: Checkpoint) -> Inception:
-    """The network of a published state dict, float32 on the CPU.
+    """The network of a published state dict, or of the weights of NVIDIA's program, float32 on the CPU.
 
     Raises:
         BadCheckpoint: the tensors are not exactly those of the 2015 graph (those of torchvision's are not).
     """
     name = checkpoint.path.name if checkpoint.path else "the file"
-    rows = checkpoint.tensors.get("fc.weight", torch.empty(CLASSES, 0)).shape[0]
+    what = f"model: {name}, the Inception-v3 of FID"
+    tensors: Tensors = checkpoint.tensors
+    if inception_program.is_program(tensors):
+        tensors = inception_program.published_names(tensors, what)
+    rows = tensors.get("fc.weight", torch.empty(CLASSES, 0)).shape[0]
     if rows != CLASSES:
         published = catalog.PUBLISHED["extractor"][0]
         raise BadCheckpoint(
@@ -88,7 +93,7 @@ def inception_of(checkpoint: Checkpoint) -> Inception:
     with empty_weights():
         network = Inception()
     counters = {key: torch.tensor(0) for key in network.state_dict() if key.endswith(COUNTERS)}
-    weights.fill(network, {**counters, **checkpoint.tensors}, f"model: {name}, the Inception-v3 of FID")
+    weights.fill(network, {**counters, **tensors}, what)
     return network.to(memory_format=LAYOUT)
 
 
@@ -97,7 +102,7 @@ def _weights(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _detect(checkpoint: Checkpoint) -> bool:
-    return ONE_OF_ITS in checkpoint.tensors
+    return ONE_OF_ITS in checkpoint.tensors or inception_program.is_program(checkpoint.tensors)
 
 
 def _load(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Extractor:

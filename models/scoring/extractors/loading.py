@@ -14,8 +14,9 @@ def _families() -> tuple[Family[Extractor], ...]:
     from .efficientnet_lite import EFFICIENTNET_LITE
     from .inception import INCEPTION
     from .lenet import LENET
+    from .vgg import VGG_16
 
-    return INCEPTION, CLASSIFIER, EFFICIENTNET_LITE, DINOV2, LENET
+    return INCEPTION, CLASSIFIER, EFFICIENTNET_LITE, DINOV2, LENET, VGG_16
 
 
 EXTRACTORS: Final[Registry[Extractor]] = Registry("extractor", _families)
