@@ -213,10 +213,10 @@ OTHER = {"c": torch.zeros(1)}
     [
         ({"model": OTHER, "ema": TENSORS}, ("took the EMA weights (ema) of 2 networks (model, ema) in the file",)),
         (
-            {"g": OTHER, "d": OTHER, "g_ema": TENSORS, "latent_avg": torch.ones(3)},
+            {"g": OTHER, "d": OTHER, "g_ema": TENSORS, "path_mean": torch.ones(3)},
             (
                 "took the EMA weights (g_ema) of 3 networks (g, d, g_ema) in the file",
-                "left out what the file also holds: latent_avg",
+                "left out what the file also holds: path_mean",
             ),
         ),
         ({"params_ema": TENSORS}, ("took the EMA weights (params_ema) of 1 network (params_ema) in the file",)),
@@ -257,6 +257,14 @@ def test_of_several_networks_the_one_to_draw_with_is_taken(content, notes, tmp_p
     same(checkpoint.tensors)
     assert notes is None or checkpoint.notes == notes
     assert checkpoint.path == tmp_path / "x.pt"
+
+
+def test_the_mean_of_w_beside_a_stylegan2_is_its_own(tmp_path):
+    """As rosinality's converter writes it."""
+    torch.save({"g": OTHER, "g_ema": TENSORS, "latent_avg": torch.ones(3)}, tmp_path / "x.pt")
+    checkpoint = checkpoints.read(tmp_path / "x.pt")
+    same(checkpoint.tensors, {**TENSORS, "latent_avg": torch.ones(3)})
+    assert checkpoint.notes == ("took the EMA weights (g_ema) of 2 networks (g, g_ema) in the file",)
 
 
 def test_parts_of_one_model_stay_together(tmp_path):
