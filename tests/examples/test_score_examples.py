@@ -37,3 +37,15 @@ def test_with_and_without_grounding_tells_three_holes_apart(run):
         assert "nothing has changed outside the mask" in verdict
     (table,) = outputs["23"]["text"]
     assert table.count("whole picture") >= 1 and "edits of 1 images of 384 x 384 px" in table
+
+
+def test_sharpness_tells_what_autoencoders_lose(run):
+    """Both come back softer than they went in; the gate would stop the run were it not so."""
+    results = run(EXAMPLE.with_name("sharpness.json"))
+    for node in ("8", "9"):
+        text = results[node]["text"][0]
+        assert text.startswith("the images are softer than the reference")
+        lost = float(text.rpartition(": ")[2].rstrip("%"))
+        assert 10 < lost < 60
+    assert results["10"]["text"][0].endswith("passed")
+    assert len(results["12"]["images"]) == 1
