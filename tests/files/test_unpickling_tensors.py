@@ -136,14 +136,14 @@ def test_what_is_left_out_is_told(tmp_path):
     content = {
         "state_dict": {"w": SQUARE, "words": np.array(["a", "b"]), "dates": np.array(["2020-01-01"], "M8[D]")},
         "mean": np.arange(3),
-        "latent_avg": torch.ones(3),
+        "path_mean": torch.ones(3),
         "queue": np.zeros(5000),
         "epoch": 7,
     }
     torch.save(content, tmp_path / "x.pt")
     done = convert(tmp_path / "x.pt")
     assert done.notes == (
-        "left out what the file also holds: latent_avg, queue",
+        "left out what the file also holds: path_mean, queue",
         "left out what the file also holds: words, dates",
     )
     checkpoint = checkpoints.read(done.path)

@@ -95,7 +95,7 @@ def test_the_info_tells_what_the_model_is():
         "conditions: none, class",
         "classes: bee, car",
         "latents: 4 x 8",
-        "options: truncation_psi = 1.0, truncation_cutoff = 0, noise_mode = random",
+        "options: truncation_psi = 1.0, truncation_cutoff = 0, noise_mode = random, seeding = torch",
         "can: sample, decode, interpolate, style mix",
     ]
     assert len(generator.patchers) == 1
