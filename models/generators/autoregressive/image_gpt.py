@@ -177,11 +177,9 @@ class PixelGpt(CodePrior):
 
     def begin(self, labels: torch.Tensor) -> tuple[torch.Tensor, KeysAndValues]:
         """The token that begins a picture, and an empty cache."""
-        blocks, width = self._blocks(), self.code.embedding_dim
-        heads = blocks[0].attn.heads
-        shape = (len(blocks), len(labels), heads, self.places, width // heads)
-        like = self.code.weight
-        return torch.full_like(labels, self.colours), KeysAndValues(like.new_empty(shape), like.new_empty(shape))
+        blocks = self._blocks()
+        cache = KeysAndValues.empty(self.code.weight, len(blocks), len(labels), blocks[0].attn.heads, self.places)
+        return torch.full_like(labels, self.colours), cache
 
     def next_logits(self, state: tuple[torch.Tensor, KeysAndValues], codes: torch.Tensor, place: int) -> torch.Tensor:
         first, cache = state

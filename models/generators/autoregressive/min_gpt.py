@@ -16,12 +16,10 @@ class KeysAndValues(NamedTuple):
     values: torch.Tensor
 
     @classmethod
-    def empty(cls, blocks: nn.ModuleList, count: int, places: int) -> KeysAndValues:
-        """Room for `places` tokens of `count` samples."""
-        attention = cast("Block", blocks[0]).attn
-        width = attention.key.out_features
-        shape = (len(blocks), count, attention.heads, places, width // attention.heads)
-        return cls(attention.key.weight.new_empty(shape), attention.key.weight.new_empty(shape))
+    def empty(cls, embedding: torch.Tensor, layers: int, count: int, heads: int, places: int) -> KeysAndValues:
+        """Room for `places` tokens of `count` samples. embedding: of tokens, [..., width], on the same device."""
+        shape = (layers, count, heads, places, embedding.shape[-1] // heads)
+        return cls(embedding.new_empty(shape), embedding.new_empty(shape))
 
 
 class Attention(nn.Module):

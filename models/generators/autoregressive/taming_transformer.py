@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import nn
@@ -78,7 +78,9 @@ class CodeGpt(CodePrior):
 
     def begin(self, labels: torch.Tensor) -> tuple[torch.Tensor, KeysAndValues]:
         """The labels, and an empty cache."""
-        return labels, KeysAndValues.empty(self.blocks, len(labels), self.places)
+        heads = cast("Block", self.blocks[0]).attn.heads
+        embedding = self.tok_emb.weight
+        return labels, KeysAndValues.empty(embedding, len(self.blocks), len(labels), heads, self.places)
 
     def next_logits(self, state: tuple[torch.Tensor, KeysAndValues], codes: torch.Tensor, place: int) -> torch.Tensor:
         labels, cache = state

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import torch
 import torch.nn.functional as F
@@ -18,17 +18,11 @@ from ...files.folders import weight_files
 from ...weights import DtypeFor, Tensors, full_precision
 from .code_generator import CODER, PRIOR, CodeGenerator, load_code_generator, typical, write_tiny
 from .code_prior import CodePrior
+from .min_gpt import KeysAndValues
 
 NAME: Final = "VQModel with transformer prior"
 HEADS: Final = 4
 """Attention heads of a file that does not tell them; cannot be detected."""
-
-
-class KeysAndValues(NamedTuple):
-    """What the layers of a transformer remember of the places so far, float32 [layers, N, heads, places, size] each."""
-
-    keys: torch.Tensor
-    values: torch.Tensor
 
 
 class CodeTransformer(CodePrior):
@@ -69,9 +63,8 @@ class CodeTransformer(CodePrior):
 
     def begin(self, labels: torch.Tensor) -> tuple[torch.Tensor, KeysAndValues]:
         """The labels, and an empty cache."""
-        width, heads = self.position.shape[-1], self._layers()[0].heads
-        shape = (len(self.layers), len(labels), heads, self.places, width // heads)
-        return labels, KeysAndValues(self.position.new_empty(shape), self.position.new_empty(shape))
+        heads = self._layers()[0].heads
+        return labels, KeysAndValues.empty(self.position, len(self.layers), len(labels), heads, self.places)
 
     def next_logits(self, state: tuple[torch.Tensor, KeysAndValues], codes: torch.Tensor, place: int) -> torch.Tensor:
         """One token passes the layers, whatever the place: those before it are in the cache, which grows by it."""
