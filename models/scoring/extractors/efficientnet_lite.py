@@ -13,6 +13,7 @@ from torch import nn
 from ... import weights
 from ...families import Family
 from ...files.checkpoints import Checkpoint
+from ...imagenet import CLASSES
 from ...weights import DtypeFor, empty_weights
 from .base import Answers, Extractor, weight_files
 from .photo_package import NAME
@@ -20,7 +21,6 @@ from .resizes import resize
 
 SIDE: Final = 224
 TAP: Final = "1280"
-CLASSES: Final = 1000
 ONE_OF_ITS: Final = "_blocks.0._depthwise_conv.weight"
 """A tensor that all EfficientNets of this port have."""
 STAGES: Final = (
@@ -132,13 +132,6 @@ class EfficientNetExtractor(Extractor):
 
     def memory_bytes(self, batch_size: int) -> int:
         return 4 * VALUES_PER_IMAGE * batch_size
-
-
-def class_names() -> tuple[str, ...]:
-    """Of the 1,000 classes, in their order, as torchvision knows them; nothing is fetched."""
-    from torchvision.models import EfficientNet_B0_Weights
-
-    return tuple(EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"])
 
 
 def _detect(checkpoint: Checkpoint) -> bool:

@@ -7,8 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from trilemma.models.errors import MissingFile
+from trilemma.models.imagenet import class_names
 from trilemma.models.scoring.extractors import photo_package
-from trilemma.models.scoring.extractors.efficientnet_lite import SameConv, class_names
+from trilemma.models.scoring.extractors.efficientnet_lite import SameConv
 from trilemma.models.scoring.extractors.loading import EXTRACTORS
 from trilemma.models.scoring.extractors.photo_package import NAME, installed_file
 from trilemma.nodes.score_extractors import LoadFeatureExtractor
@@ -39,13 +40,6 @@ def test_a_missing_package_is_named(monkeypatch):
     with pytest.raises(MissingFile, match=r"pip install no-such-package-anywhere==0\.1\.0"):
         LoadFeatureExtractor.path(NAME)
     assert NAME in LoadFeatureExtractor.INPUT_TYPES()["required"]["model"][0]
-
-
-@pytest.mark.slow
-def test_it_names_a_thousand_classes():
-    pytest.importorskip("torchvision")
-    names = class_names()
-    assert (len(names), names[0], names[652]) == (1000, "tench", "military uniform")
 
 
 @INSTALLED
