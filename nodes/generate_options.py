@@ -59,8 +59,8 @@ class GANOptions(FamilyOptions):
         "truncation_cutoff": "How many layers, from the coarsest on, are pulled; 0 pulls all.",
         "noise_mode": "StyleGAN's noise inputs: const draws the same for all images, random draws anew from each seed, "
         "none leaves them out.",
-        "seeding": "StyleGAN's random numbers: numpy's as in NVIDIA's scripts, so that a published seed gives the "
-        "published image, or torch's.",
+        "seeding": "StyleGAN's and BigGAN-deep's random numbers: numpy's as in their scripts, so that a published seed "
+        "gives the published image, or torch's.",
         "translate_x": "StyleGAN3: how far to the right the image is moved, in widths.",
         "translate_y": "StyleGAN3: how far down the image is moved, in heights.",
         "rotation": "StyleGAN3: by how many degrees the image is turned.",

@@ -59,6 +59,7 @@ WORDS = {
 }
 """What each of them must be called."""
 READ = {
+    ("biggan_deep", "generator"),
     ("groundingdino", "detector"),
     ("hq_sam_vit_b", "segmenter"),
     ("hq_sam_vit_tiny", "segmenter"),

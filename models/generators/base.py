@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import torch
 from torch import nn
 
+from ..closed_vocabulary import nearest
 from ..errors import BadInput, CannotDo
 from ..pictures.labels import bare
 from ..steps import OnStep, quiet
@@ -18,6 +19,9 @@ from ..steps import OnStep, quiet
 FamilyName = Literal["vae", "autoregressive", "gan", "diffusion", "images"]
 Ability = Literal["sample", "encode", "decode", "interpolate", "style mix", "complete"]
 ConditionKind = Literal["none", "class", "prompt"]
+
+MOST_NAMES: Final = 100
+"""Names of classes that an error lists; of more it tells the nearest."""
 
 
 class Condition(NamedTuple):
@@ -195,15 +199,26 @@ def as_images(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def class_number(descriptor: Descriptor, text: str) -> int:
-    """The class that a condition names, by its name (whatever its article and case) or its number from 0."""
+    """The class that a condition names, by its name or its number from 0.
+
+    A name counts as it is written, else whatever its article and case.
+    """
+    if text.strip() in descriptor.class_names:
+        return descriptor.class_names.index(text.strip())
     names = [bare(name) for name in descriptor.class_names]
     wanted = bare(text)
     if wanted in names:
         return names.index(wanted)
     if wanted.isdecimal() and int(wanted) < descriptor.num_classes:
         return int(wanted)
-    known = f"one of {', '.join(descriptor.class_names)}, or a number" if names else "a number"
+    known = f"{_some_of(descriptor.class_names, wanted)}, or a number" if names else "a number"
     raise BadInput(
         f"condition: {descriptor.architecture} has no class {text.strip()!r}; give {known} from 0 to "
         f"{descriptor.num_classes - 1}."
     )
+
+
+def _some_of(names: Sequence[str], wanted: str) -> str:
+    if len(names) <= MOST_NAMES:
+        return f"one of {', '.join(names)}"
+    return f"one of its {len(names)} names, of which the nearest are {', '.join(nearest(wanted, names))}"

@@ -26,13 +26,14 @@ def check_channels(generator: Generator, what: str) -> None:
 def _families() -> tuple[Family[Generator], ...]:
     from .autoregressive import image_gpt, pixelcnn_prior, taming_transformer, transformer_prior, vq_model, vqgan, vqvae
     from .diffusion import ddpm, diffusers_pipelines, stable_diffusion_files
-    from .gan import dcgan, mlp_gan, stylegan1, stylegan2, stylegan3
+    from .gan import biggan_deep, dcgan, mlp_gan, stylegan1, stylegan2, stylegan3
     from .gan.stylegan2 import other_layouts
     from .vae import autoencoder_kl, autoencoder_tiny, conv_vae, mnist_vae, sigma_vae, taef2
 
     return (
         autoencoder_kl.FAMILY,
         autoencoder_tiny.FAMILY,
+        biggan_deep.FAMILY,
         conv_vae.FAMILY,
         dcgan.FAMILY,
         ddpm.FAMILY,

@@ -10,6 +10,8 @@ import torch
 from .base import Condition, Descriptor, SampleRequest, class_number
 
 SEEDS = 2**64
+CUT = 2.0
+"""Of truncated normal numbers, in standard deviations."""
 
 
 def requests(count: int, seed: int, conditions: Sequence[Condition], first: int = 0) -> list[SampleRequest]:
@@ -45,9 +47,30 @@ def _normal(generator: torch.Generator | np.random.RandomState, shape: tuple[int
     return torch.randn(shape, generator=generator)
 
 
-def uniform(generators: Sequence[torch.Generator], shape: Sequence[int]) -> torch.Tensor:
+def uniform(
+    generators: Sequence[torch.Generator] | Sequence[np.random.RandomState], shape: Sequence[int]
+) -> torch.Tensor:
     """Uniform numbers in [0, 1), float64 [N, *shape], CPU."""
-    return torch.stack([torch.rand(tuple(shape), generator=generator, dtype=torch.float64) for generator in generators])
+    return torch.stack([_uniform(generator, tuple(shape)) for generator in generators])
+
+
+def _uniform(generator: torch.Generator | np.random.RandomState, shape: tuple[int, ...]) -> torch.Tensor:
+    if isinstance(generator, np.random.RandomState):
+        return torch.from_numpy(generator.random_sample(shape))
+    return torch.rand(shape, generator=generator, dtype=torch.float64)
+
+
+def truncated_normal(
+    generators: Sequence[torch.Generator] | Sequence[np.random.RandomState], shape: Sequence[int]
+) -> torch.Tensor:
+    """Normal numbers of which only those from -2 to 2 are kept, float32 [N, *shape], CPU.
+
+    The inverse of the distribution function at uniform numbers: with numpy's generators they are those of scipy's
+    `truncnorm.rvs(-2, 2, random_state=...)`, whose algorithm was that in 1.3 and is in 1.17.
+    """
+    low, high = torch.special.ndtr(torch.tensor([-CUT, CUT], dtype=torch.float64))
+    shares = uniform(generators, shape)
+    return torch.special.ndtri(shares * high + low * (1 - shares)).float()
 
 
 def labels(

@@ -24,3 +24,16 @@ def test_article_and_case_do_not_matter(text):
 def test_what_can_be_given_is_told_once(names, said):
     with pytest.raises(BadInput, match=said):
         class_number(descriptor(*names, classes=2), "dog")
+
+
+def test_a_name_counts_as_it_is_written():
+    garments = descriptor("Cardigan", "cardigan")
+    assert [class_number(garments, text) for text in ("Cardigan", " cardigan ", "a CARDIGAN")] == [0, 1, 0]
+
+
+def test_of_many_names_the_nearest_are_told():
+    many = descriptor(*(f"thing {number}" for number in range(200)), "tabby", "tiger cat")
+    with pytest.raises(
+        BadInput, match=r"one of its 202 names, of which the nearest are tabby, .*, or a number from 0 "
+    ):
+        class_number(many, "tabbi")

@@ -69,6 +69,12 @@ SIGNATURES: Final = (
     ),
     Signature("a FastGAN generator", OWN_CODE, (), (r"init\.init\.0\.", r"(se_64|feat_8)\.")),
     Signature(
+        "a BigGAN-deep generator in the layout of pytorch-pretrained-BigGAN",
+        GENERATOR,
+        ("generator",),
+        (r"generator\.gen_z\.weight_orig", r"generator\.layers\.0\.bn_0\.running_means"),
+    ),
+    Signature(
         "a BigGAN generator",
         OWN_CODE,
         (),
