@@ -15,6 +15,7 @@ FOLDER_KEYS: dict[str, tuple[str, ...]] = {
     "sams": WEIGHT_FILES,
     "generators": (*WEIGHT_FILES, ".pkl"),
     "metrics": WEIGHT_FILES,
+    "directions": (*WEIGHT_FILES, ".npy"),
 }
 # Folders that other packs make. Never registered by this one: comfyui-inpaint-nodes lays its list of endings where it
 # finds none, and appends to what it finds, which fails for a set, and its own endings (.patch) would be lost.

@@ -154,8 +154,8 @@ class DecodeLatent:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
-                "generator": inputs.link(kinds.GENERATOR, "The model that encoded the latents."),
-                "latent": inputs.link(kinds.LATENT, "From Encode Latent."),
+                "generator": inputs.link(kinds.GENERATOR, "The model that encoded or drew the latents."),
+                "latent": inputs.link(kinds.LATENT, "From Encode Latent, Draw Latents or Edit Latent."),
             },
             "optional": {
                 "seed": inputs.advanced(

@@ -17,7 +17,9 @@ from ..pictures.labels import bare
 from ..steps import OnStep, quiet
 
 FamilyName = Literal["vae", "autoregressive", "gan", "diffusion", "images"]
-Ability = Literal["sample", "encode", "decode", "interpolate", "style mix", "complete"]
+Ability = Literal["sample", "encode", "decode", "interpolate", "style mix", "complete", "factorise"]
+SETTLED: Final = "+"
+"""Behind the name of a space; see `Latents`."""
 ConditionKind = Literal["none", "class", "prompt"]
 
 MOST_NAMES: Final = 100
@@ -46,13 +48,23 @@ class Latents(NamedTuple):
     """Points in a generator's latent space.
 
     values: float32 [N, ...], each of the generator's latent shape (or of `space`, where a family has several).
-    space: "z", the space that samples are drawn from, or another that the family names, such as StyleGAN's "w".
+    space: "z", the space that samples are drawn from, or another that the family names, such as StyleGAN's "w". A plus
+    sign behind it: of the same space, and settled; see `Generator.settled`.
     identity: `Generator.identity` of the weights that they belong to.
     """
 
     values: torch.Tensor
     space: str
     identity: str
+
+
+class Space(NamedTuple):
+    """One of a generator's latent spaces. shape: of one latent. layers: parts along its first axis, of which each layer
+    takes its own; 0 where latents are whole."""
+
+    name: str
+    shape: tuple[int, ...]
+    layers: int = 0
 
 
 class Posterior(NamedTuple):
@@ -141,6 +153,40 @@ class Generator(ABC):
     def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
         """The latents from which `draw` would start."""
         raise self._cannot("decode")
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """Its latent spaces, that of `latents` first; empty where it has none."""
+        shape = self.descriptor.latent_shape
+        return (Space("z", shape),) if shape else ()
+
+    def space_of(self, latents: Latents) -> Space:
+        """Which of `spaces` latents are in.
+
+        Raises:
+            BadInput: they belong to other weights.
+        """
+        found = [space for space in self.spaces if space.name == latents.space.removesuffix(SETTLED)]
+        if latents.identity != self.identity or not found:
+            raise BadInput(
+                f"latent: it belongs to another model than this {self.descriptor.architecture}; take the generator "
+                "that drew or encoded it."
+            )
+        return found[0]
+
+    def gaussian(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
+        """The z of which `latents` are made; the same where they are in that space."""
+        return self.latents(requests, options)
+
+    def settled(self, latents: Latents, options: Mapping[str, Any]) -> Latents:
+        """The same pictures' latents, on which no option acts any more when they are decoded: what edits begin with.
+        Where options do act on them, the new ones have SETTLED behind the name of their space."""
+        return latents
+
+    def readers(self) -> list[torch.Tensor]:
+        """By what each layer reads its part of a latent of the first space: a matrix, float [outputs, numbers of the
+        part]; one matrix where latents are whole."""
+        raise self._cannot("factorise")
 
     def encode(self, images: torch.Tensor) -> Latents:
         """The latents of images, float32 [N, H, W, 3], 0..1, of any size that the model takes."""

@@ -23,6 +23,12 @@ def latents_of(bound: Bound, requests: Sequence[SampleRequest]) -> Latents:
         return bound.generator.latents(requests, bound.settings)
 
 
+def gaussian_of(bound: Bound, requests: Sequence[SampleRequest]) -> Latents:
+    """The z of these samples: the same latents, but for models that make others of them."""
+    with torch.no_grad():
+        return bound.generator.gaussian(requests, bound.settings)
+
+
 def walk(bound: Bound, keys: Latents, frames: int, loop: bool) -> Latents:
     """A way through all of `keys`, [N, ...], that takes `frames` steps from each to the next.
 

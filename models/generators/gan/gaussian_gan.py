@@ -44,7 +44,7 @@ class GaussianGAN(Generator):
             channels=channels,
             parameters=sum(parameter.numel() for parameter in network.parameters()),
             latent_shape=latent_shape,
-            abilities=("sample", "decode", "interpolate"),
+            abilities=("sample", "decode", "interpolate", "factorise"),
         )
 
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> Tensor:
@@ -55,6 +55,12 @@ class GaussianGAN(Generator):
     def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
         values = noise.normal(noise.generators(requests), self.descriptor.latent_shape)
         return Latents(values, "z", self.identity)
+
+    def readers(self) -> list[Tensor]:
+        """The first layer's matrix; of a transposed convolution, which sees one pixel, all taps are outputs."""
+        layers = (layer for layer in self.network.modules() if isinstance(layer, (nn.Linear, nn.ConvTranspose2d)))
+        first = next(layers)
+        return [first.weight if isinstance(first, nn.Linear) else first.weight.flatten(1).T]
 
     def decode(
         self,

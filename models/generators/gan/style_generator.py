@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...errors import BadInput
 from ...steps import OnStep, quiet
 from .. import noise
-from ..base import Ability, Descriptor, Generator, Latents, SampleRequest, as_images
+from ..base import SETTLED, Ability, Descriptor, Generator, Latents, SampleRequest, Space, as_images
 from ..interpolation import straight
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ NUMPY: Final = "numpy"
 picture."""
 TORCH: Final = "torch"
 """z, class and noise by torch's generator, as everywhere else in the pack."""
+TRUNCATED: Final = f"w{SETTLED}"
+"""Of w that has been truncated, or never is to be."""
 
 
 class StyleNetwork(nn.Module):
@@ -39,6 +41,10 @@ class StyleNetwork(nn.Module):
     resolution: int
     img_channels: int
 
+    def style_weights(self) -> list[Tensor]:
+        """By what each layer makes its style of w: [outputs, w_dim], as the file has it."""
+        raise NotImplementedError
+
     def truncate(self, ws: Tensor, psi: float, cutoff: int = 0) -> Tensor:
         """ws [N, num_ws, w_dim] with the first `cutoff` layers (0: all) pulled to the mean: psi 1 leaves them."""
         layers = cutoff or self.num_ws
@@ -50,10 +56,10 @@ class StyleNetwork(nn.Module):
 
 
 class StyleGenerator(Generator):
-    """Latents: "w", [N, num_ws, w_dim], one w per layer (what `latents` gives), or "z", [N, z_dim], the Gaussian.
+    """Latents: "w", [N, num_ws, w_dim], one w per layer (what `latents` gives), or "z", [N, z_dim], the Gaussian; both
+    are truncated when they are decoded. "w+" is a w that is not.
 
-    w tells the class too, therefore walks between classes lead through w. Options act on latents of both spaces:
-    truncation is applied when they are decoded.
+    w tells the class too, therefore walks between classes lead through w.
     """
 
     network: StyleNetwork
@@ -66,7 +72,7 @@ class StyleGenerator(Generator):
         identity: str,
         options: Mapping[str, Any],
     ) -> None:
-        abilities: tuple[Ability, ...] = ("sample", "decode", "interpolate", "style mix")
+        abilities: tuple[Ability, ...] = ("sample", "decode", "interpolate", "style mix", "factorise")
         self.network = network
         self.modules = (network,)
         self.identity = identity
@@ -91,13 +97,30 @@ class StyleGenerator(Generator):
 
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> Tensor:
         z, labels, streams = self._start(requests, options["seeding"])
-        images = self._images(self._styles(z, labels), streams, options)
+        images = self._images(self._truncated(self._styles(z, labels), options), streams, options)
         on_step(1, images[0, ..., :3])
         return images
 
     def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
         z, labels, _ = self._start(requests, options["seeding"])
         return Latents(self._styles(z, labels).cpu(), "w", self.identity)
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        layers = self.network.num_ws
+        return Space("w", (layers, self.network.w_dim), layers), Space("z", (self.network.z_dim,))
+
+    def gaussian(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
+        return Latents(self._start(requests, options["seeding"])[0], "z", self.identity)
+
+    def settled(self, latents: Latents, options: Mapping[str, Any]) -> Latents:
+        if latents.space != "w":
+            return latents
+        ws = self._truncated(latents.values.to(self._device), options)
+        return latents._replace(values=ws.cpu(), space=TRUNCATED)
+
+    def readers(self) -> list[Tensor]:
+        return self.network.style_weights()
 
     def decode(
         self,
@@ -106,23 +129,22 @@ class StyleGenerator(Generator):
         options: Mapping[str, Any],
         on_step: OnStep = quiet,
     ) -> Tensor:
-        self._check(latents, ("w", "z"))
+        self._check(latents, ("w", "z", TRUNCATED))
         _, labels, streams = self._start(requests, options["seeding"])
-        ws = self._styles(latents.values, labels) if latents.space == "z" else latents.values
-        return self._images(ws.to(self._device), streams, options)
+        ws = self._styles(latents.values, labels) if latents.space == "z" else latents.values.to(self._device)
+        ws = ws if latents.space == TRUNCATED else self._truncated(ws, options)
+        return self._images(ws, streams, options)
 
     def mean_latent(self) -> Latents:
         return Latents(self.network.mapping.w_avg.expand(1, self.network.num_ws, -1).cpu(), "w", self.identity)
 
     def interpolate(self, start: Latents, end: Latents, shares: Sequence[float]) -> Latents:
-        self._check(start, ("w",))
-        self._check(end, ("w",))
+        self._check_pair(start, end)
         return start._replace(values=straight(start.values, end.values, shares))
 
     def style_mix(self, coarse: Latents, fine: Latents, crossover: int) -> Latents:
         """`crossover`: the first layer of `fine`, 0 to num_ws."""
-        self._check(coarse, ("w",))
-        self._check(fine, ("w",))
+        self._check_pair(coarse, fine)
         if not 0 <= crossover <= self.network.num_ws:
             raise BadInput(f"crossover: {crossover} is outside 0 to {self.network.num_ws}, the layers of the model.")
         pair = torch.broadcast_tensors(coarse.values, fine.values)
@@ -143,10 +165,17 @@ class StyleGenerator(Generator):
     def _styles(self, z: Tensor, labels: Tensor | None) -> Tensor:
         return self.network.styles(z.to(self._device), None if labels is None else labels.to(self._device))
 
+    def _truncated(self, ws: Tensor, options: Mapping[str, Any]) -> Tensor:
+        return self.network.truncate(ws, options["truncation_psi"], options["truncation_cutoff"])
+
     def _images(self, ws: Tensor, streams: Streams, options: Mapping[str, Any]) -> Tensor:
-        ws = self.network.truncate(ws, options["truncation_psi"], options["truncation_cutoff"])
         images = self.pictures(ws, streams, options)
         return as_images((images.float() + 1) / 2).clamp(0, 1)
+
+    def _check_pair(self, one: Latents, other: Latents) -> None:
+        """Both in w, and of both or of neither is it truncated already."""
+        self._check(one, ("w", TRUNCATED))
+        self._check(other, (one.space,))
 
     def _check(self, latents: Latents, spaces: Sequence[str]) -> None:
         if latents.identity != self.identity:

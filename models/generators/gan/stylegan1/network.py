@@ -144,6 +144,10 @@ class StyleGAN1(StyleNetwork):
         self.synthesis = Synthesis(sizes, self.settings)
         self.mapping = Mapping(sizes.z_dim, 0, sizes.w_dim, sizes.num_layers, self.settings.rate)
 
+    def style_weights(self) -> list[Tensor]:
+        """Of each layer in use: scales, then shifts."""
+        return [cast(StyledLayer, layer).style.weight for layer in self.synthesis.layers][: self.num_ws]
+
     @property
     def noise_sides(self) -> list[int]:
         """Side of the noise of each layer in use."""

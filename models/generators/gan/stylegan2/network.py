@@ -49,6 +49,12 @@ class StyleGAN2(StyleNetwork):
         self.num_ws = self.synthesis.num_ws
         self.mapping = Mapping(sizes.z_dim, sizes.c_dim, sizes.w_dim, sizes.num_layers, rate)
 
+    def style_weights(self) -> list[Tensor]:
+        """Of each convolution and of the last colours; those of other colours share a convolution's w, and are left out
+        as in the published code of SeFa."""
+        layers = [*self.synthesis.convolutions, self.synthesis.blocks[-1].torgb]
+        return [layer.affine.weight for layer in layers]
+
     @property
     def noise_sides(self) -> list[int]:
         """Side of the noise of each layer that takes some, pixels."""

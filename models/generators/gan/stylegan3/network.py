@@ -157,6 +157,10 @@ class StyleGAN3(StyleNetwork):
         self.synthesis = Synthesis(sizes, settings)
         self.mapping = Mapping(sizes.z_dim, sizes.c_dim, sizes.w_dim, sizes.num_mapping_layers, settings.rate)
 
+    def style_weights(self) -> list[Tensor]:
+        """Of the input, which it turns and shifts, then of each layer."""
+        return [layer.affine.weight for layer in (self.synthesis.input, *self.synthesis.layers)]
+
     def forward(self, ws: Tensor, moved: Tensor | None = None) -> Tensor:
         """moved: as in `FourierInput`."""
         return self.synthesis(ws, moved)
