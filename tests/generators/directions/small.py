@@ -8,11 +8,11 @@ import torch
 from trilemma.models.generators import noise
 from trilemma.models.generators.base import Condition, Latents
 from trilemma.models.generators.binding import Bound
-from trilemma.models.generators.gan import dcgan, mlp_gan, stylegan1, stylegan2, stylegan3
+from trilemma.models.generators.gan import biggan_deep, dcgan, mlp_gan, stylegan1, stylegan2, stylegan3
 from trilemma.models.generators.loading import load_generator
 
 STYLED = {"stylegan1": stylegan1, "stylegan2": stylegan2, "stylegan3": stylegan3}
-PLAIN = {"dcgan": dcgan, "mlp_gan": mlp_gan}
+PLAIN = {"dcgan": dcgan, "mlp_gan": mlp_gan, "biggan_deep": biggan_deep}
 
 
 def tiny(name: str, folder) -> Any:

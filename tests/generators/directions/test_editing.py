@@ -134,10 +134,25 @@ def test_edits_come_behind_truncation(name, tmp_path):
 def test_plain_gans_move_in_z(name, tmp_path):
     generator = tiny(name, tmp_path)
     latents, given = drawn(generator, 2), factorise(generator, 2)
-    moved = edit(generator, latents, given, [0, 1], [-1.0, 1.0], "", {})
+    moved = edit(generator, latents, given, [0, 1], [-1.0, 1.0], "", Bound(generator).settings)
     assert moved.values.shape == (8, *generator.descriptor.latent_shape)
     torch.testing.assert_close(moved.values[1], latents.values[0] + given.vectors[0])
     assert decoded(generator, moved).std(dim=0).max() > 0.01
+
+
+@pytest.mark.slow
+def test_edits_of_biggan_come_behind_truncation(tmp_path):
+    """It multiplies z, not what is added to it."""
+    generator = tiny("biggan_deep", tmp_path)
+    options = {"truncation_psi": 0.5}
+    settings = Bound(generator, options).settings
+    latents, given = drawn(generator, 2, **options), factorise(generator, 1)
+    still = edit(generator, latents, given, [0], [0.0], "", settings)
+    assert_close(decoded(generator, still, **options), decoded(generator, latents, **options))
+    moved = edit(generator, latents, given, [0], [2.0], "", settings)
+    torch.testing.assert_close(moved.values, latents.values / 2 + 2 * given.vectors[0])
+    again = edit(generator, moved, given, [0], [-2.0], "", settings)
+    torch.testing.assert_close(again.values, still.values)
 
 
 def test_a_whole_latents_direction_has_its_own_part_for_each_layer(tmp_path):

@@ -18,6 +18,8 @@ def matrices(generator, name):
     tensors = {key: value.numpy().astype(np.float64) for key, value in generator.network.state_dict().items()}
     if name == "mlp_gan":
         return [tensors["0.weight"]]
+    if name == "biggan_deep":
+        return [tensors["generator.gen_z.weight"][:, : generator.descriptor.latent_shape[0]]]
     if name == "dcgan":
         kernels = tensors["main.0.weight"]  # [z, outputs, 4, 4]
         return [

@@ -11,12 +11,14 @@ from torch import Tensor
 from ....errors import BadInput
 from ....steps import OnStep, quiet
 from ... import noise
-from ...base import Descriptor, Generator, Latents, SampleRequest, as_images
+from ...base import SETTLED, Descriptor, Generator, Latents, SampleRequest, as_images
 from ...interpolation import spherical
 from ..style_generator import NUMPY
 from .network import BigGANDeep, most_floats
 
 TRUNCATION: Final = "truncation_psi"
+TRUNCATED: Final = f"z{SETTLED}"
+"""Of z that has been multiplied by the truncation."""
 
 
 class BigGANGenerator(Generator):
@@ -40,7 +42,7 @@ class BigGANGenerator(Generator):
             num_classes=sizes.classes,
             latent_shape=(sizes.z_dim,),
             options={TRUNCATION: 1.0, "seeding": NUMPY},
-            abilities=("sample", "decode", "interpolate"),
+            abilities=("sample", "decode", "interpolate", "factorise"),
         )
 
     def memory_bytes(self, batch_size: int) -> int:
@@ -55,6 +57,15 @@ class BigGANGenerator(Generator):
 
     def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
         return Latents(self._start(requests, options)[0], "z", self.identity)
+
+    def settled(self, latents: Latents, options: Mapping[str, Any]) -> Latents:
+        if latents.space == TRUNCATED:
+            return latents
+        return latents._replace(values=options[TRUNCATION] * latents.values, space=TRUNCATED)
+
+    def readers(self) -> list[Tensor]:
+        """What the first layer has for z; the rest of it is the class's."""
+        return [self.network.generator.gen_z.weight[:, : self.network.sizes.z_dim]]
 
     def decode(
         self,
@@ -73,7 +84,8 @@ class BigGANGenerator(Generator):
             )
         _, classes = self._start(requests, options)
         device = self.network.embeddings.weight.device
-        pictures = self.network((truncation * latents.values).to(device), classes.to(device), truncation)
+        z = self.settled(latents, options).values
+        pictures = self.network(z.to(device), classes.to(device), truncation)
         return as_images((pictures + 1) / 2)
 
     def mean_latent(self) -> Latents:
