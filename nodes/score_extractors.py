@@ -12,6 +12,7 @@ from ..models.scoring.extractors.base import Extractor
 from ..models.scoring.extractors.description import describe
 from ..models.scoring.extractors.host_extractor import HostExtractor
 from ..models.scoring.extractors.loading import EXTRACTORS
+from ..models.scoring.extractors.pixels import LARGEST, SMALLEST, PixelExtractor
 from ..models.scoring.extractors.resizes import RESIZES
 from ..models.scoring.metrics.clip_score import check_projection
 from .common import inputs, kinds, menus
@@ -130,7 +131,37 @@ class ExtractorFromCLIPVision:
         return show_text(info, host.Handle(extractor, ()), info)
 
 
+class ExtractorOfPixels:
+    DISPLAY_NAME = "Extractor of Pixels"
+    CATEGORY = menus.SCORE
+    DESCRIPTION = (
+        "Takes the pixels of small grey pictures as features, without any network: for data made by a rule, such as "
+        "Known Triangles, where networks look past what counts. Of photographs it tells nothing that people see."
+    )
+    SEARCH_ALIASES = ["pixel space", "raw pixels", "identity extractor", "toy data", "no network"]
+    RETURN_TYPES = (kinds.EXTRACTOR, "STRING")
+    RETURN_NAMES = ("extractor", "info")
+    OUTPUT_TOOLTIPS = LoadFeatureExtractor.OUTPUT_TOOLTIPS
+    FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "side": inputs.integer(28, SMALLEST, LARGEST, "Pictures are brought to side x side pixels."),
+                "resize": inputs.choice(RESIZES, RESIZE_TOOLTIP, default="torchmetrics"),
+            },
+        }
+
+    def run(self, side: int, resize: str) -> dict[str, Any]:
+        extractor = PixelExtractor(side).with_resize(resize)
+        info = describe(extractor)
+        return show_text(info, host.Handle(extractor, ()), info)
+
+
 NODES = {
     "TrilemmaLoadFeatureExtractor": LoadFeatureExtractor,
     "TrilemmaExtractorFromCLIPVision": ExtractorFromCLIPVision,
+    "TrilemmaExtractorOfPixels": ExtractorOfPixels,
 }

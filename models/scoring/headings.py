@@ -85,6 +85,10 @@ def _sharpness(taken: TakenBy, provenance: Mapping[str, Any]) -> Iterator[str]:
     yield f"sharpness of {_sized(taken)} px against {taken['reference_identity'][:SHOWN]}"
 
 
+def _triangles(taken: TakenBy, provenance: Mapping[str, Any]) -> Iterator[str]:
+    yield f"known truth of {_sized(taken)} px, triangles within {taken['delta']:g}"
+
+
 def _prompts(taken: TakenBy, provenance: Mapping[str, Any]) -> Iterator[str]:
     for half in ("clip", "clip_vision"):
         files = _listed(provenance.get(half) or ())
@@ -146,4 +150,5 @@ _KINDS: Final = {
     "verified prompts": _verified,
     "edits": _edits,
     "sharpness": _sharpness,
+    "triangles": _triangles,
 }

@@ -117,6 +117,8 @@ METRICS: Final[Mapping[str, Metric]] = _table(
     Metric("c_t", "C_T", "higher", of_features=lambda pair: pair.copies.get("c_t")),
     Metric("fld", "FLD", "lower", of_features=lambda pair: pair.likelihoods.get("fld")),
     Metric("fld_gap", "FLD gap", "higher", of_features=lambda pair: pair.likelihoods.get("fld_gap")),
+    Metric("known_precision", "known precision", "higher", "share"),
+    Metric("known_recall", "known recall", "higher", "share"),
     Metric("psnr", "PSNR, dB", "higher"),
     Metric("ssim", "SSIM", "higher", "ratio"),
     Metric("ms_ssim", "MS-SSIM", "higher", "ratio"),

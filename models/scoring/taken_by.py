@@ -14,6 +14,7 @@ import torch
 
 from ..pictures.dust import MASK_THRESHOLD
 from ..pictures.images import match_masks
+from ..pictures.triangles import MODES
 from .features.digest import digest_of
 from .metrics import edits, pairs
 from .metrics.lpips import Lpips
@@ -85,6 +86,11 @@ def of_pairs(compared: pairs.Pairs, net: str, lpips: Lpips | None) -> TakenBy:
 def of_sharpness(images: torch.Tensor, reference: torch.Tensor) -> TakenBy:
     """Of the sharpness of images beside a reference set."""
     return {"of": "sharpness", "reference_identity": identity_of(reference[..., :3]), **_size(images)}
+
+
+def of_triangles(images: torch.Tensor, delta: float) -> TakenBy:
+    """Of the truth about pictures that ought to be triangles; the nearest triangles follow from the size."""
+    return {"of": "triangles", "delta": delta, "modes": MODES, **_size(images)}
 
 
 def of_prompts(prompts: Sequence[str], clip: str, clip_vision: str) -> TakenBy:

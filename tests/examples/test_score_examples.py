@@ -1,5 +1,6 @@
 """The examples of scores run headless, and show what their names promise."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -49,3 +50,25 @@ def test_sharpness_tells_what_autoencoders_lose(run):
         assert 10 < lost < 60
     assert results["10"]["text"][0].endswith("passed")
     assert len(results["12"]["images"]) == 1
+
+
+def test_known_truth_stands_beside_what_is_estimated(run, tmp_path):
+    """Holes and missing modes are told exactly; estimates by pixels see both, and a network of emoji sees no place."""
+    shown = run(EXAMPLE.with_name("known_truth.json"))
+    board = json.loads((tmp_path / "output" / "scores" / "known_truth_00001_.json").read_text())
+    truth, pixels, network = (
+        {row["name"]: {score["metric"]: score["value"] for score in row["scores"]["scores"]} for row in group["rows"]}
+        for group in board["groups"]
+    )
+    for name, precision, recall in (
+        ("nothing wrong", 1, 1),
+        ("30 % have a hole", 0.7, 1),
+        ("half of the modes", 1, 0.5),
+    ):
+        assert (truth[name]["known_precision"], truth[name]["known_recall"]) == pytest.approx((precision, recall))
+    assert 0.7 < pixels["30 % have a hole"]["precision"] < pixels["nothing wrong"]["precision"] - 0.04
+    assert pixels["30 % have a hole"]["density"] < pixels["nothing wrong"]["density"] - 0.1
+    for metric in ("recall", "coverage"):
+        assert pixels["nothing wrong"][metric] > 0.9
+        assert 0.5 < pixels["half of the modes"][metric] < 0.7 < 0.9 < network["half of the modes"][metric]
+    assert sum(node.get("text", [""])[0].endswith("passed") for node in shown.values()) == 1

@@ -173,6 +173,7 @@ BASE: Mapping[str, Callable[[], Inputs]] = {
         "prompt": "a cat\na dog",
     },
     "TrilemmaScoreSharpness": lambda: {"images": pictures(), "reference": pictures(seed=1)},
+    "TrilemmaScoreTriangles": lambda: {"images": pictures(), "delta": 0.75},
     "TrilemmaScorePrompt": lambda: {
         "images": pictures(),
         "detector": handle(ToyDetector(0.8)),
@@ -220,6 +221,7 @@ DECIDES: Mapping[str, Mapping[str, Callable[[], Inputs]]] = {
         "prompt": lambda: {"prompt": "a cat\na mouse"},
     },
     "TrilemmaScoreSharpness": {"reference": lambda: {"reference": pictures(seed=2)}},
+    "TrilemmaScoreTriangles": {"delta": lambda: {"delta": 1.0}},
     "TrilemmaScorePrompt": {
         "detector": lambda: {"detector": handle(ToyDetector(0.9))},
         "metadata": lambda: {"metadata": RECORD.replace("red", "blue")},
@@ -270,6 +272,10 @@ IDLE: Mapping[str, Mapping[str, Callable[[], Inputs]]] = {
         "name": lambda: {"name": "mine"},
     },
     "TrilemmaScoreSharpness": {
+        "images": lambda: {"images": pictures(seed=3)},
+        "name": lambda: {"name": "mine"},
+    },
+    "TrilemmaScoreTriangles": {
         "images": lambda: {"images": pictures(seed=3)},
         "name": lambda: {"name": "mine"},
     },

@@ -63,6 +63,14 @@ ENTRIES: Final[Mapping[str, str]] = dict(
         ),
         _entry(
             "inproceedings",
+            "lucic2018",
+            author="Lucic, Mario and Kurach, Karol and Michalski, Marcin and Gelly, Sylvain and Bousquet, Olivier",
+            title="Are {GANs} Created Equal? A Large-Scale Study",
+            booktitle=NEURIPS,
+            year="2018",
+        ),
+        _entry(
+            "inproceedings",
             "salimans2016",
             author="Salimans, Tim and Goodfellow, Ian and Zaremba, Wojciech and Cheung, Vicki and Radford, Alec and "
             "Chen, Xi",

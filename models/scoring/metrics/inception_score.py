@@ -68,7 +68,7 @@ def inception_score_of_logits(logits: torch.Tensor, splits: int = 1) -> Inceptio
 def score_classes(pair: SetPair) -> Score:
     """Inception score of the generated set; NaN without classes, or with too few samples for the splits."""
     if pair.generated.classes is None:
-        return Score("inception_score", math.nan, note=f"{pair.generated.name} has no classes")
+        return Score("inception_score", math.nan, note=f"{pair.generated.source.extractor} has no classes")
     try:
         found = inception_score(*pair.generated.classes)
     except BadInput as error:

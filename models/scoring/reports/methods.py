@@ -29,6 +29,8 @@ CITED: Final[Mapping[str, tuple[str, ...]]] = {
     "ms_ssim": ("wang2003",),
     "lpips": ("zhang2018",),
     "clip_score": ("hessel2021",),
+    "known_precision": ("lucic2018",),
+    "known_recall": ("lucic2018",),
     "prompts_right": ("ghosh2023", "kamath2025"),
 }
 """Metric -> keys of literature.citations."""
