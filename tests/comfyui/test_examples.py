@@ -17,9 +17,13 @@ SAVERS = ("SaveImage", "PreviewImage", "TrilemmaSaveSamples")
 EXAMPLES = sorted((PACK / "example_workflows" / "api").glob("*.json"))
 WITH_A_CHECKPOINT = [path for path in EXAMPLES if "CheckpointLoaderSimple" in path.read_text()]
 """They want a published file of the host's, and are held against what the host says of its nodes."""
+OF_PHOTOGRAPHS = [path for path in EXAMPLES if "photographs/real" in path.read_text()]
+"""They want folders of the user's and the extra `photo`: tests/examples/test_score_photographs_example.py."""
 
 
-@pytest.fixture(params=[path for path in EXAMPLES if path not in WITH_A_CHECKPOINT], ids=lambda path: path.stem)
+@pytest.fixture(
+    params=[path for path in EXAMPLES if path not in (*WITH_A_CHECKPOINT, *OF_PHOTOGRAPHS)], ids=lambda path: path.stem
+)
 def example(request):
     return request.param
 

@@ -9,6 +9,7 @@ from PIL import Image
 from trilemma import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, headless
 from trilemma.host import core_nodes, validation, workflow
 from trilemma.models.files import catalog
+from trilemma.models.scoring.extractors import photo_package
 from trilemma.tests.examples import host_nodes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,6 +113,9 @@ def test_crops_have_the_side_that_is_said(name):
 def test_every_link_and_value_fits(name):
     """By ComfyUI's rules, with its own nodes as it describes them."""
     graph = api_form(name)
+    for node in graph.values():
+        if node["inputs"].get("model") == photo_package.NAME and photo_package.installed_file() is None:
+            node["inputs"]["model"] = next(iter(catalog.starter_names("extractor")))
     validation.validate(graph, CLASSES)
     assert {node["class_type"] for node in graph.values()} - {*core_nodes.NODES, *NODE_CLASS_MAPPINGS} <= {
         *host_nodes.OBJECT_INFO
