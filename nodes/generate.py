@@ -14,13 +14,14 @@ from ..models.generators.binding import Bound, total_steps
 from ..models.generators.conditions import read_conditions
 from ..models.generators.describing import describe
 from ..models.generators.loading import GENERATORS
-from ..models.generators.records import from_json, records_of, to_json
+from ..models.generators.records import from_json, records_of, remarks, to_json
 from ..models.generators.sampling import Samples, fitting_batch
 from ..models.generators.saving import save
 from ..models.pictures.images import check_images
 from .common import inputs, kinds, menus
 from .common.loading import WEIGHT_FILES, DiffusionLoader, Source
 from .common.provenance import graph_texts
+from .common.showing import show_note
 
 SHOWN = 16
 """Of the images that were saved, on the node: it grows with them."""
@@ -78,6 +79,7 @@ class Condition:
     RETURN_NAMES = ("generator",)
     OUTPUT_TOOLTIPS = ("The same model, drawing these.",)
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -97,10 +99,11 @@ class Condition:
             },
         }
 
-    def run(self, generator: host.Handle, text: str, negative_prompt: str = "") -> tuple[host.Handle]:
+    def run(self, generator: host.Handle, text: str, negative_prompt: str = "") -> tuple[host.Handle] | dict[str, Any]:
         bound = generator.model
         conditions = read_conditions(bound.generator.descriptor, text, negative_prompt)
-        return (generator._replace(model=bound.with_conditions(conditions)),)
+        made = generator._replace(model=bound.with_conditions(conditions))
+        return show_note(remarks(made.model), made)
 
 
 class SampleImages:

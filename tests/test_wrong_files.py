@@ -59,7 +59,10 @@ WORDS = {
 }
 """What each of them must be called."""
 READ = {
+    ("attngan", "generator"),
     ("biggan_deep", "generator"),
+    ("df_gan", "generator"),
+    ("dm_gan", "generator"),
     ("groundingdino", "detector"),
     ("hq_sam_vit_b", "segmenter"),
     ("hq_sam_vit_tiny", "segmenter"),
@@ -69,6 +72,8 @@ READ = {
     ("igpt_openai_small", "generator"),
     ("mindalle_stage1", "generator"),
     ("mnist_small_lenet", "extractor"),
+    ("ssa_gan", "generator"),
+    ("stackgan_v2", "generator"),
     ("taming_vqgan_f16_1024", "generator"),
     ("taming_vqgan_gumbel_f8", "generator"),
     ("stylegan1_genforce_256", "generator"),

@@ -17,7 +17,7 @@ from ..pictures.labels import bare
 from ..steps import OnStep, quiet
 
 FamilyName = Literal["vae", "autoregressive", "gan", "diffusion", "images"]
-Ability = Literal["sample", "encode", "decode", "interpolate", "style mix", "complete", "factorise"]
+Ability = Literal["sample", "encode", "decode", "interpolate", "style mix", "complete", "factorise", "show stages"]
 SETTLED: Final = "+"
 """Behind the name of a space; see `Latents`."""
 ConditionKind = Literal["none", "class", "prompt"]
@@ -77,6 +77,22 @@ class Posterior(NamedTuple):
     log_variance: torch.Tensor
     prior_mean: torch.Tensor
     prior_log_variance: torch.Tensor
+
+
+class Map(NamedTuple):
+    """Where something counted for a picture. label: what. values: float32 [h, w], 0..1."""
+
+    label: str
+    values: torch.Tensor
+
+
+class Look(NamedTuple):
+    """How one picture came about. title: what it shows, in words. pictures: of each stage, float32 [h, w, 3], 0..1, the
+    last one the result. maps: of words, or of the sentence."""
+
+    title: str
+    pictures: tuple[torch.Tensor, ...]
+    maps: tuple[Map, ...]
 
 
 @dataclass(frozen=True)
@@ -149,6 +165,10 @@ class Generator(ABC):
             raise CannotDo(f"condition: {self.descriptor.architecture} takes none; remove the Condition node.")
         if condition.negative and "prompt" not in self.descriptor.conditions:
             raise CannotDo(f"negative_prompt: {self.descriptor.architecture} takes no prompts; leave it empty.")
+
+    def remark(self, condition: Condition) -> str:
+        """What to say of a condition that the model understands in part; empty where it does so wholly."""
+        return ""
 
     def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
         """The latents from which `draw` would start."""
@@ -232,6 +252,10 @@ class Generator(ABC):
         """Pictures [N, H, W, 3] that begin as images of the model's size, with a share of their rows, and go on as the
         requests draw them. on_step: as in `draw`."""
         raise self._cannot("complete")
+
+    def looks(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> list[Look]:
+        """How `draw` would come to each picture."""
+        raise self._cannot("show stages")
 
     def _cannot(self, ability: str) -> CannotDo:
         can = ", ".join(self.descriptor.abilities)

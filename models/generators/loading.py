@@ -28,6 +28,8 @@ def _families() -> tuple[Family[Generator], ...]:
     from .diffusion import ddpm, diffusers_pipelines, stable_diffusion_files
     from .gan import biggan_deep, dcgan, mlp_gan, stylegan1, stylegan2, stylegan3
     from .gan.stylegan2 import other_layouts
+    from .gan.text_to_image import families as text_to_image
+    from .gan.text_to_image import stackgan
     from .vae import autoencoder_kl, autoencoder_tiny, conv_vae, mnist_vae, sigma_vae, taef2
 
     return (
@@ -42,6 +44,7 @@ def _families() -> tuple[Family[Generator], ...]:
         mnist_vae.FAMILY,
         pixelcnn_prior.FAMILY,
         sigma_vae.FAMILY,
+        stackgan.FAMILY,
         *stable_diffusion_files.FAMILIES,
         stylegan1.FAMILY,
         stylegan2.FAMILY,
@@ -49,6 +52,7 @@ def _families() -> tuple[Family[Generator], ...]:
         stylegan3.FAMILY,
         taef2.FAMILY,
         taming_transformer.FAMILY,
+        *text_to_image.FAMILIES,
         transformer_prior.FAMILY,
         vq_model.FAMILY,
         vqgan.FAMILY,

@@ -16,6 +16,8 @@ Record = Mapping[str, Any]
 def records_of(bound: Bound, requests: Sequence[SampleRequest]) -> list[Record]:
     """One record per request: its index, seed, condition and negative prompt, and what all of them share.
 
+    Where the model understands a condition in part, the record has its remark.
+
     Shared are the architecture, its family, the identity of its weights, what of the file they are (where there was a
     choice), and the settings that were in force.
     """
@@ -33,10 +35,16 @@ def records_of(bound: Bound, requests: Sequence[SampleRequest]) -> list[Record]:
             "seed": request.seed,
             "condition": request.condition.text,
             "negative_prompt": request.condition.negative,
+            **({"remark": said} if (said := bound.generator.remark(request.condition)) else {}),
             **shared,
         }
         for request in requests
     ]
+
+
+def remarks(bound: Bound) -> str:
+    """What the generator says of its conditions, such as words that it does not know: a line for each; else empty."""
+    return "\n".join(dict.fromkeys(filter(None, map(bound.generator.remark, bound.conditions))))
 
 
 def _plain(value: Any) -> Any:

@@ -11,11 +11,12 @@ from trilemma.models.errors import BadInput, CannotDo
 from trilemma.models.generators import noise
 from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound
+from trilemma.models.generators.loading import GENERATORS
 from trilemma.models.generators.options import OPTIONS
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.generators.toy import HEIGHT, WIDTH, Toy
 
-Conditioned, Sample, Save, GAN, VAE, Autoregressive, Diffusion = (
+Conditioned, Sample, Save, GAN, VAE, Autoregressive, Diffusion, Stages = (
     NODE_CLASS_MAPPINGS[f"Trilemma{name}"]
     for name in (
         "Condition",
@@ -25,6 +26,7 @@ Conditioned, Sample, Save, GAN, VAE, Autoregressive, Diffusion = (
         "VAEOptions",
         "AutoregressiveOptions",
         "DiffusionOptions",
+        "ShowStages",
     )
 )
 
@@ -295,3 +297,35 @@ def test_an_alpha_channel_is_kept(tmp_path):
     name = Save().run(images, "[{}]", "toy")["result"][0]
     with Image.open(tmp_path / "output" / name) as file:
         assert file.getpixel((1, 1)) == (0, 1, 128, 255)
+
+
+@pytest.fixture
+def attngan(tmp_path):
+    family = next(family for family in GENERATORS.families if family.name == "AttnGAN")
+    generator = GENERATORS.load(family.tiny(tmp_path))
+    return host.hold(Bound(generator), generator.modules)
+
+
+@pytest.mark.slow
+@torch.inference_mode()
+def test_words_that_a_model_does_not_know_are_shown(attngan):
+    told = Conditioned().run(attngan, "a crimson bird\na red bird")
+    assert told["ui"]["text"][0].startswith("'crimson' is not known, nearest are ")
+    _, records = sample(told["result"][0], count=2)
+    assert records[0]["remark"] == told["ui"]["text"][0]
+    assert Conditioned().run(attngan, "a red bird")[0].model.conditions == (Condition("a red bird"),)
+
+
+@pytest.mark.slow
+@torch.inference_mode()
+@pytest.mark.parametrize("batch_size", [0, 1, 3])
+def test_stages_are_those_of_the_images(batch_size, attngan):
+    told = Conditioned().run(attngan, "a red bird\nwings blue")["result"][0]
+    shown = Stages().run(told, 3, 5, "dark", batch_size)
+    stages, maps, overview, report = shown["result"]
+    images, _ = sample(told, count=3, seed=5)
+    torch.testing.assert_close(stages[1::2], images, rtol=0, atol=1e-5)
+    assert (stages.shape, maps.shape) == ((6, 128, 128, 3), (7, 128, 128))
+    assert overview.shape[0] == 1
+    assert shown["ui"]["text"] == [report]
+    assert "map 3: wings, 64 px" in report and "'blue' is not known" in report

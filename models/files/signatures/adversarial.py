@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .signature import GENERATOR, OWN_CODE, Signature
+from .signature import GENERATOR, OWN_CODE, WITH_WORDS, Signature
 
 SIGNATURES: Final = (
     Signature(
@@ -80,16 +80,35 @@ SIGNATURES: Final = (
         (),
         (r"(generator\.)?(gen_z|linear)\.", r"(generator\.layers|blocks)\.0\.(0\.)?(bn1|bn_0|conv1|conv_0)"),
     ),
-    Signature("a DF-GAN generator, which draws by text", OWN_CODE, (), (r"GBlocks\.0\.",)),
+    Signature(
+        "a DF-GAN generator, which draws by text",
+        WITH_WORDS,
+        ("generator",),
+        (r"GBlocks\.0\.", r"fc\."),
+    ),
     Signature("a DF-GAN discriminator", OWN_CODE, (), (r"(DBlocks\.0|joint_conv\.0)\.",)),
-    Signature("an SSA-GAN generator, which draws by text", OWN_CODE, (), (r"conv_mask\.0\.", r"block0\.affine0\.")),
-    Signature("a DM-GAN generator, which draws by text", OWN_CODE, (), (r"h_net1\.", r"h_net2\.(key|M_w)\.")),
-    Signature("an AttnGAN generator, which draws by text", OWN_CODE, (), (r"h_net1\.", r"h_net2\.att\.")),
+    Signature(
+        "an SSA-GAN generator, which draws by text",
+        WITH_WORDS,
+        ("generator",),
+        (r"conv_mask\.0\.", r"block0\.affine0\."),
+    ),
+    Signature(
+        "a DM-GAN generator, which draws by text", WITH_WORDS, ("generator",), (r"h_net1\.", r"h_net2\.(key|M_w)\.")
+    ),
+    Signature("an AttnGAN generator, which draws by text", WITH_WORDS, ("generator",), (r"h_net1\.", r"h_net2\.att\.")),
+    Signature(
+        "a StackGAN++ generator",
+        "it belongs into a folder in models/generators, for Load Generator, with char-CNN-RNN-embeddings.pickle if it "
+        "draws by text",
+        ("generator",),
+        (r"h_net1\.fc\.0\.", r"h_net2\.jointConv\."),
+    ),
     Signature("a StackGAN generator, which draws by text", OWN_CODE, (), (r"(h_net1|ca_net)\.",)),
     Signature("a discriminator of AttnGAN or DM-GAN", OWN_CODE, (), (r"(UN)?COND_DNET\.",)),
     Signature(
         "a DAMSM text encoder, of AttnGAN and its successors",
-        OWN_CODE,
+        "it belongs beside its generator, into a folder in models/generators, for Load Generator",
         (),
         (r"rnn\.weight_ih_l0_reverse", r"encoder\.weight"),
     ),

@@ -14,6 +14,9 @@ STABLE_DIFFUSION: Final = (
 STABLE_DIFFUSION_FOLDER: Final = "it belongs into models/diffusers, for Load Generator and Load Inpainter"
 UNET: Final = "it belongs into models/diffusion_models, for ComfyUI's Load Diffusion Model"
 GENERATOR: Final = "it belongs into models/generators, for Load Generator"
+WITH_WORDS: Final = (
+    "it belongs with its text encoder and captions.pickle into a folder in models/generators, for Load Generator"
+)
 DETECTOR: Final = "it belongs into models/grounding-dino, for Load Detector"
 DETECTOR_FOLDER: Final = "it belongs with its config.json into a folder in models/grounding-dino, for Load Detector"
 SEGMENTER: Final = "it belongs into models/sams, for Load Segmenter"

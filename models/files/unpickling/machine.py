@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import pickle
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ UNREADABLE: Final = (LookupError, TypeError, ValueError, AttributeError, Runtime
 
 MAX_SPARSE: Final = 2**28
 """Bytes that the sparse tensors of one file may take when they are made whole; a few bytes can stand for many."""
+
+INTEGERS: Final = re.compile(rb"(?:K.|M..){1,4096}", re.DOTALL)
+"""Integers of one and of two bytes in a row, as lists of numbered words have them."""
 
 SHORT: Final = 4096
 """Byte strings above this length stay where they are, as a memoryview of the file."""
@@ -267,6 +271,23 @@ class Machine:
         text = self.line()
         self.push(text == "01" if text in ("00", "01") else int(text.removesuffix("L"), 0))
 
+    def small_integers(self) -> None:
+        """This one, and those right behind it: each counts, but none takes a turn of its own."""
+        found = INTEGERS.match(self.data, self.position - 1)
+        if found is None:
+            raise _EndedError
+        codes, place, before = bytes(found[0]), 0, len(self.stack)
+        push = self.stack.append
+        while place < len(codes):
+            if codes[place] == ONE_BYTE:
+                push(codes[place + 1])
+                place += 2
+            else:
+                push(codes[place + 1] | codes[place + 2] << 8)
+                place += 3
+        self.position = found.end()
+        self.budget.steps -= len(self.stack) - before - 1
+
     def long_integer(self) -> None:
         count = self.number(4)
         if count > MAX_INTEGER:
@@ -284,6 +305,7 @@ class Machine:
 
 
 STOP: Final = pickle.STOP[0]
+ONE_BYTE: Final = pickle.BININT1[0]
 
 INSTRUCTIONS: Final[dict[int, Callable[[Machine], None]]] = {
     code[0]: instruction
@@ -300,8 +322,8 @@ INSTRUCTIONS: Final[dict[int, Callable[[Machine], None]]] = {
         pickle.INT: Machine.integer_line,
         pickle.LONG: Machine.integer_line,
         pickle.BININT: lambda m: m.push(m.number(4, signed=True)),
-        pickle.BININT1: lambda m: m.push(m.number(1)),
-        pickle.BININT2: lambda m: m.push(m.number(2)),
+        pickle.BININT1: Machine.small_integers,
+        pickle.BININT2: Machine.small_integers,
         pickle.LONG1: lambda m: m.push(m.number(m.number(1), signed=True)),
         pickle.LONG4: Machine.long_integer,
         pickle.FLOAT: lambda m: m.push(float(m.line())),
