@@ -8,6 +8,7 @@ import torch
 
 from .. import host
 from ..models.detection.loading import DETECTORS
+from ..models.detection.mixed_precision import mixed
 from ..models.detection.selection import SORT_BY, SortBy, select
 from ..models.files.paths import path_inside
 from ..models.pictures import drawing
@@ -18,6 +19,9 @@ from ..models.values import Detections, Objects
 from .common import folders, inputs, kinds, menus
 from .common.loading import WEIGHT_FILES, ModelLoader, Source
 from .common.showing import show_text
+
+FLOAT32, MIXED = PRECISIONS = ("float32", "mixed bfloat16")
+"""Public names, for ever."""
 
 
 class LoadDetector(ModelLoader):
@@ -46,6 +50,22 @@ class LoadDetector(ModelLoader):
     RETURN_TYPES = (kinds.DETECTOR,)
     RETURN_NAMES = ("detector",)
     OUTPUT_TOOLTIPS = ("For Detect by Text.",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        precision = inputs.choice(
+            PRECISIONS,
+            "How it computes. Mixed bfloat16 is for cards and processors that have bfloat16 products, and slower on "
+            "others; boxes move by a fraction of a pixel.",
+        )
+        return {**super().INPUT_TYPES(), "optional": {"precision": inputs.advanced(precision)}}
+
+    def run(self, model: str, precision: str = FLOAT32) -> tuple[Any, ...] | dict[str, Any]:
+        return self.load(model, {}, precision=precision)
+
+    @classmethod
+    def handled(cls, loaded: Any, **settings: str) -> Any:
+        return mixed(loaded) if settings["precision"] == MIXED else loaded
 
 
 class DetectByText:

@@ -30,6 +30,13 @@ class Detector(ABC):
     """What it was read from; empty where it comes from no file."""
     notes: tuple[str, ...] = ()
     """What was chosen of the file, as sentences: which of several networks, and whether averaged."""
+    mixed: bool = False
+    """Whether matrix products are in bfloat16; see `mixed_precision`."""
+
+    def precision(self) -> torch.autocast:
+        """The context in which the networks compute."""
+        device = next(self.modules[0].parameters()).device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.mixed)
 
     @abstractmethod
     def detect(self, images: torch.Tensor, prompt: str, batch_size: int, on_step: OnStep = quiet) -> Detections:

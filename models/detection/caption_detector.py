@@ -42,11 +42,7 @@ class Kind(NamedTuple):
 
 
 class CaptionDetector(Detector):
-    """A network that is asked for all phrases at once.
-
-    It computes in float32. Half precision is not offered: sampling positions lose whole pixels in it (bfloat16), or
-    the network refuses it (transformers 4.50).
-    """
+    """A network that is asked for all phrases at once. It computes in float32, or in mixed precision."""
 
     def __init__(
         self,
@@ -94,9 +90,10 @@ class CaptionDetector(Detector):
     def _look(self, pixels: torch.Tensor, caption: Caption) -> tuple[torch.Tensor, torch.Tensor]:
         """Boxes [B, Q, 4] as fractions of the canvas, and probabilities of the caption's tokens [B, Q, T]."""
         ids = caption.ids.to(pixels.device).expand(len(pixels), -1)
-        output = self.network(pixel_values=pixels, input_ids=ids)
-        probabilities = output.logits[..., : len(caption.tokens)].sigmoid()
-        return output.pred_boxes.float().cpu(), probabilities.float().cpu()
+        with self.precision():
+            output = self.network(pixel_values=pixels, input_ids=ids)
+        probabilities = output.logits[..., : len(caption.tokens)].float().sigmoid()
+        return output.pred_boxes.float().cpu(), probabilities.cpu()
 
     def _sizes(self, height: int, width: int) -> preprocessing.Sizes:
         config = self.network.config

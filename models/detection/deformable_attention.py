@@ -48,7 +48,8 @@ class DeformableAttention(nn.Module):
         queries = hidden_states if position_embeddings is None else hidden_states + position_embeddings
         batch, count = queries.shape[:2]
         sampled = (batch, count, self.heads, self.levels, self.points)
-        value = self.value_proj(encoder_hidden_states)
+        # In mixed precision, too, samples lie at exact places and are summed exactly.
+        value = self.value_proj(encoder_hidden_states).to(encoder_hidden_states.dtype)
         if attention_mask is not None:
             value = value.masked_fill(~attention_mask[..., None], 0.0)
         offsets = self.sampling_offsets(queries).view(*sampled, 2)

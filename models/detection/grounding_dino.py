@@ -32,6 +32,9 @@ def load_published(checkpoint: Checkpoint, dtype_for: DtypeFor) -> CaptionDetect
     except KeyError as error:
         raise BadCheckpoint(f"{name}: a Grounding DINO without its tensor {error}; download it again.") from None
     expected = grounding_dino_names.names(config)
+    # Some who convert files leave out what follows from the window's size.
+    index = grounding_dino_names.relative_position_index(config["backbone_config"]["window_size"])
+    tensors = {**{name: index for name in expected if name.endswith(grounding_dino_names.INDEX)}, **tensors}
     found = tensors.keys() - grounding_dino_published.EXTRAS
     refuse_misfits(name, missing=sorted(expected - found), unexpected=sorted(found - expected), misshapen=())
     return assemble(KIND, config, grounding_dino_published.convert(tensors), name)

@@ -42,6 +42,9 @@ WEIGHTS: Final = (
 """The network's other tensors."""
 
 
+INDEX: Final = "attn.relative_position_index"
+"""How tensors end that hold no weights; see `relative_position_index`."""
+
 HEAD: Final = re.compile(r"(?:transformer\.decoder\.)?bbox_embed\.\d+")
 
 
@@ -75,7 +78,7 @@ def names(config: Mapping[str, Any]) -> frozenset[str]:
         [
             *_each([f"{module}." for module in modules], "weight bias"),
             *WEIGHTS.split(),
-            *_each(swin, "attn.relative_position_bias_table attn.relative_position_index"),
+            *_each(swin, f"attn.relative_position_bias_table {INDEX}"),
             *_each(merging, "reduction.weight"),
             *_each(fusion, "gamma_v gamma_l"),
             *_each([f"{attention}." for attention in attentions], "in_proj_weight in_proj_bias"),
@@ -105,7 +108,7 @@ def revert(tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> di
     index = relative_position_index(config["backbone_config"]["window_size"])
     made = {}
     for name in names(config):
-        if name.endswith("relative_position_index"):
+        if name.endswith(INDEX):
             made[name] = index.clone()
         else:
             saved = HEAD.sub("bbox_embed.0", name)

@@ -22,7 +22,8 @@ Look = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 class PhraseDetector(Detector):
-    """A network of transformers over pictures, which are brought to its one input size. It computes in float32."""
+    """A network of transformers over pictures, which are brought to its one input size. It computes in float32, or in
+    mixed precision."""
 
     def __init__(self, architecture: str, network: PreTrainedModel, identity: str) -> None:
         self.architecture = architecture
@@ -56,7 +57,9 @@ class PhraseDetector(Detector):
         look = self.ask(phrases)
         boxes, probabilities = [], []
         for start in range(0, frames, batch_size):
-            found = look(self.pixels(images[start : start + batch_size]).to(self.network.device))
+            pixels = self.pixels(images[start : start + batch_size]).to(self.network.device)
+            with self.precision():
+                found = look(pixels)
             boxes.append(found[0].float().cpu())
             probabilities.append(found[1].float().cpu())
             on_step(min(start + batch_size, frames))

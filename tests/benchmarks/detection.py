@@ -12,6 +12,7 @@ from trilemma.models.detection.caption_detector import CaptionDetector
 from trilemma.models.detection.caption_folders import save
 from trilemma.models.detection.kept_features import KeptFeatures
 from trilemma.models.detection.loading import load_detector
+from trilemma.models.detection.mixed_precision import mixed
 from trilemma.models.detection.selection import select
 from trilemma.tests.benchmarks.timing import Comparison, compare
 from trilemma.tests.closeness import assert_close
@@ -84,7 +85,7 @@ def rows() -> list[tuple[str, Comparison, float]]:
     """What is compared, the times, and the least ratio that is promised."""
     given = published()
     network, processor, detector = given
-    backbone = backbone_of(given)
+    backbone, in_bfloat16 = backbone_of(given), given._replace(detector=mixed(detector))
     pictures = np.random.default_rng(0).integers(0, 256, (MANY, HEIGHT, WIDTH, 3), dtype=np.uint8)
 
     def theirs(count: int = 1) -> None:
@@ -98,6 +99,10 @@ def rows() -> list[tuple[str, Comparison, float]]:
         backbone.forget()
         return again(count, prompt)
 
+    def ours_mixed() -> torch.Tensor:
+        backbone.forget()
+        return ours_of(in_bfloat16, pictures[:1], PROMPT)
+
     asked = processor(images=pictures[0], text=PROMPT, return_tensors="pt", input_data_format="channels_last")
     expected, found = network(**asked), detector.network(**asked)
     # Nearly equal proposals change places; those that are told apart stand where they stood.
@@ -109,6 +114,7 @@ def rows() -> list[tuple[str, Comparison, float]]:
     what = f"Grounding DINO Swin-T, {WIDTH} x {HEIGHT}"
     return [
         (f"{what}, one prompt", compare(theirs, ours, 2), 1.4),
+        (f"{what}, one prompt, in mixed bfloat16", compare(theirs, ours_mixed, 1), 2.0),
         (f"{what}, {MANY} pictures at once", compare(lambda: theirs(MANY), lambda: ours(MANY), 1), 1.5),
         (f"{what}, a second prompt beside the first", compare(ours, again, 2), 1 / 0.87),
         (f"{what}, ten phrases beside one", compare(ours, lambda: ours(prompt=TEN), 2), 0.5),

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from PIL import Image
 from trilemma.models.detection.captions import VOCABULARY
+from trilemma.models.detection.kept_features import KeptFeatures
+from trilemma.models.detection.mixed_precision import mixed
 from trilemma.models.inpainting.base import InpaintRequest
 from trilemma.models.segmentation.prompts import Point, Prompt
 from trilemma.models.weights import full_precision
@@ -63,7 +65,16 @@ def test_detector(tmp_path):
         sizes = [(SIDE, SIDE)] * BATCH
         return processor.post_process_grounded_object_detection(answers, inputs.input_ids, target_sizes=sizes)
 
-    note(f"{case.name}, detect at {SIDE} px", lambda: detector.detect(images, PROMPT, BATCH), plain)
+    forget = [module.forget for module in network.modules() if isinstance(module, KeptFeatures)]
+
+    def ours(asked):
+        for each in forget:
+            each()
+        return asked.detect(images, PROMPT, BATCH)
+
+    note(f"{case.name}, detect at {SIDE} px", lambda: ours(detector), plain)
+    in_bfloat16 = mixed(detector)
+    note(f"{case.name}, detect at {SIDE} px in mixed bfloat16", lambda: ours(in_bfloat16), plain)
 
 
 def test_segmenter(tmp_path):

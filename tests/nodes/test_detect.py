@@ -35,6 +35,13 @@ def starter() -> Handle:
     return LoadDetector().run(STARTER)[0]
 
 
+def test_precision_is_part_of_what_took_a_score(starter):
+    """An answer of another precision is not the same detector's."""
+    other = LoadDetector().run(STARTER, precision="mixed bfloat16")[0]
+    assert other.model.mixed and not starter.model.mixed
+    assert other.model.identity != starter.model.identity
+
+
 def choices() -> list[str]:
     return LoadDetector.INPUT_TYPES()["required"]["model"][0]
 
