@@ -78,7 +78,7 @@ def differences(
 
     Samples are drawn with repetition by Poisson weights (Hanley and MacGibbon 2006), one weight for each seed: so rows
     that drew with the same seeds are resampled together, and what they have in common cancels. Scores move by the mean
-    influence of what was drawn.
+    influence of what was drawn, and by normal noise of the errors that no sample shows.
 
     seed: of the weights. inconclusive: see INCONCLUSIVE; 0 for what is counted exactly.
     """
@@ -140,7 +140,11 @@ def _resampled(rows: Sequence[Influences | None], seed: int, resamples: int) -> 
         count = min(max(1, _CELLS // total), resamples - start)
         weights = torch.poisson(torch.ones(count, total), generator)
         parts.append([_moved(each, weights[:, at]) for each, at in zip(known, places, strict=True)])
-    found = iter([torch.cat(of_row) for of_row in zip(*parts, strict=True)])
+    others = torch.Generator().manual_seed(seed + 1)
+    found = iter([
+        torch.cat(of_row) + each.unseen * torch.randn(resamples, dtype=torch.float64, generator=others)
+        for each, of_row in zip(known, zip(*parts, strict=True), strict=True)
+    ])  # fmt: skip
     return [None if each is None else next(found) for each in rows]
 
 

@@ -29,6 +29,11 @@ def estimate(scores: Scores, key: str, runs: Sequence[Scores] = ()) -> Estimate:
     if runs:
         return _of_runs(score.value, [estimate(run, key) for run in runs], _one_model(runs))
     influences = scores.influences(key) if scores.influences else None
+    if influences is not None:
+        if METRICS[key].unit == "share":
+            influences = influences.of_share()
+        elif len(influences.values) < 2:
+            influences = None
     return Estimate(score.value, _error(score, influences, scores.provenance), influences)
 
 
@@ -36,8 +41,9 @@ def _error(score: Score, influences: Influences | None, provenance: Mapping[str,
     if influences is not None:
         return influences.standard_error
     if score.high is not None:
-        # The lower end stops at 0.
-        return (score.high - score.value) / NormalDist().inv_cdf((1 + LEVEL) / 2)
+        # The lower end stops at 0, and a share's upper end at 1.
+        below = score.value - score.low if score.low is not None else 0.0
+        return max(score.high - score.value, below) / NormalDist().inv_cdf((1 + LEVEL) / 2)
     if score.spread is None:
         return None
     parts = taken_by(provenance).get(PARTS.get(score.metric, ""), 1)

@@ -6,11 +6,14 @@ number of samples (Efron 1982): resampled, the statistic moves by the mean influ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from statistics import NormalDist
 from typing import Final, NamedTuple
 
 import torch
 
+from ..metrics.frechet_interval import LEVEL
 from ..set_pair import SetPair, len_of
 
 _BLOCK: Final = 1024
@@ -20,16 +23,31 @@ class Influences(NamedTuple):
     """values: float64 [K], of a random part of the samples, or all; only their differences matter.
     seeds: int64 [K], what pairs them with samples of other models; None where nothing does.
     count: of all samples, N. The standard error is the standard deviation of the values over N^(1/2).
+    unseen: a further standard error, independent, of what does not vary among these samples and may among others.
     """
 
     values: torch.Tensor
     seeds: torch.Tensor | None
     count: int
+    unseen: float = 0.0
 
     @property
     def standard_error(self) -> float:
         """Of the score, in a repetition with as many samples against the same reference."""
-        return float(self.values.std()) / self.count**0.5
+        seen = float(self.values.std()) / self.count**0.5 if len(self.values) > 1 else 0.0
+        return math.hypot(seen, self.unseen)
+
+    def of_share(self) -> Influences:
+        """The same, where the score is a share: of outcomes that are all alike resampling would make a certainty."""
+        alike = self.unseen == 0 and bool((self.values == self.values[0]).all())
+        return self._replace(unseen=error_of_alike(self.count)) if alike else self
+
+
+def error_of_alike(count: int) -> float:
+    """Standard error to go by of a share of `count` outcomes that are all alike: by its exact 95 % limit, which is
+    1 - 0.025^(1/N) away (Clopper and Pearson 1934)."""
+    tail = (1 - LEVEL) / 2
+    return (1 - tail ** (1 / count)) / NormalDist().inv_cdf(1 - tail)
 
 
 InfluencesOf = Callable[[str], "Influences | None"]
@@ -58,7 +76,7 @@ def of_images(values: Mapping[str, Sequence[float]]) -> InfluencesOf:
 
     def find(metric: str) -> Influences | None:
         found = torch.tensor(values.get(metric, ()), dtype=torch.float64)
-        if len(found) < 2 or not found.isfinite().all():
+        if not len(found) or not found.isfinite().all():
             return None
         return Influences(found, torch.arange(len(found)), len(found))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -19,6 +20,7 @@ from ..taken_by import KEY, key_of
 COLUMNS: Final = {key: metric for key, metric in METRICS.items() if metric.column}
 FILE: Final = Path(__file__).parent / "tables.json"
 ALL: Final = "all"
+LARGEST: Final = sys.float_info.max
 JUDGED_BY_PEOPLE: Final = "human_error_rate"
 
 
@@ -147,13 +149,26 @@ def _table(told: Any, what: str) -> PublishedTable:
     if lacking:
         raise BadInput(f"{what}: the table {title!r} lacks {', '.join(lacking)}; rows need a source to be cited by.")
     texts = ("key", "of", "cite", "bibtex", "data_set", "samples", "extractor", "licence", "note", "verified")
-    plain = {name: str(told.get(name, "")) for name in texts}
+    plain = {name: _text(told, name, f"{what}: {title}") for name in texts}
     for name in ("data_set", "samples", "extractor"):
         plain[name] = plain[name] or "not stated"
+    if not isinstance(told["rows"], list):
+        raise BadInput(f"{what}: {title}: rows is {told['rows']!r}; give a list of systems with their values.")
+    taken = told.get("taken_by") or {}
+    if not isinstance(taken, Mapping):
+        raise BadInput(f"{what}: {title}: taken_by is {taken!r}; give an object, as a leaderboard's JSON has it.")
     rows = tuple(_row(row, f"{what}: {title}") for row in told["rows"])
-    return PublishedTable(
-        title=str(title), source=str(told["source"]), rows=rows, taken_by=told.get("taken_by") or {}, **plain
-    )
+    return PublishedTable(title=str(title), source=str(told["source"]), rows=rows, taken_by=taken, **plain)
+
+
+def _text(told: Mapping[str, Any], name: str, what: str) -> str:
+    """What is absent or null is empty; of anything but a text or a number nobody could say what it means."""
+    value = told.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise BadInput(f"{what}: {name} is {json.dumps(value)}; give a text, or leave it out.")
+    return str(value)
 
 
 def _row(told: Any, what: str) -> PublishedRow:
@@ -163,7 +178,7 @@ def _row(told: Any, what: str) -> PublishedRow:
     for key, value in told["values"].items():
         if key not in known:
             raise BadInput(f"{what}: {told['system']} has {key!r}, which is none of {', '.join(sorted(known))}.")
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= LARGEST:
             raise BadInput(f"{what}: {key} of {told['system']} is {value!r}; give a finite number.")
     values = {key: float(value) for key, value in told["values"].items()}
     return PublishedRow(str(told["system"]), str(told.get("family", "")), values, str(told.get("note", "")))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 from collections.abc import Sequence
 from typing import Any, Final
 
 import torch
 
-from ..comparison.influences import Influences, InfluencesOf
+from ..comparison.influences import Influences, InfluencesOf, error_of_alike
 from ..metrics.shares import Share, mean_of, share
 from ..scores import Score
 from ..verification.records import KINDS
@@ -54,12 +55,13 @@ def as_scores(verdicts: Sequence[Verdict]) -> tuple[Score, ...]:
 def influences_of(verdicts: Sequence[Verdict]) -> InfluencesOf:
     """How much each picture matters for these scores; picture i of one model pairs with picture i of another.
 
-    Kinds have fixed numbers of pictures, so that a picture counts by how it differs from the others of its kind.
+    Kinds have fixed numbers of pictures, so that a picture counts by how it differs from the others of its kind; a kind
+    of which all are right, or none, has the error of so few outcomes that are all alike.
     """
     shares, count = shares_of(verdicts), len(verdicts)
 
     def find(metric: str) -> Influences | None:
-        if count < 2 or metric not in (OVERALL, *shares):
+        if metric not in (OVERALL, *shares):
             return None
         chosen = [metric] if metric in shares else [*shares]
         values = [
@@ -68,7 +70,9 @@ def influences_of(verdicts: Sequence[Verdict]) -> InfluencesOf:
             else 0.0
             for verdict in verdicts
         ]
-        return Influences(torch.tensor(values, dtype=torch.float64), torch.arange(count), count)
+        alike = [error_of_alike(shares[kind].count) for kind in chosen if shares[kind].value in (0.0, 1.0)]
+        unseen = math.hypot(*alike) / len(chosen)
+        return Influences(torch.tensor(values, dtype=torch.float64), torch.arange(count), count, unseen)
 
     return find
 

@@ -30,6 +30,8 @@ KINDS: Final[Mapping[str, str]] = {
 COLOURS: Final = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 """Those that GenEval asks for, and chooses among."""
 RELATIONS: Final = ("left of", "right of", "above", "below")
+MOST: Final = 16
+"""Of a class so many objects count in a picture, as published."""
 EXAMPLE: Final = '{"tag": "counting", "include": [{"class": "cat", "count": 2}], "prompt": "two cats"}'
 
 
@@ -155,7 +157,8 @@ def _values(text: str) -> list[Any]:
     except ValueError:
         pass  # several lines, each a value of its own
     values = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    # A prompt may hold what str.splitlines takes for the end of a line, such as U+2028.
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 values.append(json.loads(line))
@@ -168,7 +171,7 @@ def _record(told: Any, what: str) -> Record:
     if not isinstance(told, Mapping):
         raise BadInput(f"{what}: expected an object such as {EXAMPLE}, found {type(told).__name__}.")
     tag = told.get("tag")
-    if tag not in KINDS:
+    if not isinstance(tag, str) or tag not in KINDS:
         raise BadInput(f"{what}: its tag is {tag!r}, which is none of {', '.join(KINDS)}.")
     include, exclude = told.get("include"), told.get("exclude", [])
     if not isinstance(include, list) or not include:
@@ -212,6 +215,8 @@ def _named(told: Any, what: str) -> tuple[str, int]:
         raise BadInput(f"{what}: its class is {name!r}; how many there shall be stands in its count.")
     if type(count) is not int or count < 1:
         raise BadInput(f"{what}: the count of {name} is {count!r}; give a whole number from 1.")
+    if count > MOST:
+        raise BadInput(f"{what}: the count of {name} is {count}; of a class {MOST} objects are seen at most.")
     return _plain(name), count
 
 

@@ -14,14 +14,13 @@ from typing import Final, NamedTuple
 from ...detection.selection import select
 from ...pictures.boxes import Box
 from ...values import Detections
-from .records import RELATIONS, Record, Wanted
+from .records import MOST, RELATIONS, Record, Wanted
 
 THRESHOLD: Final = 0.3
 COUNTING_THRESHOLD: Final = 0.9
 MARGIN: Final = 0.1
-MOST: Final = 16
-"""The published thresholds: of a box's score, of the same where objects are counted, of positions as a share of both
-boxes' sizes, and of how many objects of a class count."""
+"""The published thresholds: of a box's score, of the same where objects are counted, and of positions as a share of
+both boxes' sizes."""
 NMS: Final = 0.6
 """As Select Detections suppresses overlaps. GenEval leaves it to its detector, which has none to suppress."""
 ASIDE: Final = 0.5

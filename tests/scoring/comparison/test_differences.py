@@ -6,9 +6,11 @@ import pytest
 import torch
 from trilemma.models.scoring.comparison.bands import standings
 from trilemma.models.scoring.comparison.differences import INCONCLUSIVE, Estimate, differences
-from trilemma.models.scoring.comparison.influences import Influences
+from trilemma.models.scoring.comparison.estimates import estimate
+from trilemma.models.scoring.comparison.influences import Influences, of_images
 from trilemma.models.scoring.metrics.frechet import Gaussian, gaussian
 from trilemma.models.scoring.metrics.frechet_interval import frechet_interval
+from trilemma.models.scoring.scores import Score, Scores
 
 COUNT = 800
 
@@ -93,6 +95,28 @@ def test_means_of_few_runs_have_few_degrees_of_freedom():
     assert found.how == "runs"
     assert found.reach == pytest.approx(2.798964 * math.hypot(0.240370, 0.208167), rel=1e-4)
     assert found.p == pytest.approx(0.0170125, rel=1e-3)
+
+
+def share_row(value, count, low=None, high=None):
+    """The share of so many edits that were done, all or none of them; from a report if it has an interval."""
+    known = of_images({"edit_done": [value] * count}) if low is None else None
+    return estimate(Scores("row", (Score("edit_done", value, low=low, high=high),), influences=known), "edit_done")
+
+
+@pytest.mark.parametrize(("count", "told_apart"), [(1, False), (2, False), (4, True), (5, True), (10, True)])
+def test_outcomes_that_are_all_alike_are_no_certainty(count, told_apart):
+    """All of n against none of n: by Fisher's exact test p is 2 / (2n over n), and 4 is the least that tells apart."""
+    (found,) = differences([share_row(1.0, count), share_row(0.0, count)], higher_is_better=True)
+    assert (found.first, found.gap, found.told_apart) == (0, 1.0, told_apart)
+    exact = 2 / math.comb(2 * count, count)
+    assert (found.p < 0.05) == told_apart == (exact < 0.05)
+
+
+def test_an_interval_that_ends_at_one_has_the_error_of_its_other_end():
+    """Of one picture Wilson's interval of 1 reaches from 0.21 to 1."""
+    (found,) = differences([share_row(1.0, 1, 0.2065, 1.0), share_row(0.0, 1, 0.0, 0.7935)], higher_is_better=True)
+    assert found.how == "intervals" and not found.told_apart
+    assert found.reach == pytest.approx(2**0.5 * 0.7935, rel=1e-6)
 
 
 def test_infinite_values_differ_from_finite_ones_and_not_from_each_other():

@@ -5,12 +5,14 @@ import math
 import pytest
 import torch
 from trilemma.models.scoring.comparison import influences
+from trilemma.models.scoring.comparison.estimates import estimate
 from trilemma.models.scoring.evaluation import score
 from trilemma.models.scoring.features.feature_set import Accumulator, gaussian_of, merge
 from trilemma.models.scoring.features.keys import hash_keys, is_drawn, name_by_record
 from trilemma.models.scoring.metrics.frechet import frechet_distance, gaussian
 from trilemma.models.scoring.metrics.kernel import kernel_distance
 from trilemma.models.scoring.metrics.neighbours import neighbours
+from trilemma.models.scoring.scores import Score, Scores
 from trilemma.models.scoring.set_pair import SetPair
 from trilemma.tests.scoring.toy import CLASSES, Toy, features, pictures
 
@@ -87,7 +89,10 @@ def test_means_over_images_pair_by_their_place():
     found = influences.of_images({"psnr": [30.0, 32.0, 31.0], "lpips": [math.nan] * 3, "ssim": [1.0]})
     assert found("psnr").seeds.tolist() == [0, 1, 2]
     assert found("psnr").standard_error == pytest.approx(1 / 3**0.5)
-    assert found("lpips") is None and found("ssim") is None and found("kid") is None
+    assert found("lpips") is None and found("kid") is None
+    # One image has no spread: of its SSIM no error is known.
+    one = Scores("one", (Score("ssim", 1.0),), influences=found)
+    assert estimate(one, "ssim").influences is None and estimate(one, "ssim").error is None
 
 
 @torch.no_grad()

@@ -118,6 +118,10 @@ def test_systems_are_chosen_by_name():
         (json.dumps({**OWN, "rows": [{"system": "X", "values": {"fid": "2"}}]}), "fid of X is '2'; give a finite"),
         (json.dumps({**OWN, "rows": [{"system": "X", "values": {"fid": math.inf}}]}), "fid of X is inf"),
         (json.dumps({**OWN, "rows": [{"system": "X", "values": {"fid": True}}]}), "fid of X is True"),
+        (json.dumps({**OWN, "rows": 5}), "rows is 5; give a list of systems"),
+        (json.dumps({**OWN, "verified": False}), "verified is false; give a text"),
+        (json.dumps({**OWN, "taken_by": "us"}), "taken_by is 'us'; give an object"),
+        (json.dumps({**OWN, "rows": [{"system": "x", "values": {"fid": 10**400}}]}), "fid of x is 1000"),
     ],
 )
 def test_own_rows_say_what_is_wrong_with_them(own, message):
@@ -168,3 +172,8 @@ def test_the_literature_can_stand_alone():
     assert "**How well each metric agrees with people**" in to_markdown(board)
     with pytest.raises(BadInput, match="scores_1: nothing is connected"):
         leaderboard([])
+
+
+def test_what_is_null_is_not_stated():
+    (table,) = tables.read_own(json.dumps({**OWN, "data_set": None, "licence": None, "verified": None}))
+    assert (table.data_set, table.licence, table.verified) == ("not stated", "", "")

@@ -88,4 +88,29 @@ def test_what_has_no_spectrum_is_refused():
     flat = sharpness(torch.ones(2, 64, 64, 3), noise())
     assert flat.lost == pytest.approx(1)
     assert [each.metric for each in as_scores(flat)] == ["spectral_slope", "high_frequencies_lost"]
-    assert describe(flat).startswith("the images are softer than the reference")
+    # What has no power falls by no slope; one of 0 would stand before all others.
+    assert math.isnan(flat.slope) and as_scores(flat)[0].note == "the images are all of one colour"
+    assert describe(flat).splitlines()[:2] == [
+        "the images are softer than the reference",
+        "spectral slope: none, the images are all of one colour",
+    ]
+
+
+def test_rounding_is_neither_softer_nor_sharper():
+    assert describe(sharpness(noise().half(), noise())).startswith("the images are as sharp as the reference")
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "message"),
+    [
+        (torch.full((2, 64, 64, 3), math.nan), "NaN or infinite"),
+        (torch.zeros(2, 64, 64, 1), "expected images of shape"),
+        (torch.zeros(64, 64, 3), "expected images of shape"),
+        (torch.zeros(0, 64, 64, 3), "empty"),
+    ],
+)
+def test_what_is_no_batch_of_images_is_named_on_either_side(spoilt, message):
+    with pytest.raises(BadInput, match=f"images: .*{message}"):
+        sharpness(spoilt, noise())
+    with pytest.raises(BadInput, match=f"reference: .*{message}"):
+        sharpness(noise(), spoilt)

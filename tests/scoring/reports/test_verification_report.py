@@ -84,3 +84,11 @@ def test_models_are_ranked_in_pairs_with_the_literature_below():
     assert [(row.name, row.rank) for row in group.rows] == [("better", 1), ("alike", 1), ("worse", 3)]
     (table,) = board.published
     assert table.columns == ["prompts_right", *KINDS]
+
+
+def test_a_kind_of_which_all_or_none_are_right_still_has_an_error():
+    """Resampling within kinds would see none: six of six and none of six make one half, which is no certainty."""
+    found = report.influences_of(verdicts(counting=[0] * 6, colors=[1] * 6))
+    error = (1 - 0.025 ** (1 / 6)) / 1.959964
+    assert found("counting").standard_error == pytest.approx(error, rel=1e-5)
+    assert found(report.OVERALL).standard_error == pytest.approx(error / 2**0.5, rel=1e-5)

@@ -69,6 +69,9 @@ def test_a_file_is_no_text():
         ("a cat", "metadata: line 1 is no JSON"),
         ("3", "record 1: expected an object"),
         ({"tag": "style"}, "record 1: its tag is 'style', which is none of single_object, two_object"),
+        ({"tag": ["counting"]}, r"record 1: its tag is \['counting'\]"),
+        ({"include": [{"class": "cat", "count": 17}]}, "the count of cat is 17; of a class 16 objects are seen"),
+        ({"exclude": [{"class": "cat", "count": 17}]}, "exclude 0: the count of cat is 17"),
         ({"include": []}, r"record 1: include is \[\]"),
         ({"include": ["cat"]}, "include 0: expected a class with its count, found 'cat'"),
         ({"include": [{"class": "cat, dog", "count": 1}]}, "its class is 'cat, dog'; give one phrase"),
@@ -92,6 +95,14 @@ def test_what_is_wrong_is_named(changed, said):
     text = changed if isinstance(changed, str) else json.dumps({**whole, **changed})
     with pytest.raises(BadInput, match=said):
         records.read(text)
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\x85", "\x0b", "\x1c"])
+def test_what_prompt_set_writes_is_read_whatever_ends_of_lines_a_prompt_holds(end):
+    whole = {"tag": "counting", "include": [{"class": "cat", "count": 2}], "prompt": f"two{end}cats"}
+    found = records.read(json.dumps([whole, whole]))
+    assert [record.prompt for record in found] == [f"two{end}cats"] * 2
+    assert records.read(records.write(found)) == found
 
 
 def test_kinds_are_chosen():
