@@ -64,12 +64,15 @@ def placed(*handles: Handle, memory: int) -> Iterator[torch.device]:
     device = compute_device()
     slots = [slot for handle in handles for slot in handle.patchers]
     try:
-        for slot in slots:
-            slot.to(device)
+        # Under a graph's inference mode copies could never serve a gradient.
+        with without_inference_mode():
+            for slot in slots:
+                slot.to(device)
         yield device
     finally:
-        for slot in slots:
-            slot.to("cpu")
+        with without_inference_mode():
+            for slot in slots:
+                slot.to("cpu")
 
 
 def compute_device() -> torch.device:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 
 import torch
@@ -19,6 +18,7 @@ from ..models.scoring.scores import Scores
 from ..models.steps import OnStep
 from .common import inputs, kinds, menus
 from .common.metric_inputs import name_of_images
+from .common.perceptual import lpips_network
 from .common.showing import show_text
 
 NO_LPIPS: Final = "none"
@@ -75,7 +75,7 @@ class CompareImages:
         name: str = "compared images",
     ) -> dict[str, Any]:
         matched = pairs.match_pairs(reference, image)
-        network = None if lpips == NO_LPIPS else _network(lpips)
+        network = None if lpips == NO_LPIPS else lpips_network(lpips, NO_LPIPS)
         with host.progress(len(matched.image)) as on_step:
             comparison = _compare(matched, network, on_step)
         text = pairs_report.describe(comparison)
@@ -90,15 +90,6 @@ class CompareImages:
         means = (comparison.mean(metric) for metric in ("psnr", "ssim", "ms_ssim", "lpips"))
         shown = host.intermediate(difference_map(matched, gain))
         return show_text(text, shown, *means, scores, pairs_report.to_json(comparison), text)
-
-
-def _network(net: Net) -> lpips.Lpips:
-    files = host.model_files("metrics", (".pth",))
-    file = next((file for file in files if PurePosixPath(file).name == lpips.BACKBONES[net].file.name), None)
-    if file is None:
-        raise lpips.missing_file(net, host.model_folder("metrics"))
-    with host.without_inference_mode():
-        return lpips.load_lpips(net, host.model_path("metrics", file))
 
 
 def _compare(matched: pairs.Pairs, network: lpips.Lpips | None, on_step: OnStep) -> pairs.Comparison:

@@ -17,7 +17,9 @@ from ..pictures.labels import bare
 from ..steps import OnStep, quiet
 
 FamilyName = Literal["vae", "autoregressive", "gan", "diffusion", "images"]
-Ability = Literal["sample", "encode", "decode", "interpolate", "style mix", "complete", "factorise", "show stages"]
+Ability = Literal[
+    "sample", "encode", "decode", "interpolate", "style mix", "complete", "factorise", "project", "show stages"
+]
 SETTLED: Final = "+"
 """Behind the name of a space; see `Latents`."""
 ConditionKind = Literal["none", "class", "prompt"]
@@ -208,6 +210,24 @@ class Generator(ABC):
         part]; one matrix where latents are whole."""
         raise self._cannot("factorise")
 
+    def noise_sides(self, options: Mapping[str, Any]) -> tuple[int, ...]:
+        """Sides of the maps of noise that `render` takes, pixels; empty where pictures have no noise."""
+        return ()
+
+    def render(
+        self,
+        latents: Latents,
+        noise: Sequence[torch.Tensor],
+        requests: Sequence[SampleRequest],
+        options: Mapping[str, Any],
+    ) -> torch.Tensor:
+        """The pictures of settled latents, [N, channels, H, W], about 0..1 and not cut off, on the device of the
+        networks, with their derivatives by the latents and by the noise.
+
+        noise: [N, 1, side, side] of each of `noise_sides`. The requests give conditions.
+        """
+        raise self._cannot("project")
+
     def encode(self, images: torch.Tensor) -> Latents:
         """The latents of images, float32 [N, H, W, 3], 0..1, of any size that the model takes."""
         raise self._cannot("encode")
@@ -256,6 +276,11 @@ class Generator(ABC):
     def looks(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> list[Look]:
         """How `draw` would come to each picture."""
         raise self._cannot("show stages")
+
+    def check_can(self, ability: Ability) -> None:
+        """Raise CannotDo unless the generator has this ability."""
+        if ability not in self.descriptor.abilities:
+            raise self._cannot(ability)
 
     def _cannot(self, ability: str) -> CannotDo:
         can = ", ".join(self.descriptor.abilities)

@@ -44,7 +44,7 @@ class GaussianGAN(Generator):
             channels=channels,
             parameters=sum(parameter.numel() for parameter in network.parameters()),
             latent_shape=latent_shape,
-            abilities=("sample", "decode", "interpolate", "factorise"),
+            abilities=("sample", "decode", "interpolate", "factorise", "project"),
         )
 
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> Tensor:
@@ -71,9 +71,13 @@ class GaussianGAN(Generator):
     ) -> Tensor:
         if latents.identity != self.identity:
             raise BadInput("latents: they belong to other weights; encode or draw them with this generator.")
+        return as_images(self.render(latents, (), requests, options))
+
+    def render(
+        self, latents: Latents, noise: Sequence[Tensor], requests: Sequence[SampleRequest], options: Mapping[str, Any]
+    ) -> Tensor:
         device = next(self.network.parameters()).device
-        images = self.network(latents.values.to(device))
-        return as_images((images + 1) / 2)
+        return (self.network(latents.values.to(device)) + 1) / 2
 
     def mean_latent(self) -> Latents:
         return Latents(torch.zeros(1, *self.descriptor.latent_shape), "z", self.identity)

@@ -72,7 +72,7 @@ class StyleGenerator(Generator):
         identity: str,
         options: Mapping[str, Any],
     ) -> None:
-        abilities: tuple[Ability, ...] = ("sample", "decode", "interpolate", "style mix", "factorise")
+        abilities: tuple[Ability, ...] = ("sample", "decode", "interpolate", "style mix", "factorise", "project")
         self.network = network
         self.modules = (network,)
         self.identity = identity
@@ -92,8 +92,16 @@ class StyleGenerator(Generator):
         )
 
     @abstractmethod
-    def pictures(self, ws: Tensor, streams: Streams, options: Mapping[str, Any]) -> Tensor:
-        """The network's pictures, [N, C, H, W], about -1..1. ws: truncated. streams: what noise is drawn from."""
+    def pictures(self, ws: Tensor, noise: Sequence[Tensor | None], options: Mapping[str, Any]) -> Tensor:
+        """The network's pictures, [N, C, H, W], about -1..1. ws: truncated. noise: what each layer adds, if any do."""
+
+    def drawn_noise(self, streams: Streams, options: Mapping[str, Any]) -> Sequence[Tensor | None]:
+        """What each layer adds, drawn by the streams where that is the noise mode; empty where no layer adds any."""
+        return ()
+
+    def for_layers(self, maps: Sequence[Tensor]) -> Sequence[Tensor | None]:
+        """What each layer adds, of the maps of `noise_sides`."""
+        return maps
 
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> Tensor:
         z, labels, streams = self._start(requests, options["seeding"])
@@ -135,6 +143,12 @@ class StyleGenerator(Generator):
         ws = ws if latents.space == TRUNCATED else self._truncated(ws, options)
         return self._images(ws, streams, options)
 
+    def render(
+        self, latents: Latents, noise: Sequence[Tensor], requests: Sequence[SampleRequest], options: Mapping[str, Any]
+    ) -> Tensor:
+        made = self.for_layers(noise) if noise else self.drawn_noise((), {**options, "noise_mode": "none"})
+        return (self.pictures(latents.values.to(self._device), made, options) + 1) / 2
+
     def mean_latent(self) -> Latents:
         return Latents(self.network.mapping.w_avg.expand(1, self.network.num_ws, -1).cpu(), "w", self.identity)
 
@@ -169,7 +183,7 @@ class StyleGenerator(Generator):
         return self.network.truncate(ws, options["truncation_psi"], options["truncation_cutoff"])
 
     def _images(self, ws: Tensor, streams: Streams, options: Mapping[str, Any]) -> Tensor:
-        images = self.pictures(ws, streams, options)
+        images = self.pictures(ws, self.drawn_noise(streams, options), options)
         return as_images((images.float() + 1) / 2).clamp(0, 1)
 
     def _check_pair(self, one: Latents, other: Latents) -> None:

@@ -57,12 +57,15 @@ BACKBONES: Final[dict[Net, Backbone]] = {
 """The backbones with which LPIPS is reported; their linear heads come with torchmetrics."""
 
 
-def missing_file(net: Net, folder: Path) -> MissingFile:
-    """The error for a backbone that is not on disk: what it is, where from, size, hash, and where it goes."""
+def missing_file(net: Net, folder: Path, otherwise: str = "none") -> MissingFile:
+    """The error for a backbone that is not on disk: what it is, where from, size, hash, and where it goes.
+
+    otherwise: what can be chosen instead.
+    """
     file = BACKBONES[net].file
     return MissingFile(
         f"lpips: {net} needs {file.name}, which is not on this machine. Fetch it from {file.source} ({file.bytes:,} "
-        f"bytes, SHA-256 {file.sha256}) and put it into {folder}; or choose none."
+        f"bytes, SHA-256 {file.sha256}) and put it into {folder}; or choose {otherwise}."
     )
 
 
@@ -84,8 +87,12 @@ class Lpips:
     @torch.no_grad()
     def distance(self, reference: torch.Tensor, image: torch.Tensor) -> float:
         """LPIPS of two images [1, 3, H, W], 0..1, at their own size; 0 is the same."""
+        return float(self.distances(reference, image))
+
+    def distances(self, references: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """LPIPS of pairs [N, 3, H, W], 0..1 or a little beyond, [N], with derivatives where they are asked for."""
         device = next(self._network.parameters()).device
-        return float(self._network(reference.to(device), image.to(device), normalize=True))
+        return self._network(references.to(device), images.to(device), normalize=True).flatten()
 
     def memory_bytes(self, height: int, width: int) -> int:
         """Estimate of what `distance` takes beside the weights."""

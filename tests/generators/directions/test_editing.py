@@ -116,7 +116,7 @@ def test_edits_come_behind_truncation(name, tmp_path):
     torch.testing.assert_close(moved.values, pulled + 2 * given.vectors[0])
     with torch.no_grad():
         streams = [torch.Generator().manual_seed(0)] * 3
-        pictures = generator.pictures(moved.values, streams, settings)
+        pictures = generator.pictures(moved.values, generator.drawn_noise(streams, settings), settings)
     expected = ((pictures + 1) / 2).clamp(0, 1).movedim(1, -1).expand(-1, -1, -1, 3)
     assert_close(decoded(generator, moved, **options), expected)
     chained = edit(generator, moved, given, [1], [1.0], "", settings)

@@ -42,7 +42,7 @@ class BigGANGenerator(Generator):
             num_classes=sizes.classes,
             latent_shape=(sizes.z_dim,),
             options={TRUNCATION: 1.0, "seeding": NUMPY},
-            abilities=("sample", "decode", "interpolate", "factorise"),
+            abilities=("sample", "decode", "interpolate", "factorise", "project"),
         )
 
     def memory_bytes(self, batch_size: int) -> int:
@@ -76,6 +76,11 @@ class BigGANGenerator(Generator):
     ) -> Tensor:
         if latents.identity != self.identity:
             raise BadInput("latents: they belong to other weights; encode or draw them with this generator.")
+        return as_images(self.render(self.settled(latents, options), (), requests, options))
+
+    def render(
+        self, latents: Latents, noise: Sequence[Tensor], requests: Sequence[SampleRequest], options: Mapping[str, Any]
+    ) -> Tensor:
         truncation = options[TRUNCATION]
         if not 0 < truncation <= 1:
             raise BadInput(
@@ -84,9 +89,7 @@ class BigGANGenerator(Generator):
             )
         _, classes = self._start(requests, options)
         device = self.network.embeddings.weight.device
-        z = self.settled(latents, options).values
-        pictures = self.network(z.to(device), classes.to(device), truncation)
-        return as_images((pictures + 1) / 2)
+        return (self.network(latents.values.to(device), classes.to(device), truncation) + 1) / 2
 
     def mean_latent(self) -> Latents:
         return Latents(torch.zeros(1, *self.descriptor.latent_shape), "z", self.identity)

@@ -28,16 +28,24 @@ class StyleGAN1Generator(StyleGenerator):
         widest = max(count * (FIRST << level) ** 2 for level, count in enumerate(channels))
         return int(4 * batch_size * LAYERS_HELD * widest)
 
-    def pictures(self, ws: Tensor, streams: Streams, options: Mapping[str, Any]) -> Tensor:
-        return self.network(ws, self._noise(streams, options["noise_mode"]))
+    def pictures(self, ws: Tensor, noise: Sequence[Tensor | None], options: Mapping[str, Any]) -> Tensor:
+        return self.network(ws, noise)
 
-    def _noise(self, streams: Streams, mode: str) -> Sequence[Tensor | None]:
-        sides = self.network.noise_sides
+    def noise_sides(self, options: Mapping[str, Any]) -> tuple[int, ...]:
+        return () if options["noise_mode"] == "none" else self._sides
+
+    def drawn_noise(self, streams: Streams, options: Mapping[str, Any]) -> Sequence[Tensor | None]:
+        mode = options["noise_mode"]
         if mode == "const":
             return self.network.const_noise()
         if mode == "none":
-            return [None] * len(sides)
-        if self.network.settings.shared_noise:
-            drawn = [noise.normal(streams, (1, side, side)).to(self._device) for side in sides[::2]]
-            return [each for each in drawn for _ in (0, 1)]
-        return [noise.normal(streams, (1, side, side)).to(self._device) for side in sides]
+            return [None] * len(self.network.noise_sides)
+        return self.for_layers([noise.normal(streams, (1, side, side)).to(self._device) for side in self._sides])
+
+    def for_layers(self, maps: Sequence[Tensor]) -> Sequence[Tensor | None]:
+        return [each for each in maps for _ in (0, 1)] if self.network.settings.shared_noise else maps
+
+    @property
+    def _sides(self) -> tuple[int, ...]:
+        """Of the maps of noise, of which two layers may share one."""
+        return tuple(self.network.noise_sides[:: 2 if self.network.settings.shared_noise else 1])

@@ -37,12 +37,16 @@ class StyleGAN2Generator(StyleGenerator):
         widest = max(channels * side**2 for channels, side in blocks)
         return int(4 * batch_size * LAYERS_HELD * widest)
 
-    def pictures(self, ws: Tensor, streams: Streams, options: Mapping[str, Any]) -> Tensor:
-        return self.network(ws, self._noise(streams, options["noise_mode"]))
+    def pictures(self, ws: Tensor, noise: Sequence[Tensor | None], options: Mapping[str, Any]) -> Tensor:
+        return self.network(ws, noise)
 
-    def _noise(self, streams: Streams, mode: str) -> Sequence[Tensor | None]:
+    def noise_sides(self, options: Mapping[str, Any]) -> tuple[int, ...]:
+        return () if options["noise_mode"] == "none" else tuple(self.network.noise_sides)
+
+    def drawn_noise(self, streams: Streams, options: Mapping[str, Any]) -> Sequence[Tensor | None]:
         """What every layer adds: "const", what the file comes with; "none"; or "random", drawn by each sample's stream
         from the coarsest layer on, as TensorFlow's scripts of StyleGAN2 do behind z."""
+        mode = options["noise_mode"]
         if mode == "const":
             return self.network.const_noise()
         if mode == "none":

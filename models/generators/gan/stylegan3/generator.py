@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..style_generator import NUMPY, Streams, StyleGenerator
+from ..style_generator import NUMPY, StyleGenerator
 from .design import layers
 from .network import StyleGAN3
 from .resampling import bytes_at_a_time
@@ -42,7 +42,7 @@ class StyleGAN3Generator(StyleGenerator):
         at_a_time = min(4 * batch_size * upsampled, bytes_at_a_time(self._device))
         return int(4 * batch_size * LAYERS_HELD * widest + UPSAMPLED_HELD * at_a_time)
 
-    def pictures(self, ws: Tensor, streams: Streams, options: Mapping[str, Any]) -> Tensor:
+    def pictures(self, ws: Tensor, noise: Sequence[Tensor | None], options: Mapping[str, Any]) -> Tensor:
         return self.network(ws, moved_by(options["translate_x"], options["translate_y"], options["rotation"]))
 
 

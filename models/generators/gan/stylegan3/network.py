@@ -52,7 +52,7 @@ class FourierInput(nn.Module):
         room = self.band.rate / 2 - self.band.cutoff
         amplitudes = (1 - (frequencies.norm(dim=2) - self.band.cutoff) / room).clamp(0, 1)
         reach = 0.5 * self.band.size / self.band.rate
-        theta = torch.tensor([[reach, 0.0, 0.0], [0.0, reach, 0.0]], device=w.device)
+        theta = w.new_tensor([[reach, 0.0, 0.0], [0.0, reach, 0.0]])
         places = F.affine_grid(theta[None], [1, 1, self.band.size, self.band.size], align_corners=False)
         angles = places.view(1, -1, 2) @ frequencies.transpose(1, 2) + phases[:, None]
         waves = torch.sin(angles * (2 * math.pi)) * amplitudes[:, None]  # [N, places, channels]
@@ -104,7 +104,7 @@ class FilteredLayer(nn.Module):
 
     def _activated(self, x: Tensor) -> Tensor:
         plan, size = self.plan, x.shape[-1]
-        one = torch.ones(1, device=x.device)
+        one = x.new_ones(1)
         up_filter = one if self.up_filter is None else self.up_filter
         down_filter = one if self.down_filter is None else self.down_filter
         high = size * plan.up + plan.before + plan.after - len(up_filter) + 1

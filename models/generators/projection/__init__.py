@@ -1,0 +1,1 @@
+"""The latent of a picture, found by following derivatives."""
