@@ -60,3 +60,19 @@ def test_halves_are_gone_on_with_as_each_class(run):
         )
         assert max(upper) < 0.06
         assert min(lower) > max(upper)
+
+
+def test_directions_lead_away_from_what_was_drawn(run):
+    """Five rows of five: unmoved in the middle, further away to both sides, and a picture found again."""
+    results = run(FOLDER / "stylegan_walk.json")
+    assert float(results["20"]["text"][0].split("PSNR ")[1].split()[0]) > 20
+    grid = pixels(results["24"]["images"][0])
+    header, left = grid.shape[0] - 5 * 132, grid.shape[1] - 5 * 132
+    cells = [[grid[header + 132 * row :, left + 132 * column :][:128, :128] for column in range(5)] for row in range(5)]
+    for other in cells[1:3]:
+        assert np.abs(other[2] - cells[0][2]).max() < 0.01
+    assert min(np.abs(cells[row][2] - cells[0][2]).mean() for row in (3, 4)) > 0.03
+    for row in cells:
+        far, near, _, close, end = (np.abs(cell - row[2]).mean() for cell in row)
+        assert far > 1.3 * near > 0.01
+        assert end > 1.3 * close > 0.01
