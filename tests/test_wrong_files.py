@@ -69,6 +69,8 @@ READ = {
     ("mobile_sam", "segmenter"),
     ("controlnet_sd15_diffusers", "controlnet"),
     ("controlnet_sd15_original", "controlnet"),
+    ("dalle_dvae_decoder", "generator"),
+    ("dalle_dvae_encoder", "generator"),
     ("igpt_openai_small", "generator"),
     ("mindalle_stage1", "generator"),
     ("mnist_small_lenet", "extractor"),

@@ -24,7 +24,16 @@ def check_channels(generator: Generator, what: str) -> None:
 
 
 def _families() -> tuple[Family[Generator], ...]:
-    from .autoregressive import image_gpt, pixelcnn_prior, taming_transformer, transformer_prior, vq_model, vqgan, vqvae
+    from .autoregressive import (
+        dalle_dvae,
+        image_gpt,
+        pixelcnn_prior,
+        taming_transformer,
+        transformer_prior,
+        vq_model,
+        vqgan,
+        vqvae,
+    )
     from .diffusion import ddpm, diffusers_pipelines, stable_diffusion_files
     from .gan import biggan_deep, dcgan, mlp_gan, stylegan1, stylegan2, stylegan3
     from .gan.stylegan2 import other_layouts
@@ -37,6 +46,7 @@ def _families() -> tuple[Family[Generator], ...]:
         autoencoder_tiny.FAMILY,
         biggan_deep.FAMILY,
         conv_vae.FAMILY,
+        dalle_dvae.FAMILY,
         dcgan.FAMILY,
         ddpm.FAMILY,
         image_gpt.FAMILY,

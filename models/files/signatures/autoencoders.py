@@ -28,8 +28,8 @@ SIGNATURES: Final = (
     Signature("a minDALL-E", OWN_CODE, (), (r"tok_emb_(img|txt)\.weight", r"blocks\.0\.")),
     Signature(
         "a part of DALL-E (its encoder or decoder of codes)",
-        OWN_CODE,
-        (),
+        GENERATOR,
+        ("generator",),
         (r"blocks\.input\.w$", r"blocks\.output\.conv\.w$"),
     ),
     Signature("an ImageGPT", GENERATOR, ("generator",), (r"transformer\.wte\.weight", r"transformer\.h\.0\.")),
