@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -125,6 +126,17 @@ class SetPair:
             return pair if isinstance(pair, str) else str(third)
         return *pair, third
 
+    @cached_property
+    def held_out_elsewhere(self) -> str:
+        """A warning for notes where held-out rows are those of another set too, bit by bit; else empty."""
+        assert self.held_out is not None  # whoever asks has looked
+        ours = _digests(self.held_out)
+        found = {"in the reference": self.reference, "among the generated": self.generated}
+        known = {where: set(_digests(other)) for where, other in found.items()}
+        counts = {where: sum(digest in digests for digest in ours) for where, digests in known.items()}
+        told = [f"{count} of {len(ours)} are {where}" for where, count in counts.items() if count]
+        return f"warning: held-out images should be new, and {', '.join(told)}; " if told else ""
+
     @property
     def readers(self) -> list[str]:
         """What read the files that the two are compared by: the reference's, and others where the generated set's files
@@ -177,6 +189,12 @@ def _by_metric(scores: list[Score]) -> Mapping[str, Score]:
 def len_of(rows: Rows | None) -> int:
     """How many were kept."""
     return 0 if rows is None else len(rows.keys)
+
+
+def _digests(features: Features) -> list[bytes]:
+    """Of every kept row."""
+    rows = [] if features.rows is None else features.rows.values.numpy()
+    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
 
 
 def _rows(features: Features, at_least: int) -> torch.Tensor | str:

@@ -77,6 +77,30 @@ def test_diversity_and_copies_are_scored_where_they_are_asked_for():
         score(ours, training, held_out=features(0, 9, toy=Toy(resize="pad")))
 
 
+def test_held_out_images_that_are_not_new_are_warned_of():
+    ours, training, unseen = features(0, 60, "ours", 60), features(90, 150, "real", 60), features(180, 240, "new", 60)
+    names = ("authpct", "c_t", "fld", "fld_gap")
+    for held_out, told in (
+        (training, "warning: held-out images should be new, and 60 of 60 are in the reference; "),
+        (ours, "warning: held-out images should be new, and 60 of 60 are among the generated; "),
+        (
+            features(140, 200, "half new", 60),
+            "warning: held-out images should be new, and 10 of 60 are in the reference; ",
+        ),
+    ):
+        notes = [score(ours, training, held_out=held_out).score(name).note for name in names]
+        assert all(told in note for note in notes)
+    assert not any("new" in score(ours, training, held_out=unseen).score(name).note for name in names)
+
+
+def test_a_reference_of_equal_rows_makes_nothing_likely():
+    ours, unseen = features(0, 60, "ours", 60), features(180, 240, "new", 60)
+    rows = ours.rows._replace(values=ours.rows.values[:1].expand(60, -1).contiguous())
+    found = score(ours, ours._replace(name="grey", rows=rows), held_out=unseen)
+    for name in ("fld", "fld_gap"):
+        assert math.isnan(found.value(name)) and found.score(name).note.startswith("all rows of grey are equal")
+
+
 def test_provenance_says_how_the_numbers_were_made_and_survives_json():
     found = score(features(0, 30), features(30, 70, "real"), Settings(subsets_seed=4), "model", {"parameters": 5.0})
     told = found.provenance

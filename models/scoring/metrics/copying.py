@@ -136,7 +136,7 @@ def score_copying(pair: SetPair) -> list[Score]:
         return [Score(name, math.nan, note=rows) for name in names]
     generated, training, held_out = rows
     authentic = authentic_percentage(generated, training)
-    told = f"{len(generated)} generated, {len(training)} training rows"
+    told = f"{pair.held_out_elsewhere}{len(generated)} generated, {len(training)} training rows"
     taken = Score("authpct", authentic, note=f"{told}; of 100 generated images so many are no copies")
     (ours, theirs, known), cells = partition(training, (generated, held_out), pair.settings.subsets_seed)
     try:

@@ -167,10 +167,13 @@ def score_likelihood(pair: SetPair) -> list[Score]:
     if isinstance(rows, str):
         return [Score(name, math.nan, note=rows) for name in names]
     generated, training, held_out = rows
+    if bool((training == training[0]).all()):
+        note = f"all rows of {pair.reference.name} are equal, around which nothing is likely"
+        return [Score(name, math.nan, note=note) for name in names]
     found = likelihood_divergence(generated, training, held_out, pair.settings.subsets_seed)
     counts = (min(MOST, len(each)) for each in rows)
     copied = "warning: the generated images are likely copies; " if found.value > MEMORISED else ""
-    told = "{} generated, {} training, {} held-out rows".format(*counts)
+    told = pair.held_out_elsewhere + "{} generated, {} training, {} held-out rows".format(*counts)
     return [
         Score("fld", found.value, note=f"{copied}{told}; 0 is as far as training images are from each other"),
         Score("fld_gap", found.gap, note=f"{told}; below 0: nearer to training than to held-out images"),
