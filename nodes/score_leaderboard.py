@@ -8,7 +8,7 @@ import torch
 
 from .. import host
 from ..models.pictures.grids import Theme
-from ..models.scoring.advice import advise
+from ..models.scoring.advice import advice
 from ..models.scoring.comparison.recipes import ONE_ROW, OneRow
 from ..models.scoring.leaderboard import COLUMNS, EMPTY, leaderboard
 from ..models.scoring.leaderboard import Leaderboard as Board
@@ -150,10 +150,10 @@ class PaperText:
             "speed": speed_weight,
             "memory": memory_weight,
         }
-        advice = "\n".join(advise(group, weights, quality, coverage) for group in leaderboard.groups)
+        advised = advice(leaderboard.groups, weights, quality, coverage)
         methods = write_methods(leaderboard)
-        report = "\n\n".join(filter(None, [advice, *methods]))
-        return show_text(report, advice, *methods, report)
+        report = "\n\n".join(filter(None, [advised, *methods]))
+        return show_text(report, advised, *methods, report)
 
 
 def _weight(axis: str) -> inputs.Input:

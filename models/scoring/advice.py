@@ -15,6 +15,8 @@ from .reports.numbers import number
 from .trilemma import SPEED, axis_of
 
 MEMORY: Final = "peak_bytes"
+NAMED: Final = "weights: "
+"""Beginning of errors."""
 FAMILIES: Final[Mapping[str, str]] = {
     "vae": "a VAE",
     "gan": "a GAN",
@@ -35,14 +37,11 @@ def advise(group: Group, weights: Mapping[str, float], quality: str = "fid", cov
     Raises:
         BadInput: no axis weighs anything, or no row has one that does.
     """
-    keys = {"quality": quality, "coverage": coverage, "speed": SPEED, "memory": MEMORY}
-    weighed = {axis: key for axis, key in keys.items() if weights.get(axis, 0.0) > 0}
-    if not weighed:
-        raise BadInput("weights: all are 0; give at least one of quality, coverage, speed and memory some weight.")
+    weighed = _weighed(weights, quality, coverage)
     served = {axis: key for axis, key in weighed.items() if _having(group, key)}
     if not served:
         missing = ", ".join(METRICS[key].name_by(group.extractor) for key in weighed.values())
-        raise BadInput(f"weights: no row has {missing}; weigh what the rows have.")
+        raise BadInput(f"{NAMED}no row has {missing}; weigh what the rows have.")
     parts = [f"for {axis} {_named(group, _leaders(group, key), key)}" for axis, key in served.items()]
     if len(served) > 1 and (best := _balanced(group, served, weights)):
         ratio = " : ".join(f"{weights[axis]:g}" for axis in served)
@@ -52,6 +51,34 @@ def advise(group: Group, weights: Mapping[str, float], quality: str = "fid", cov
     lacking = [axis for axis in weighed if axis not in served]
     end = f" (no row tells of {_listed(lacking, 'and')})" if lacking else ""
     return f"Use {text}{end}."
+
+
+def advice(
+    groups: Sequence[Group], weights: Mapping[str, float], quality: str = "fid", coverage: str = "recall"
+) -> str:
+    """`advise` of every group that has an axis that weighs something, a line for each; of the others it says so.
+
+    Raises:
+        BadInput: no axis weighs anything.
+    """
+    _weighed(weights, quality, coverage)
+    return "\n".join(_line(group, weights, quality, coverage) for group in groups)
+
+
+def _line(group: Group, weights: Mapping[str, float], quality: str, coverage: str) -> str:
+    try:
+        return advise(group, weights, quality, coverage)
+    except BadInput as error:
+        return f"No advice for {group.heading}: {str(error).removeprefix(NAMED)}"
+
+
+def _weighed(weights: Mapping[str, float], quality: str, coverage: str) -> dict[str, str]:
+    """Axes that weigh something, and the keys of what stands for them."""
+    keys = {"quality": quality, "coverage": coverage, "speed": SPEED, "memory": MEMORY}
+    weighed = {axis: key for axis, key in keys.items() if weights.get(axis, 0.0) > 0}
+    if not weighed:
+        raise BadInput(f"{NAMED}all are 0; give at least one of quality, coverage, speed and memory some weight.")
+    return weighed
 
 
 def _having(group: Group, key: str) -> list[Row]:

@@ -2,8 +2,9 @@
 
 import pytest
 from trilemma.models.errors import BadInput
-from trilemma.models.scoring.advice import advise
+from trilemma.models.scoring.advice import advice, advise
 from trilemma.models.scoring.leaderboard import leaderboard
+from trilemma.models.scoring.scores import Score, Scores
 from trilemma.tests.scoring.boards import STARTER, model, provenance
 
 ALL = {"quality": 1.0, "coverage": 1.0, "speed": 1.0, "memory": 1.0}
@@ -70,3 +71,13 @@ def test_what_no_row_tells_is_said():
 def test_nothing_to_advise_by(weights, message):
     with pytest.raises(BadInput, match=message):
         advise(group(model("A", 4.0, None)), weights)
+
+
+def test_a_board_of_several_kinds_is_advised_by_those_that_can_be():
+    pictures = Scores("edit", (Score("psnr", 30.0),), provenance={"taken_by": {"of": "x"}})
+    groups = leaderboard([model("A", 4.0), pictures]).groups
+    first, second = advice(groups, {"quality": 1.0}).split("\n")
+    assert first == "Use for quality A (FID 4)."
+    assert second.startswith("No advice for ") and second.endswith(": no row has FID; weigh what the rows have.")
+    with pytest.raises(BadInput, match="all are 0"):
+        advice(groups, {"quality": 0.0})

@@ -120,10 +120,11 @@ def _row(row: Row, places: Trilemma) -> dict[str, Any]:
 
 
 def _group(board: Leaderboard, group: Group) -> str:
-    ranked = next((column.label for column in group.columns if column.key == board.sort_by), board.sort_by)
+    by = COLUMNS[board.sort_by].label_by(group.extractor)
+    ranked = f"ranked by {by}" if group.bands else f"not ranked: no row has {by}"
     header = ["#", "model", *(f"{column.label} {ARROWS[column.better]}" for column in group.columns)]
     lines = [
-        f"**{_escaped(group.heading)}**; ranked by {_escaped(ranked)}",
+        f"**{_escaped(group.heading)}**; {_escaped(ranked)}",
         "",
         _line(header),
         _line(["--:", ":--", *("--:" for _ in group.columns)]),

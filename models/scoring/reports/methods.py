@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -39,6 +39,12 @@ _KINDS: Final = {
     frozenset({"independent"}): "independent, since no seeds are shared",
     frozenset({"paired", "independent"}): "paired where seeds are shared",
 }
+_ESCAPES: Final = str.maketrans({
+    **{sign: f"\\{sign}" for sign in "_%&#${}"},
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+})  # fmt: skip
 SHOWN: Final = 12
 """Digits of an identity."""
 
@@ -55,7 +61,7 @@ def write_methods(board: Leaderboard) -> Methods:
     parts, cited = [], set()
     for group in board.groups:
         parts.append(" ".join(_group(group, board.sort_by)))
-        cited |= {key for column in group.columns for key in CITED.get(column.key, ())}
+        cited |= {key for column in group.columns if _taken(group, column.key) for key in CITED.get(column.key, ())}
     if board.groups:
         parts.append(_bands(board))
         cited |= {"dufour2026"}
@@ -70,8 +76,8 @@ def write_methods(board: Leaderboard) -> Methods:
 
 
 def _latex(text: str) -> str:
-    """A name as LaTeX takes it."""
-    return re.sub(r"([_%&#$])", r"\\\1", text)
+    """A name as LaTeX takes it, in one line."""
+    return " ".join(text.split()).translate(_ESCAPES)
 
 
 def _cite(*keys: str) -> str:
@@ -86,14 +92,20 @@ def _group(group: Group, sort_by: str) -> Iterator[str]:
         yield from _of_features(group, models, told)
     else:
         yield f"We scored {models} as follows: {_latex(group.heading)}."
-    metrics = [column for column in group.columns if METRICS[column.key].of_cost is None]
+    metrics = [column for column in group.columns if METRICS[column.key].of_cost is None and _taken(group, column.key)]
     named = [f"{METRICS[column.key].name_by(group.extractor)}{_cite(*CITED.get(column.key, ()))}" for column in metrics]
     if named:
-        yield f"We report {_listed(named)}; rows are ranked by {METRICS[sort_by].name_by(group.extractor)}."
+        ranked = f"rows are ranked by {METRICS[sort_by].name_by(group.extractor)}"
+        yield f"We report {_listed(named)}; {ranked if _taken(group, sort_by) else 'rows are not ranked'}."
     yield from _settings(taken, {column.key for column in metrics})
     yield from _runs(group.rows)
     yield from _costs(group)
     yield _versions(group.rows)
+
+
+def _taken(group: Group, key: str) -> bool:
+    """Whether a row has a number; a column may hold but notes of why there is none."""
+    return any(not math.isnan(METRICS[key].read(row.scores).value) for row in group.rows)
 
 
 def _of_features(group: Group, models: str, told: Mapping[str, Any]) -> Iterator[str]:
@@ -144,7 +156,7 @@ def _costs(group: Group) -> Iterator[str]:
     told = [row.scores.provenance for row in group.rows if "seconds_per_image" in row.scores.cost]
     devices = sorted({device for each in told if (device := each.get("device"))})
     if told:
-        where = f" on {_listed(devices)}" if devices else ""
+        where = f" on {_listed([_latex(device) for device in devices])}" if devices else ""
         batches = sorted({each["batch_size"] for each in told if "batch_size" in each})
         size = f" in batches of {_listed([f'{count:,}' for count in batches])}" if batches else ""
         yield f"Images per second are those of the median batch{where}{size}, without the first."

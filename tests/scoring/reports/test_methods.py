@@ -1,11 +1,15 @@
 """The paragraph of methods: what the provenance tells, everything cited has its entry, and nothing else."""
 
+import math
 import re
+from dataclasses import replace
 
 from trilemma.models.scoring.evaluation import score
 from trilemma.models.scoring.leaderboard import leaderboard
 from trilemma.models.scoring.literature.tables import tables_of
+from trilemma.models.scoring.reports.leaderboard_text import to_markdown
 from trilemma.models.scoring.reports.methods import write_methods
+from trilemma.models.scoring.scores import Score, Scores
 from trilemma.tests.scoring.boards import STARTER, model, provenance
 from trilemma.tests.scoring.comparison.test_recipes import run
 
@@ -50,6 +54,25 @@ def test_a_distance_that_is_not_inceptions_is_called_fd():
 def test_names_are_written_as_latex_takes_them():
     scores = [model("a", came_from=provenance(reference="my_set 100%"))]
     assert "against the reference set my\\_set 100\\% (SHA-256" in write_methods(leaderboard(scores)).text
+    hard = [model("a", came_from=provenance(reference="{x}^2 ~ \\foo\n$y$"))]
+    expected = "\\{x\\}\\textasciicircum{}2 \\textasciitilde{} \\textbackslash{}foo \\$y\\$ (SHA-256"
+    assert expected in write_methods(leaderboard(hard)).text
+
+
+def test_rows_that_lack_what_ranks_are_not_said_to_be_ranked():
+    pictures = Scores("edit", (Score("psnr", 30.0),), provenance={"taken_by": {"of": "x"}})
+    board = leaderboard([model("A", 4.0), pictures])
+    assert "We report PSNR, dB; rows are not ranked." in write_methods(board).text
+    first, second = [line for line in to_markdown(board).splitlines() if line.startswith("**")]
+    assert first.endswith("; ranked by FID") and second.endswith("; not ranked: no row has FID")
+
+
+def test_a_metric_that_no_row_has_is_not_reported():
+    """A column may hold nothing but why it was not taken."""
+    without = model("a", 4.0)
+    scores = replace(without, scores=(*without.scores, Score("inception_score", math.nan, note="no classes")))
+    found = write_methods(leaderboard([scores]))
+    assert "IS" not in found.text and "salimans2016" not in found.text + found.bibtex
 
 
 def test_settings_of_features_are_told():
