@@ -38,14 +38,14 @@ class PublishedFile:
     """A checkpoint as its authors publish it.
 
     name: of the file, or of a transformers folder. source: where it is published. bytes, sha256: size and hex digest
-    of the file, or of the folder's model.safetensors. folder: the model folder where users keep it, where that is not
-    the first of its loader.
+    of the file, or of the folder's model.safetensors; 0 and empty where its publisher does not tell them. folder: the
+    model folder where users keep it, where that is not the first of its loader.
     """
 
     name: str
     source: str
-    bytes: int
-    sha256: str
+    bytes: int = 0
+    sha256: str = ""
     folder: str = ""
 
 
@@ -166,7 +166,35 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             folder="inpaint",
         ),
     ),
-    "generator": (),
+    "generator": (
+        *(
+            PublishedFile(
+                name=f"biggan-deep-{side}-pytorch_model.bin",
+                source=f"https://s3.amazonaws.com/models.huggingface.co/biggan/biggan-deep-{side}-pytorch_model.bin",
+            )
+            for side in (128, 256, 512)
+        ),
+        *(
+            PublishedFile(
+                name=name,
+                source=f"https://github.com/{repository}, by the links in its README, with the text encoder and "
+                f"captions.pickle of the same data set ({data})",
+            )
+            for repository, data, name in (
+                ("taoxugit/AttnGAN", "birds", "bird_AttnGAN2.pth"),
+                ("taoxugit/AttnGAN", "COCO", "coco_AttnGAN2.pth"),
+                ("MinfengZhu/DM-GAN", "birds", "bird_DMGAN.pth"),
+                ("MinfengZhu/DM-GAN", "COCO", "coco_DMGAN.pth"),
+                ("tobran/DF-GAN", "birds", "state_epoch_1220.pth"),
+                ("tobran/DF-GAN", "COCO", "state_epoch_290.pth"),
+            )
+        ),
+        PublishedFile(
+            name="netG_210000.pth",
+            source="https://github.com/hanzhanggit/StackGAN-v2, by the links in its README, with "
+            "char-CNN-RNN-embeddings.pickle of the birds",
+        ),
+    ),
     "controlnet": (),
     "extractor": (
         PublishedFile(
@@ -247,9 +275,10 @@ def missing_file(kind: Kind, name: str, folder: Path) -> MissingFile:
     """The error for a model file that is not on disk: what it is, where from, size, hash, and where it goes."""
     for file in PUBLISHED[kind]:
         if Path(name).name == file.name:
+            facts = f" ({file.bytes:,} bytes, SHA-256 {file.sha256})" if file.sha256 else ""
             return MissingFile(
-                f"model: {name} is not on this machine. Fetch it from {file.source} ({file.bytes:,} bytes, SHA-256 "
-                f"{file.sha256}) and put it into {folder}."
+                f"model: {name} is not on this machine. Fetch it from {file.source}{facts} and put it into "
+                f"{folder / Path(name).parent}."
             )
     published = ", ".join(file.name for file in PUBLISHED[kind])
     starters = ", ".join(starter_names(kind))

@@ -339,12 +339,14 @@ def test_fingerprint_sees_a_replaced_file(tmp_path):
     assert (paths.fingerprint(path), paths.fingerprint(folder)) == second
 
 
-@pytest.mark.parametrize("kind", ["detector", "segmenter", "inpainter", "extractor"])
+@pytest.mark.parametrize("kind", ["detector", "segmenter", "inpainter", "generator", "extractor"])
 def test_missing_file_says_where_from_and_where_to(kind, tmp_path):
     for file in catalog.PUBLISHED[kind]:
         message = str(catalog.missing_file(kind, f"sub/{file.name}", tmp_path))
-        for fact in (file.name, file.source, f"{file.bytes:,}", file.sha256, str(tmp_path)):
+        facts = (f"{file.bytes:,} bytes", file.sha256) if file.bytes else ()
+        for fact in (file.name, file.source, *facts, str(tmp_path)):
             assert fact in message
+        assert str(tmp_path / "sub") in message
     unknown = str(catalog.missing_file(kind, "mine.pth", tmp_path))
     assert "mine.pth" in unknown
     assert str(tmp_path) in unknown

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from trilemma.models import imagenet
 from trilemma.models.errors import BadCheckpoint, BadInput
 from trilemma.models.files.checkpoints import Checkpoint
@@ -151,6 +152,17 @@ def test_a_configuration_of_its_name_is_read(tmp_path):
             told(**wrong)
     with pytest.raises(BadCheckpoint, match="eps = 'small'"):
         told(eps="small")
+
+
+def test_a_folder_as_its_library_keeps_it_is_read(tmp_path):
+    """`pytorch_model.bin` and `config.json`, as `from_pretrained` takes them."""
+    path = biggan_deep.tiny(tmp_path)
+    alone = loading.load_generator(path)
+    torch.save(load_file(path), tmp_path / "pytorch_model.bin")
+    path.unlink()
+    whole = loading.load_generator(tmp_path)
+    assert whole.identity == alone.identity
+    assert whole.files == (tmp_path / "pytorch_model.bin", tmp_path / "config.json")
 
 
 @pytest.mark.slow

@@ -87,9 +87,10 @@ def read(path: Path) -> Dictionary:
 
 def _is_numbering(value: Any) -> bool:
     """Whether it gives each word a number of its own, from 0 without a gap."""
-    if not isinstance(value, dict) or not all(isinstance(word, str) for word in value):
+    if not isinstance(value, dict) or not value or not all(isinstance(word, str) for word in value):
         return False
-    return bool(value) and set(value.values()) == set(range(len(value)))
+    numbers = list(value.values())
+    return all(type(number) is int for number in numbers) and sorted(numbers) == list(range(len(numbers)))
 
 
 def _is_caption(value: Any, words: int) -> bool:

@@ -57,6 +57,7 @@ def test_training_captions_serve_where_there_are_none_of_tests(protocol, tmp_pat
         [[], [], {0: "a"}, {"a": 1}],
         [[], [], {}, {"a": 0, "b": 0}],
         [[], [], {}, {1: 0}],
+        [[], [], {}, {"a": [0]}],
         [[], []],
     ],
 )
