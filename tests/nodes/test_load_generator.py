@@ -96,7 +96,7 @@ def test_the_info_tells_what_the_model_is():
         "classes: bee, car",
         "latents: 4 x 8",
         "options: truncation_psi = 1.0, truncation_cutoff = 0, noise_mode = random, seeding = torch",
-        "can: sample, decode, interpolate, style mix",
+        "can: sample, decode, interpolate, style mix, factorise, project",
     ]
     assert len(generator.patchers) == 1
 
