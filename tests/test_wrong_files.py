@@ -72,6 +72,8 @@ READ = {
     ("dalle_dvae_decoder", "generator"),
     ("dalle_dvae_encoder", "generator"),
     ("igpt_openai_small", "generator"),
+    ("mindalle", "generator"),
+    ("mindalle_small", "generator"),
     ("mindalle_stage1", "generator"),
     ("mnist_small_lenet", "extractor"),
     ("ssa_gan", "generator"),

@@ -27,6 +27,7 @@ def _families() -> tuple[Family[Generator], ...]:
     from .autoregressive import (
         dalle_dvae,
         image_gpt,
+        mindalle,
         pixelcnn_prior,
         taming_transformer,
         transformer_prior,
@@ -50,6 +51,7 @@ def _families() -> tuple[Family[Generator], ...]:
         dcgan.FAMILY,
         ddpm.FAMILY,
         image_gpt.FAMILY,
+        mindalle.FAMILY,
         mlp_gan.FAMILY,
         mnist_vae.FAMILY,
         pixelcnn_prior.FAMILY,

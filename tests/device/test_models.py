@@ -68,8 +68,8 @@ def test_half_precision_is_near(case, path, expected):
 def test_mixed_precision_moves_boxes_by_little(case, path, expected):
     """Half of them by less than half a pixel: nearly equal candidates may change places."""
     model = case.load(path, full_precision)
-    if not isinstance(model, Detector):
-        pytest.skip("of detectors only")
+    if not (isinstance(model, Detector) and "starter" in case.name):
+        pytest.skip("of detectors only; under random weights all candidates are nearly equal")
     found = case.run(on_device(mixed(model)), COMPARED)
     off = (expected[:, :, None, :4] - found[:, None, :, :4]).abs().amax(-1).amin(-1)
     figures.DIFFERENCES.append((case.name, "bfloat16, median of boxes", float(off.median()), HALF_A_PIXEL))

@@ -25,7 +25,7 @@ SIGNATURES: Final = (
         (),
         (r"(transformer\.)?pos_emb$", r"(transformer\.)?blocks\.0\.attn\.key\.weight", r"(transformer\.)?tok_emb\."),
     ),
-    Signature("a minDALL-E", OWN_CODE, (), (r"tok_emb_(img|txt)\.weight", r"blocks\.0\.")),
+    Signature("a minDALL-E", GENERATOR, ("generator",), (r"tok_emb_(img|txt)\.weight", r"blocks\.0\.")),
     Signature(
         "a part of DALL-E (its encoder or decoder of codes)",
         GENERATOR,

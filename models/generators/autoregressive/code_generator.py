@@ -73,6 +73,12 @@ class CodeGenerator(Autoencoder):
         codes = self.codes(requests, options, on_step, begun)
         return self.decode(self._vectors(codes), requests, options)
 
+    def given(self, requests: Sequence[SampleRequest], generators: Sequence[torch.Generator]) -> torch.Tensor:
+        """What the prior begins with: the class of each sample, int64 [N], 0 where there are none."""
+        if self.descriptor.num_classes:
+            return noise.labels(self.descriptor, requests, generators)
+        return torch.zeros(len(requests), dtype=torch.int64)
+
     def codes(
         self,
         requests: Sequence[SampleRequest],
@@ -86,9 +92,7 @@ class CodeGenerator(Autoencoder):
         """
         generators = noise.generators(requests)
         device = self._code_prior.code.weight.device
-        labels = torch.zeros(len(requests), dtype=torch.int64)
-        if self.descriptor.num_classes:
-            labels = noise.labels(self.descriptor, requests, generators)
+        labels = self.given(requests, generators)
         uniforms = noise.uniform(generators, (self._code_prior.places,))
         rows, columns = self._code_prior.grid
         codes = torch.zeros(len(requests), rows * columns, dtype=torch.int64)

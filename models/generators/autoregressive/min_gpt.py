@@ -35,7 +35,15 @@ class Attention(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """[N, T, width] to the same."""
+        return self._seen(*(self._by_head(part(tokens)) for part in (self.query, self.key, self.value)))
+
+    def first(self, tokens: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """As `forward`; what is remembered of the tokens is written into `keys` and `values`, see `next`."""
         query, key, value = (self._by_head(part(tokens)) for part in (self.query, self.key, self.value))
+        keys[:, :, : key.shape[2]], values[:, :, : value.shape[2]] = key, value
+        return self._seen(query, key, value)
+
+    def _seen(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         seen = F.scaled_dot_product_attention(query, key, value, is_causal=True)
         return self.proj(seen.transpose(1, 2).flatten(2))
 
@@ -65,10 +73,22 @@ class Block(nn.Module):
         tokens = tokens + self.attn(self.ln1(tokens))
         return tokens + self.mlp(self.ln2(tokens))
 
+    def first(self, tokens: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """See `Attention.first`."""
+        tokens = tokens + self.attn.first(self.ln1(tokens), keys, values)
+        return tokens + self.mlp(self.ln2(tokens))
+
     def next(self, token: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, place: int) -> torch.Tensor:
         """See `Attention.next`."""
         token = token + self.attn.next(self.ln1(token), keys, values, place)
         return token + self.mlp(self.ln2(token))
+
+
+def first_tokens(blocks: nn.ModuleList, tokens: torch.Tensor, cache: KeysAndValues) -> torch.Tensor:
+    """What comes out of all blocks for the first tokens [N, T, width]; the empty cache then holds them."""
+    for block, keys, values in zip(blocks, *cache, strict=True):
+        tokens = cast("Block", block).first(tokens, keys, values)
+    return tokens
 
 
 def next_token(blocks: nn.ModuleList, token: torch.Tensor, cache: KeysAndValues, place: int) -> torch.Tensor:
