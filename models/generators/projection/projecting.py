@@ -39,7 +39,7 @@ SEED: Final = 123
 """Of the samples that tell mean and spread."""
 START_STEPS: Final = SAMPLES // BATCH
 LAYERS_KEPT: Final = 5.5
-"""Memory of a step with its derivative, relative to drawing; 4.3 to 7 were measured."""
+"""Memory of a step with its derivative, relative to drawing; 3.6 to 7 were measured."""
 SHOWN: Final = 10
 """Steps between previews."""
 

@@ -9,13 +9,21 @@ from trilemma.models.generators import noise
 from trilemma.models.generators.base import Condition, Latents
 from trilemma.models.generators.binding import Bound
 from trilemma.models.generators.gan import biggan_deep, dcgan, mlp_gan, stylegan1, stylegan2, stylegan3
+from trilemma.models.generators.gan.text_to_image import families, stackgan
 from trilemma.models.generators.loading import load_generator
 
 STYLED = {"stylegan1": stylegan1, "stylegan2": stylegan2, "stylegan3": stylegan3}
 PLAIN = {"dcgan": dcgan, "mlp_gan": mlp_gan, "biggan_deep": biggan_deep}
 
 
+TEXT = ("StackGAN++", "AttnGAN", "DM-GAN", "DF-GAN", "SSA-GAN")
+"""They draw by sentences, or by those that they know."""
+
+
 def tiny(name: str, folder) -> Any:
+    if name in TEXT:
+        family = next(family for family in (stackgan.FAMILY, *families.FAMILIES) if family.name == name)
+        return load_generator(family.tiny(folder))
     return load_generator({**STYLED, **PLAIN}[name].FAMILY.tiny(folder))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from trilemma.models.errors import BadInput, CannotDo
 from trilemma.models.generators.directions.factorisation import factorise
-from trilemma.tests.generators.directions.small import PLAIN, STYLED, tiny
+from trilemma.tests.generators.directions.small import PLAIN, STYLED, TEXT, tiny
 from trilemma.tests.generators.toy import Toy
 
 pytestmark = pytest.mark.slow
@@ -20,6 +20,9 @@ def matrices(generator, name):
         return [tensors["0.weight"]]
     if name == "biggan_deep":
         return [tensors["generator.gen_z.weight"][:, : generator.descriptor.latent_shape[0]]]
+    if name in TEXT:
+        first = next(key for key in ("fc.weight", "h_net1.fc.0.weight") if key in tensors)
+        return [tensors[first][:, -generator.descriptor.latent_shape[0] :]]
     if name == "dcgan":
         kernels = tensors["main.0.weight"]  # [z, outputs, 4, 4]
         return [
@@ -52,7 +55,7 @@ def assert_same_lines(found, wanted):
     np.testing.assert_allclose(np.abs(cosines), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [*STYLED, *PLAIN])
+@pytest.mark.parametrize("name", [*STYLED, *PLAIN, *TEXT])
 def test_directions_are_the_papers(name, tmp_path):
     generator = tiny(name, tmp_path)
     found = factorise(generator, 4)

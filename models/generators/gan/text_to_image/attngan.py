@@ -79,6 +79,9 @@ class StagedNetwork(TextNetwork):
         """Features, words and mask to features of twice the side and the maps of the words."""
         return NextStage(size)
 
+    def z_weights(self) -> Tensor:
+        return self.h_net1.weights_of_last(self.z_dim)
+
     def forward(self, z: Tensor, sentence: Tensor, noise: Tensor, words: Tensor, masks: Sequence[Tensor]) -> Drawn:
         x = self.h_net1(torch.cat([self.ca_net(sentence, noise), z], dim=1))
         pictures, found = [self.img_net1(x)], []

@@ -88,6 +88,9 @@ class DFGAN(TextNetwork):
         # Of the last block: its input before and after it is enlarged, and that scaled.
         self.floats = (3 * channels[-2] + channels[-1] // 2) * self.sides[0] ** 2
 
+    def z_weights(self) -> Tensor:
+        return self.fc.weight
+
     def forward(self, z: Tensor, sentence: Tensor, noise: Tensor, words: Tensor, masks: Sequence[Tensor]) -> Drawn:
         condition = torch.cat([z, sentence], dim=1)
         x = self.fc(z).unflatten(1, (-1, FIRST, FIRST))

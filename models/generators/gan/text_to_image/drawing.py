@@ -33,6 +33,10 @@ class TextNetwork(nn.Module):
     floats: int
 
     @abstractmethod
+    def z_weights(self) -> Tensor:
+        """What the first layer has for z, [outputs, z_dim]."""
+
+    @abstractmethod
     def forward(self, z: Tensor, sentence: Tensor, noise: Tensor, words: Tensor, masks: Sequence[Tensor]) -> Drawn:
         """z: [N, z_dim]. sentence: [N, text_dim]. noise: [N, noise_dim], normal. words: [N, text_dim, L].
 

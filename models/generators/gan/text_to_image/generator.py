@@ -83,7 +83,7 @@ class TextToImageGAN(Generator):
             num_classes=num_classes,
             latent_shape=(network.z_dim,),
             options={TRUNCATION: 1.0} if truncates else {},
-            abilities=("sample", "decode", "interpolate", "show stages"),
+            abilities=("sample", "decode", "interpolate", "factorise", "project", "show stages"),
         )
 
     @abstractmethod
@@ -119,10 +119,15 @@ class TextToImageGAN(Generator):
     ) -> Tensor:
         if latents.identity != self.identity:
             raise BadInput("latents: they belong to other weights; encode or draw them with this generator.")
-        generators = noise.generators(requests)
-        _, chosen = self._begun(generators, options)
-        drawn = self._drawn(latents.values, self._given(requests, chosen, generators))
-        return as_images((drawn.pictures[-1] + 1) / 2)
+        return as_images(self.render(latents, (), requests, options))
+
+    def readers(self) -> list[Tensor]:
+        return [self.network.z_weights()]
+
+    def render(
+        self, latents: Latents, noise: Sequence[Tensor], requests: Sequence[SampleRequest], options: Mapping[str, Any]
+    ) -> Tensor:
+        return (self._drawn(latents.values, self._asked(requests, options)).pictures[-1] + 1) / 2
 
     def looks(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> list[Look]:
         generators = noise.generators(requests)
@@ -148,6 +153,12 @@ class TextToImageGAN(Generator):
             for maps in drawn.maps
             for label, values in zip(labels, maps[row], strict=False)
         )
+
+    def _asked(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Given:
+        """What the requests ask for besides z."""
+        generators = noise.generators(requests)
+        _, chosen = self._begun(generators, options)
+        return self._given(requests, chosen, generators)
 
     def _begun(self, generators: Sequence[torch.Generator], options: Mapping[str, Any]) -> tuple[Tensor, list[int]]:
         """z, and the sentences that stand for missing ones."""

@@ -83,6 +83,9 @@ class SSAGAN(TextNetwork):
         # Of the last block: its input, that normalised, and scales and shifts of each place.
         self.floats = 5 * channels[-2] * self.sides[0] ** 2
 
+    def z_weights(self) -> Tensor:
+        return self.fc.weight
+
     def forward(self, z: Tensor, sentence: Tensor, noise: Tensor, words: Tensor, masks: Sequence[Tensor]) -> Drawn:
         x = self.fc(z).unflatten(1, (-1, FIRST, FIRST))
         logits, maps = self.conv_mask(x), []

@@ -85,6 +85,9 @@ class StackGAN(TextNetwork):
         # Of the last stage: features before it, enlarged, and before their gates.
         self.floats = 5 * channels * self.sides[-1] ** 2
 
+    def z_weights(self) -> Tensor:
+        return self.h_net1.weights_of_last(self.z_dim)
+
     def forward(self, z: Tensor, sentence: Tensor, noise: Tensor, words: Tensor, masks: Sequence[Tensor]) -> Drawn:
         condition = self.ca_net(sentence, noise) if self.text_dim else z
         x = self.h_net1(torch.cat([condition, z], dim=1) if self.text_dim else z)

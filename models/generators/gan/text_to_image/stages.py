@@ -79,6 +79,10 @@ class FirstStage(nn.Module):
             self.add_module(f"upsample{number}", enlarging(wide, wide // 2))
             wide //= 2
 
+    def weights_of_last(self, count: int) -> Tensor:
+        """What the dense layer has for its last inputs, [outputs, count]."""
+        return self.fc.get_submodule("0").get_parameter("weight")[:, -count:]
+
     def forward(self, given: Tensor) -> Tensor:
         x = self.fc(given).unflatten(1, (-1, FIRST, FIRST))
         for number in range(1, DOUBLINGS + 1):
