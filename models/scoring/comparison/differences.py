@@ -21,7 +21,7 @@ trained again by the same recipe (Dufour, Efros, Perez 2026, "The FID Lottery", 
 _CELLS: Final = 4_000_000
 """Weights of samples that are drawn at once."""
 
-How = Literal["paired", "independent", "intervals", "runs", "unknown"]
+How = Literal["paired", "independent", "intervals", "runs", "one interval", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,11 @@ class Estimate:
 class Difference:
     """Of two estimates, by their places in what was compared: `first` is the better.
 
-    gap: how far the other is behind, at least 0. reach: half the width of the gap's 95 % interval, None where an
-    error is not known. p: probability of such a gap between equals, of both signs; None likewise.
+    gap: how far the other is behind, at least 0. reach: half the width of the gap's 95 % interval, None where no error
+    is known. p: probability of such a gap between equals, of both signs; None where not both errors are known.
     how: paired resampling, on `shared` samples of the same seeds; independent, where no seeds are shared; intervals,
-    where nothing is known but these; runs, where one is a mean of several; unknown.
+    where nothing is known but these; runs, where one is a mean of several; one interval, where the other has no
+    error that is known, so that the gap's own interval is wider; unknown.
     least: what the gap must exceed besides, INCONCLUSIVE of the larger value.
     """
 
@@ -105,9 +106,13 @@ def _difference(
         p = (1 + int((noise >= gap).sum())) / (len(noise) + 1)
         how = "paired" if shared > 1 else "independent"
         return Difference(first, second, gap, float(noise.quantile(LEVEL)), p, how, shared, least)
-    if one.error is None or other.error is None or math.isinf(gap):
+    known = [each for each in (one, other) if each.error is not None]
+    if not known or math.isinf(gap):
         return Difference(first, second, gap, None, None, "unknown", 0, least)
-    error = math.hypot(one.error, other.error)
+    if len(known) == 1:
+        half = reach(LEVEL, known[0].freedom) * (known[0].error or 0.0)
+        return Difference(first, second, gap, half, None, "one interval", 0, least)
+    error = math.hypot(one.error or 0.0, other.error or 0.0)
     freedom = _freedom(one, other)
     how = "runs" if max(one.runs, other.runs) > 1 else "intervals"
     p = two_sided(gap / error, freedom) if error else float(gap == 0)

@@ -157,6 +157,8 @@ def _table(told: Any, what: str) -> PublishedTable:
     taken = told.get("taken_by") or {}
     if not isinstance(taken, Mapping):
         raise BadInput(f"{what}: {title}: taken_by is {taken!r}; give an object, as a leaderboard's JSON has it.")
+    # A leaderboard's JSON tells the name of the reference beside it, which does not decide.
+    taken = {key: value for key, value in taken.items() if key != "reference"} if "of" in taken else taken
     rows = tuple(_row(row, f"{what}: {title}") for row in told["rows"])
     return PublishedTable(title=str(title), source=str(told["source"]), rows=rows, taken_by=taken, **plain)
 

@@ -56,6 +56,8 @@ def _how(each: Difference) -> str:
         return f"{each.shared:,} samples with the same seeds resampled in pairs"
     if each.how == "runs":
         return "by the means of runs"
+    if each.how == "one interval":
+        return "by the interval of one, as the other has none"
     if each.how == "independent":
         return "resampled independently: no seeds are shared"
     return "by their intervals: nothing is kept to resample"
@@ -64,7 +66,7 @@ def _how(each: Difference) -> str:
 def _why(each: Difference) -> str:
     """Where p alone would tell them apart."""
     if each.reach is not None and each.gap > each.reach:
-        return f", {p_value(each.p or 0.0)}, but less than {INCONCLUSIVE:.1%}"
+        return f"{f', {p_value(each.p)}' if each.p is not None else ''}, but less than {INCONCLUSIVE:.1%}"
     return f", {p_value(each.p)}" if each.p is not None and each.gap else ""
 
 

@@ -79,14 +79,17 @@ def test_a_gap_below_the_inconclusive_share_is_none_however_sure():
     [
         ((0.1, 0.1), 0.27, False, "intervals"),
         ((0.1, 0.1), 0.29, True, "intervals"),
-        ((None, 0.1), 0.02, False, "unknown"),
-        ((None, 0.1), 0.04, True, "unknown"),
+        ((None, 0.1), 0.19, False, "one interval"),
+        ((0.1, None), 0.20, True, "one interval"),
+        ((None, 0.001), 0.02, False, "one interval"),
+        ((None, None), 0.02, False, "unknown"),
+        ((None, None), 0.04, True, "unknown"),
     ],
 )
 def test_where_nothing_is_kept_intervals_decide_and_without_them_the_share_alone(errors, gap, told_apart, how):
     found = one(Estimate(2.0, errors[0]), Estimate(2.0 + gap, errors[1]))
     assert (found.told_apart, found.how) == (told_apart, how)
-    assert (found.p is None) == (how == "unknown")
+    assert (found.p is None) == (None in errors)
 
 
 def test_means_of_few_runs_have_few_degrees_of_freedom():

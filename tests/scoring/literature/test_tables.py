@@ -177,3 +177,14 @@ def test_the_literature_can_stand_alone():
 def test_what_is_null_is_not_stated():
     (table,) = tables.read_own(json.dumps({**OWN, "data_set": None, "licence": None, "verified": None}))
     assert (table.data_set, table.licence, table.verified) == ("not stated", "", "")
+
+
+def test_the_setting_of_a_leaderboards_group_says_how_rows_were_taken():
+    """It names the reference too, which does not decide."""
+    way = {"of": "features", "extractor": "Inception-v3 (FID)", "identity": "eeeeeeee", "resize": "TF1"}
+    plain = model("a", 5.0)
+    measured = plain.__class__("a", plain.scores, plain.cost, {**plain.provenance, KEY: way})
+    setting = json.loads(to_json(leaderboard([measured])))["groups"][0]["setting"]
+    assert setting.keys() - way.keys() == {"reference"}
+    (group,) = leaderboard([measured], published=own_table(setting, "by hand")).groups
+    assert [row.name for row in group.rows] == ["X (published)", "a"]
