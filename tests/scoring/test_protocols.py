@@ -55,6 +55,9 @@ def test_cmmd_is_taken_and_named():
     assert heading(found.provenance).startswith("protocol CMMD, ")
     assert taken_by.taken_by(found.provenance)["protocol_identity"] == CMMD.identity
     assert "cmmd" not in [each.metric for each in score(ours, real).scores]
+    # Nothing of it looks at held-out images, and rows with and without them are taken in one way.
+    beside = score(ours, real, Settings(protocol="CMMD", subsets_seed=3), held_out=features(source_of(CMMD), 60, 2))
+    assert taken_by.key_of(beside.provenance) == taken_by.key_of(found.provenance)
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
