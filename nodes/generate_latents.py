@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from .. import host
+from ..models.errors import BadInput
 from ..models.generators import completion, noise, reconstruction, walking
 from ..models.generators.base import Latents
 from ..models.generators.binding import total_steps
@@ -40,7 +41,7 @@ class Interpolate:
             },
             "optional": {
                 "seeds": inputs.text(
-                    "1, 2, 3", "Two or more, separated by commas. Not used when images are connected."
+                    "1, 2, 3", "Two or more, separated by commas. Not used when images or latents are connected."
                 ),
                 "images": inputs.link(
                     "IMAGE", "Two or more to walk between instead of seeds; the model must be able to encode them."
@@ -51,6 +52,9 @@ class Interpolate:
                     "frames can be repeated.",
                 ),
                 "resize": RESIZE_INPUT,
+                "latent": inputs.link(
+                    kinds.LATENT, "Two or more to walk between instead, such as those of Project Image or Edit Latent."
+                ),
             },
         }
 
@@ -62,9 +66,15 @@ class Interpolate:
         images: torch.Tensor | None = None,
         loop: bool = False,
         resize: Resize = "crop",
+        latent: Latents | None = None,
     ) -> tuple[torch.Tensor]:
         bound = generator.model
-        if images is None:
+        if latent is not None:
+            if images is not None:
+                raise BadInput("images, latent: both are connected; connect one of them, or none for seeds.")
+            bound.generator.space_of(latent)
+            requests, keys = noise.requests(1, 0, bound.conditions), latent
+        elif images is None:
             requests = walking.requests_of(bound, read_seeds(seeds))
             with host.placed(generator, memory=bound.generator.memory_bytes(len(requests))):
                 keys = walking.latents_of(bound, requests)

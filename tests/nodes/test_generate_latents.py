@@ -97,6 +97,17 @@ def test_a_walk_between_images(plain):
     close(frames, Interpolate().run(plain, 3, "1, 2")[0])
 
 
+@torch.inference_mode()
+def test_a_walk_between_latents(plain):
+    latent = Encode().run(plain, samples(plain, 1, 2))[0]
+    frames = Interpolate().run(plain, 3, latent=latent)[0]
+    close(frames, Interpolate().run(plain, 3, "1, 2")[0])
+    with pytest.raises(BadInput, match="images, latent: both are connected"):
+        Interpolate().run(plain, 3, images=samples(plain, 1, 2), latent=latent)
+    with pytest.raises(BadInput, match="latent: it belongs to another model than this Toy"):
+        Interpolate().run(plain, 3, latent=latent._replace(identity="another"))
+
+
 @pytest.mark.parametrize(
     ("seeds", "message"),
     [

@@ -60,6 +60,19 @@ def test_it_is_the_librarys_with_the_same_weights(alexnet, file, no_network):
     assert not any(parameter.requires_grad for module in network.modules for parameter in module.parameters())
 
 
+def test_pairs_of_a_batch_and_their_derivatives(file):
+    network = lpips.load_lpips("alex", file)
+    one, other = (torch.cat(pair) for pair in zip(images(), images(), strict=True))
+    other = torch.cat([other[:1], other[1:].flip(3)]).requires_grad_()
+    found = network.distances(one, other)
+    expected = [network.distance(one[[row]], other[[row]].detach()) for row in range(2)]
+    torch.testing.assert_close(found.detach(), torch.tensor(expected), rtol=1e-5, atol=1e-7)
+    (slope,) = torch.autograd.grad(found.sum(), other)
+    step = 1e-3 * slope / slope.norm()
+    change = network.distances(one, other.detach() + step).sum() - network.distances(one, other.detach() - step).sum()
+    assert float(change) == pytest.approx(2e-3 * float(slope.norm()), rel=0.05)
+
+
 def test_identity_moves_with_backbone_and_heads(alexnet, file, tmp_path):
     network = lpips.load_lpips("alex", file)
     assert network.identity == lpips.load_lpips("alex", file).identity
