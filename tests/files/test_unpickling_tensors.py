@@ -9,7 +9,8 @@ import torch
 from trilemma.models.errors import BadCheckpoint
 from trilemma.models.files import checkpoints
 from trilemma.models.files.converting import convert
-from trilemma.models.files.unpickling import machine
+from trilemma.models.files.unpickling import as_tensor, contents, machine
+from trilemma.tests.files import python2
 
 SQUARE = torch.tensor([[0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 0.0, -3.0], [0.5, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 4.0]])
 COMPLEX = torch.complex(SQUARE, SQUARE.flip(0) + 1)
@@ -122,6 +123,16 @@ def test_arrays_are_weights(protocol, tmp_path):
             expected = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
             assert found[name].dtype == expected.dtype, name
             assert torch.equal(found[name], expected), name
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2])
+def test_arrays_of_python_2_are_read(protocol, tmp_path):
+    """Their bytes are a text."""
+    array = np.random.default_rng(0).random((3, 5)).astype(np.float32)
+    (tmp_path / "x.pkl").write_bytes(python2.dumps([array, "name"], protocol))
+    found, name = contents(tmp_path / "x.pkl")
+    np.testing.assert_array_equal(as_tensor(found).numpy(), array)
+    assert name == "name"
 
 
 def test_arrays_beside_tensors_are_converted(tmp_path):

@@ -70,6 +70,8 @@ def fill(array: np.ndarray, state: Any, budget: Budget) -> None:
         fits = isinstance(values, list) and len(values) == count
     else:
         budget.copy(count * kind.made().itemsize)
+        if isinstance(values, str):  # of Python 2, see `Machine.push_old_text`
+            values = values.encode("latin-1")
         values = values if isinstance(values, bytes) else bytes(memoryview(values))
         fits = len(values) == count * kind.made().itemsize
     if not fits:

@@ -11,6 +11,7 @@ from trilemma.models.generators.binding import Bound
 from trilemma.models.generators.gan.text_to_image import families, stackgan, words
 from trilemma.models.generators.records import records_of, remarks
 from trilemma.tests.closeness import assert_close, is_close
+from trilemma.tests.files import python2
 from trilemma.tests.generators.gan import gans
 
 pytestmark = pytest.mark.slow
@@ -174,6 +175,13 @@ def test_maps_are_named_by_words(attngan):
 def test_stackgan_draws_of_the_embeddings_of_pictures(tmp_path):
     path = stackgan.tiny(tmp_path)
     generator = loading.load_generator(path)
+    for file in tmp_path.glob("*.pickle"):
+        # As Python 2 wrote the published ones.
+        file.write_bytes(python2.dumps(pickle.loads(file.read_bytes())))
+    again = loading.load_generator(path)
+    for one, other in zip(again.embeddings, generator.embeddings, strict=True):
+        assert torch.equal(one, other)
+    assert again.descriptor == generator.descriptor
     assert generator.descriptor.class_names == ("001.Auk/1", "002.Bunting/2", "003.Crow/3")
     gans.check_batches(generator)
     by_name, by_number = (Bound(generator).with_conditions([Condition(text)]) for text in ("002.bunting/2", "1"))
