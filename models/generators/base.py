@@ -143,6 +143,11 @@ class Generator(ABC):
     notes: tuple[str, ...] = ()
     """What was chosen of the file, as sentences: which of several networks, and whether averaged."""
 
+    @property
+    def varies(self) -> bool:
+        """Whether its encoder gives Gaussians, see `posterior`."""
+        return False
+
     @abstractmethod
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> torch.Tensor:
         """One batch: float32 [N, H, W, 3], 0..1, [N, H, W, 4] with alpha; sample i depends on `requests[i]` alone.

@@ -58,6 +58,10 @@ class Autoencoder(Generator):
         self._prior = prior
         self._floats = floats
 
+    @property
+    def varies(self) -> bool:
+        return isinstance(self._network, Variational) and {"encode", "decode"} <= {*self.descriptor.abilities}
+
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> torch.Tensor:
         images = self.decode(self.latents(requests, options), requests, options)
         on_step(1, images[-1])
@@ -114,6 +118,16 @@ class Autoencoder(Generator):
             raise self._cannot("decode")
         pixels = self._network.pictures(self._placed(latents.values)).float().clamp(0, 1).cpu()
         return pixels.permute(0, 2, 3, 1).expand(-1, -1, -1, 3).contiguous()
+
+    def render(
+        self,
+        latents: Latents,
+        noise: Sequence[torch.Tensor],
+        requests: Sequence[SampleRequest],
+        options: Mapping[str, Any],
+    ) -> torch.Tensor:
+        """See `Generator.render`; of codes, which are chosen, there are no derivatives."""
+        return self._network.pictures(self._placed(latents.values))
 
     def mean_latent(self) -> Latents:
         return self._latents(self._own().mean)

@@ -10,6 +10,7 @@ import torch
 from ...errors import BadInput
 from ...generators.base import Posterior
 from ..metrics.neighbours import NEAREST, neighbours
+from .relevance import Relevance
 
 ACTIVE: Final = 0.01
 """Variance of a latent number's posterior mean over images from which it counts as active (Burda et al. 2016)."""
@@ -66,7 +67,8 @@ class Diagnosis(NamedTuple):
         samples of the reference's own distribution. precision, recall: see neighbours.Neighbours.
     nearest: int64 [N], the reference picture next to each sample. ratios: float64 [N], the distance to it over that
         picture's distance to the next reference picture.
-    classes: None where the extractor has none. activity: None where the model has no variational encoder.
+    classes: None where the extractor has none. activity: None where the model has no variational encoder. relevance:
+        None there too, and where it has more than relevance.MOST latent numbers.
     """
 
     twins: torch.Tensor
@@ -80,6 +82,7 @@ class Diagnosis(NamedTuple):
     ratios: torch.Tensor
     classes: ClassCounts | None
     activity: Activity | None
+    relevance: Relevance | None = None
 
     @property
     def duplicate_share(self) -> float:
@@ -93,6 +96,11 @@ class Diagnosis(NamedTuple):
     def active_units(self) -> float:
         """NaN where the model has no variational encoder."""
         return float(self.activity.active.sum()) if self.activity else math.nan
+
+    @property
+    def relevant_dimensions(self) -> float:
+        """NaN where they were not taken."""
+        return float(self.relevance.count()) if self.relevance else math.nan
 
 
 class ActivitySums:
@@ -128,7 +136,12 @@ class ActivitySums:
 
 
 def diagnose(
-    generated: Seen, reference: Seen, num_classes: int, activity: Activity | None, quantile: float = QUANTILE
+    generated: Seen,
+    reference: Seen,
+    num_classes: int,
+    activity: Activity | None,
+    quantile: float = QUANTILE,
+    relevance: Relevance | None = None,
 ) -> Diagnosis:
     """Compare samples with reference pictures.
 
@@ -161,6 +174,7 @@ def diagnose(
         ratios=next_to.distances.double() / own,
         classes=classes,
         activity=activity,
+        relevance=relevance,
     )
 
 

@@ -16,6 +16,8 @@ from ...steps import Halving, OnStep, quiet
 from ..extractors.base import Answers, Extractor, eight_bit
 from ..features.extraction import answer
 from .failures import Activity, ActivitySums, Seen
+from .relevance import Moments, Relevance, slopes, slopes_bytes
+from .relevance import passes as relevance_passes
 
 
 class Run(NamedTuple):
@@ -41,17 +43,17 @@ def fitting(generated: Run, reference: Run) -> int:
 
 
 def memory_bytes(generated: Run, reference: Run, extractor: Extractor, batch_size: int) -> int:
-    """Activation memory of one batch."""
+    """Activation memory of one batch, or of a VAE's slopes."""
     of = (generated.bound.generator, reference.bound.generator, extractor)
-    return max(network.memory_bytes(batch_size) for network in of)
+    return max(slopes_bytes(generated.bound.generator), *(network.memory_bytes(batch_size) for network in of))
 
 
 def look(
     generated: Run, reference: Run, extractor: Extractor, batch_size: int, on_step: OnStep, halving: Halving
-) -> tuple[Seen, Seen, Activity | None]:
+) -> tuple[Seen, Seen, Activity | None, Relevance | None]:
     """Both sets, the reference without repeats, and what the generator's encoder says of the reference.
 
-    on_step: called with the steps done, of those of both runs. halving: see `extraction.stream`.
+    on_step: called with the steps done, of `total`. halving: see `extraction.stream`.
     """
 
     def after(done: int, preview: torch.Tensor | None = None) -> None:
@@ -60,7 +62,17 @@ def look(
     ours = halving(Look(generated, extractor, on_step).fill, batch_size)
     watching = Look(reference, extractor, after, distinct=True, encoder=generated.bound.generator)
     theirs = halving(watching.fill, batch_size)
-    return ours, theirs, watching.sums.activity()
+    network, relevance = generated.bound.generator, None
+    if relevance_passes(network) and watching.moments is not None:
+        begun = generated.steps + reference.steps
+        slope = slopes(network, watching.moments.latents, lambda done, preview=None: on_step(begun + done, preview))
+        relevance = Relevance(watching.moments.moment, slope)
+    return ours, theirs, watching.sums.activity(), relevance
+
+
+def total(generated: Run, reference: Run) -> int:
+    """What `look` counts up to."""
+    return generated.steps + reference.steps + relevance_passes(generated.bound.generator)
 
 
 class Look:
@@ -93,6 +105,7 @@ class Look:
         self._numbers: list[int] = []
         self._answers: list[Answers] = []
         self.sums = ActivitySums()
+        self.moments: Moments | None = None
 
     def fill(self, batch_size: int) -> Seen:
         """All of them.
@@ -133,6 +146,8 @@ class Look:
             self._numbers += [batch.requests[place].index for place in chosen]
             if posterior is not None:
                 self.sums.add(posterior)
+                self.moments = self.moments or Moments()
+                self.moments.add(posterior)
         self._digests.update(digests)
         self._done += len(pixels)
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 
 from ..diagnosis.failures import ACTIVE, COPY, Activity, ClassCounts, Diagnosis, Seen, entropy
+from ..diagnosis.relevance import PERCENT, Relevance
 from ..scores import finite_or_none
 
 COLLAPSED: Final = 0.1
@@ -19,6 +20,8 @@ DROPPED: Final = 0.5
 """Share of the expected coverage, and recall, below both of which modes are called missing. Coverage alone is low too
 where samples of all modes lie beside the reference, because they are blurred, for instance."""
 MANY_COPIES: Final = 0.05
+NAMED: Final = 20
+"""How many latent numbers are listed."""
 
 
 def describe(found: Diagnosis, generated: Seen, reference: Seen, name: str, quantile: float) -> str:
@@ -26,6 +29,8 @@ def describe(found: Diagnosis, generated: Seen, reference: Seen, name: str, quan
     repeats = f" ({reference.repeats} repeats left out)" if reference.repeats else ""
     lines = [f"{name}: {len(generated.features)} samples against {len(reference.features)} reference pictures{repeats}"]
     lines.append(_collapse(found.activity) if found.activity else "posterior collapse: no variational encoder")
+    if found.relevance is not None:
+        lines.append(_relevance(found.relevance))
     lines.append(_duplicates(found, quantile))
     lines.append(_coverage(found))
     lines.append(_classes(found.classes) if found.classes else "classes: the extractor has none")
@@ -45,6 +50,8 @@ def to_json(found: Diagnosis, generated: Seen, reference: Seen, name: str, quant
         "latent_numbers": len(activity.variance) if activity else None,
         "divergence": activity.divergence.tolist() if activity else None,
         "variance": activity.variance.tolist() if activity else None,
+        "relevant_dimensions": finite_or_none(found.relevant_dimensions),
+        "relevance": found.relevance.values.tolist() if found.relevance else None,
         "duplicate_share": found.duplicate_share,
         "duplicate_share_expected": quantile,
         "duplicate_distance": found.duplicate_distance,
@@ -75,6 +82,15 @@ def _collapse(activity: Activity) -> str:
     return (
         f"posterior collapse: {verdict} ({active} of {size} latent numbers active, variance of the mean above "
         f"{ACTIVE:g}; divergence {float(activity.divergence.sum()):.4g} nats, over {activity.images} images)"
+    )
+
+
+def _relevance(relevance: Relevance) -> str:
+    chosen = relevance.relevant()
+    listed = ", ".join(map(str, chosen[:NAMED])) + (", ..." if len(chosen) > NAMED else "")
+    return (
+        f"relevant dimensions: {len(chosen)} of {len(relevance.moment)} latent numbers have {PERCENT:g} % of what "
+        f"moves pictures (ARD-VAE's rule): {listed}"
     )
 
 

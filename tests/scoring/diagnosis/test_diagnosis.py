@@ -199,7 +199,9 @@ def runs(repeated=0, **changes):
 def test_the_pass_sees_every_picture_once_whatever_the_batch(batch_size):
     generated, reference = runs(repeated=6)
     toy, steps = Toy(), []
-    ours, theirs, activity = look(generated, reference, toy, batch_size, lambda done, _: steps.append(done), as_given)
+    ours, theirs, activity, _ = look(
+        generated, reference, toy, batch_size, lambda done, _: steps.append(done), as_given
+    )
     drawn = next(sample(generated.bound, 9, 3, 9)).images
     expected = toy.extract(toy.prepare(eight_bit(drawn)), ("deep",))
     torch.testing.assert_close(ours.features, expected.taps[0], rtol=1e-5, atol=1e-6)
@@ -220,7 +222,7 @@ def test_a_batch_that_does_not_fit_is_neither_lost_nor_counted_twice():
                 size //= 2
 
     generated, reference = runs(room=2)
-    ours, theirs, activity = look(generated, reference, Toy(room=3), 8, lambda *_: None, halving)
+    ours, theirs, activity, _ = look(generated, reference, Toy(room=3), 8, lambda *_: None, halving)
     assert (len(ours.features), len(theirs.features), activity.images) == (9, 20, 20)
     whole = Look(runs()[0], Toy()).fill(9)
     torch.testing.assert_close(ours.features, whole.features, rtol=1e-5, atol=1e-6)
@@ -228,7 +230,7 @@ def test_a_batch_that_does_not_fit_is_neither_lost_nor_counted_twice():
 
 def test_models_without_a_variational_encoder_have_no_activity():
     generated = Run(Bound(ToyGenerator()), 8, 0)
-    *sets, activity = look(generated, runs()[1], Toy(), 8, lambda *_: None, as_given)
+    *sets, activity, _ = look(generated, runs()[1], Toy(), 8, lambda *_: None, as_given)
     diagnosis = diagnose(*sets, CLASSES, activity)
     assert math.isnan(diagnosis.active_units)
     assert verdicts(diagnosis, *sets)["posterior collapse"] == "no variational encoder"
@@ -238,7 +240,7 @@ def test_models_without_a_variational_encoder_have_no_activity():
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pictures(theme):
     generated, reference = runs()
-    ours, theirs, activity = look(generated, reference, Toy(), 8, lambda *_: None, as_given)
+    ours, theirs, activity, _ = look(generated, reference, Toy(), 8, lambda *_: None, as_given)
     diagnosis = diagnose(ours, theirs, CLASSES, activity)
     chart = draw_chart(diagnosis, "toy", theme)
     shorter = draw_chart(diagnosis._replace(activity=None, classes=None), "toy", theme)
