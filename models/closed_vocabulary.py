@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from itertools import pairwise
 from typing import Final
 
 NEAREST: Final = 3
 """How many names a remark offers."""
+COMPARED: Final = 300
+"""How many names are compared letter by letter; of more, those that share most pairs of letters."""
 
 
 def unknown(phrases: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
@@ -21,7 +25,19 @@ def unknown(phrases: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
 
 def nearest(phrase: str, names: Sequence[str]) -> tuple[str, ...]:
     """The names that are spelled most like a phrase, the most alike first."""
+    if len(names) > COMPARED:
+        wanted = _pairs(phrase)
+        names = heapq.nlargest(COMPARED, names, key=lambda name: _overlap(wanted, _pairs(name)))
     return tuple(sorted(names, key=lambda name: -_likeness(phrase.lower(), name.lower()))[:NEAREST])
+
+
+def _pairs(word: str) -> set[str]:
+    """Neighbouring letters, with the ends of the word."""
+    return set(map("".join, pairwise(f" {word.lower()} ")))
+
+
+def _overlap(one: set[str], other: set[str]) -> float:
+    return 2 * len(one & other) / (len(one) + len(other))
 
 
 def _likeness(phrase: str, name: str) -> float:

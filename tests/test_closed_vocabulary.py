@@ -1,5 +1,8 @@
 """What is said of phrases that a model with a closed set of names does not know."""
 
+import random
+import time
+
 import pytest
 from trilemma.models import closed_vocabulary
 
@@ -34,3 +37,13 @@ def test_a_line_for_each_and_what_to_load_instead():
 
 def test_without_a_closed_set_all_is_known():
     assert closed_vocabulary.remark(["a person"], (), "this model", "Load another.") == ""
+
+
+def test_of_very_many_names_the_nearest_is_found_soon():
+    """Only those that share pairs of letters are compared."""
+    rng = random.Random(0)
+    others = ["".join(rng.choices("bcdfghjklmpqvxyz", k=rng.randint(3, 9))) for _ in range(20_000)]
+    names = ["crimson", "criminal", "prison", "red", *others]
+    began = time.process_time()
+    assert closed_vocabulary.nearest("crimsons", names)[0] == "crimson"
+    assert time.process_time() - began < 2

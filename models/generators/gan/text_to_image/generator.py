@@ -189,6 +189,7 @@ class PromptGAN(TextToImageGAN):
         conditions: tuple[ConditionKind, ...] = ("none", "prompt") if dictionary.captions else ("prompt",)
         super().__init__(architecture, network, (encoder,), identity, conditions, truncates=truncates)
         self.encoder, self.dictionary = encoder, dictionary
+        self._nearest: dict[str, str] = {}
 
     def check_condition(self, condition: Condition) -> None:
         if condition.negative:
@@ -201,7 +202,10 @@ class PromptGAN(TextToImageGAN):
         return " ".join(f"{word!r} is not known, {self._instead(word)}." for word in unknown)
 
     def _instead(self, word: str) -> str:
-        return f"nearest are {', '.join(nearest(word, self.dictionary.words))}"
+        # A record of each picture asks for it.
+        if word not in self._nearest:
+            self._nearest[word] = f"nearest are {', '.join(nearest(word, self.dictionary.words))}"
+        return self._nearest[word]
 
     def _read(self, condition: Condition) -> Reading:
         reading = self.dictionary.read(condition.text)
