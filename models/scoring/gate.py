@@ -20,7 +20,10 @@ def check(value: float, what: str, name: str, comparison: Comparison, threshold:
 
     Raises:
         ScoreMissed: it does not, or it is NaN.
+        BadInput: the threshold is NaN, which every value would meet.
     """
+    if math.isnan(threshold):
+        raise BadInput("threshold: it is NaN, so nothing can meet or miss it; connect a number.")
     limit = f"{comparison} {threshold:g}"
     if math.isnan(value):
         reason = f" ({note})" if note else ""

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from trilemma.models.errors import ScoreMissed, TrilemmaError
+from trilemma.models.errors import BadInput, ScoreMissed, TrilemmaError
 from trilemma.models.scoring.gate import check, check_scores
 from trilemma.models.scoring.scores import Score, Scores
 
@@ -52,3 +52,9 @@ def test_a_missing_metric_fails_and_names_those_there_are():
 def test_costs_are_gated_too():
     assert "0.5, at most 1" in check_scores(SCORES, "seconds_per_image", "speed", "at most", 1)
     assert "2, at least 1.5" in check_scores(SCORES, "images_per_second", "speed", "at least", 1.5)
+
+
+def test_a_threshold_that_is_none_is_refused():
+    for comparison in ("at least", "at most"):
+        with pytest.raises(BadInput, match="threshold: it is NaN"):
+            check(1.0, "FID", "gate", comparison, math.nan)

@@ -38,6 +38,18 @@ def test_the_same_images_are_perfect():
     assert image == {"image": 0, "identical": True, "psnr": None, "ssim": 1.0, "ms_ssim": 1.0, "lpips": None}
 
 
+@pytest.mark.parametrize("grey", [0.37, 0.1, 0.999])
+def test_an_even_ground_is_like_itself_too(grey):
+    """In float32 its variance is off by more than SSIM's constant, and an even picture would be 0.9999 like itself."""
+    even = torch.full((1, 180, 176, 3), grey)
+    comparison = compared(even, even)
+    for metric in ("ssim", "ms_ssim"):
+        assert comparison.values[metric] == (1.0,)
+    other = compared(even, even * 0.9)
+    means = grey * grey * 0.9, grey * grey * (1 + 0.81)
+    assert other.mean("ssim") == pytest.approx((2 * means[0] + 1e-4) / (means[1] + 1e-4), abs=1e-6)
+
+
 def test_structure_counts_where_noise_of_the_same_energy_does_not():
     """SSIM forgives a change of brightness that PSNR sees as much as noise."""
     reference = pictures(height=64, width=64) * 0.5 + 0.2
