@@ -22,10 +22,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from trilemma import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 from trilemma.host import core_nodes
 from trilemma.host.object_info import object_info
+from trilemma.models.files import catalog
+from trilemma.nodes.common.loading import ModelLoader
 from trilemma.tests.examples import host_nodes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +51,7 @@ class Descriptions(BaseHTTPRequestHandler):
         classes = {**core_nodes.NODES, **NODE_CLASS_MAPPINGS}
         titles = {**core_nodes.DISPLAY_NAMES, **NODE_DISPLAY_NAME_MAPPINGS}
         described = {**object_info(classes, titles), **host_nodes.OBJECT_INFO}
+        add_published(described)
         body = json.dumps(described if self.path.startswith("/object_info") else []).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -57,6 +61,18 @@ class Descriptions(BaseHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         """Quiet."""
+
+
+def add_published(described: dict[str, Any]) -> None:
+    """Let loaders list the published files that examples ask for, as where a user has them."""
+    for path in (ROOT / "example_workflows" / "api").glob("*.json"):
+        for node in json.loads(path.read_text(encoding="utf-8")).values():
+            loader, chosen = NODE_CLASS_MAPPINGS.get(node["class_type"]), node["inputs"].get("model")
+            if isinstance(chosen, str) and issubclass(loader, ModelLoader):
+                listed = described[node["class_type"]]["input"]["required"]["model"][0]
+                known = {file.name for file in catalog.PUBLISHED[loader.KIND]}
+                if chosen not in listed and Path(chosen).name in known:
+                    listed.append(chosen)
 
 
 @contextmanager
