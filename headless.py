@@ -17,6 +17,7 @@ import importlib
 import importlib.abc
 import importlib.util
 import json
+import os
 import signal
 import sys
 import time
@@ -47,7 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.redirect_stdout(sys.stderr), _this_folder():
         code, result = run(options)
     result["seconds"] = round(time.perf_counter() - started, 3)
-    print(json.dumps(result, ensure_ascii=False))
+    try:
+        print(json.dumps(result, ensure_ascii=False), flush=True)
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as `head` has. Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 
@@ -84,7 +89,7 @@ def _convert_parser() -> argparse.ArgumentParser:
         prog="headless.py convert",
         description="Write the weights of a checkpoint as safetensors; none of its code runs.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help=".pt, .pth, .ckpt, .pkl or .bin")
+    parser.add_argument("file", type=Path, metavar="FILE", help=".pt, .pth, .ckpt, .bin, .tar or .pkl")
     parser.add_argument("--output", type=Path, metavar="FILE", help="a .safetensors file; by default beside FILE")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
     return parser

@@ -92,6 +92,15 @@ def test_a_graph_runs_and_its_results_are_told(command, tmp_path):
     assert err.split("\n")[:2] == ["Blank", "Save"]
 
 
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path, monkeypatch):
+    """As `headless.py ... | head` closes the pipe: the exit code stays that of the run, and Python says nothing."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert headless.main(["convert", str(tmp_path / "missing.pt")]) == 2
+
+
 def test_pictures_come_from_the_input_folder(command, tmp_path):
     (tmp_path / "in").mkdir()
     Image.new("RGB", (5, 6)).save(tmp_path / "in" / "a.png")
