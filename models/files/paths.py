@@ -29,7 +29,8 @@ def path_inside(root: Path, name: str, what: str) -> Path:
     base = root.resolve()
     try:
         target = (base / name.replace("\\", "/")).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a link to itself; a NUL
+        _look_at(target)
+    except (OSError, RuntimeError, ValueError) as error:  # a link to itself; a NUL; too long a name
         raise BadInput(f"{what}: {name!r} is no path ({error}); write another.") from error
     if PureWindowsPath(name).anchor or not target.is_relative_to(base):
         raise BadInput(
@@ -39,17 +40,31 @@ def path_inside(root: Path, name: str, what: str) -> Path:
     return root / target.relative_to(base)
 
 
+def _look_at(path: Path) -> None:
+    """Raise what the system says against a path, but that nothing is there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+
+
 def file_inside(root: Path, name: str, what: str, example: str) -> Path:
     """The same, of a file: not `root` itself.
 
     example: of such a name, for the message.
 
     Raises:
-        BadInput: see `path_inside`; or it names the folder itself.
+        BadInput: see `path_inside`; or it names the folder itself, or leads through a file as if that were a folder.
     """
     path = path_inside(root, name, what)
     if path == root:
         raise BadInput(f"{what}: {name!r} is no name of a file; write, for example, {example}.")
+    passed = next((parent for parent in path.parents if parent.is_relative_to(root) and parent.is_file()), None)
+    if passed is not None:
+        raise BadInput(
+            f"{what}: {name!r} leads through {passed.name}, which is a file and no folder; write, for example, "
+            f"{example}."
+        )
     return path
 
 

@@ -43,6 +43,18 @@ def test_names_that_are_no_paths(root, name):
         path_inside(root, name, "file")
 
 
+def test_names_longer_than_the_system_takes(root):
+    with pytest.raises(BadInput, match=r"^file: 'x+' is no path \(.*\); write another"):
+        path_inside(root, "x" * 300, "file")
+
+
+@pytest.mark.parametrize("name", ["kept/a.txt/x", "kept/a.txt/new/x"])
+def test_a_file_is_no_folder(root, name):
+    (root / "kept" / "a.txt").write_bytes(b"")
+    with pytest.raises(BadInput, match=r"^filename_prefix: .* leads through a\.txt, which is a file"):
+        prefix_inside(root, name, "run/x")
+
+
 @pytest.mark.parametrize(
     ("name", "path"),
     [("x", "x"), ("a/b.png", "a/b.png"), ("a\\b", "a/b"), ("kept/../x", "x"), ("./x", "x"), ("inner/x", "kept/x")],

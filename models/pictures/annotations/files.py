@@ -46,6 +46,8 @@ def named(objects: Objects, names: Sequence[str]) -> list[Annotated]:
         raise BadInput(f"names: {len(names)} names for {objects.frames} images; give one to each image, one to a line.")
     for name in names:
         broken = any(character < " " for character in name)
+        # Half of a character, as broken JSON holds it, can be called so by no file.
+        broken = broken or any("\ud800" <= character <= "\udfff" for character in name)
         if broken or not stem(name).strip(". ") or len(stem(name).encode(errors="replace")) > LONGEST_NAME:
             raise BadInput(f"names: {name[:60]!r} is no name of a file; give those of the images, one to a line.")
     if len({stem(name) for name in names}) < len(names):
@@ -169,7 +171,7 @@ def _read(path: Path, height: int, width: int, wanted: set[str] | None) -> list[
         classes = path.with_name(yolo.CLASSES)
         labels = [line.strip() for line in _text(classes).split("\n")] if classes.is_file() else []
         # With its ending, which `stem` takes off: the rest may hold full stops.
-        return [yolo.read(_text(path), path.stem, labels, height, width)._replace(name=path.name)]
+        return [yolo.read(_text(path), path.name, labels, height, width)]
     try:
         document = json.loads(_text(path))
     except (ValueError, RecursionError) as error:

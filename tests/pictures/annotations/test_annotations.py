@@ -205,8 +205,8 @@ def test_what_does_not_fit_is_told(tmp_path):
         ("a.json", "[]", "of COCO's instances"),
         ("a.json", '{"images": []}', "lacks 'annotations'"),
         ("a.json", '{"shapes": []}', "lacks 'imagePath'"),
-        ("a.txt", "cat 0.5 0.5 0.1 0.1", "line 1 of a is no class"),
-        ("a.txt", "0 0.5 0.5 0.1\n", "line 1 of a is no class"),
+        ("a.txt", "cat 0.5 0.5 0.1 0.1", "line 1 of a.txt is no class"),
+        ("a.txt", "0 0.5 0.5 0.1\n", "line 1 of a.txt is no class"),
         ("a.txt", "0 0.5 nan 0.1 0.1", "4 numbers are expected"),
     ],
 )
@@ -315,7 +315,7 @@ def test_names_may_hold_full_stops(tmp_path, kind):
     assert [each.frame for each in load(path, SIZE, names).objects.objects] == [0, 0, 1, 1]
 
 
-@pytest.mark.parametrize("name", ["", "..", " .png", "a\x00.png", "x" * 400 + ".png"])
+@pytest.mark.parametrize("name", ["", "..", " .png", "a\x00.png", "x" * 400 + ".png", "\ud800.png"])
 def test_names_of_no_file_are_told(name):
     with pytest.raises(BadInput, match="is no name of a file"):
         named(some(), ["a.png", name])
