@@ -13,6 +13,7 @@ from ..models.detection.selection import SORT_BY, SortBy, select
 from ..models.files.paths import path_inside
 from ..models.pictures import drawing
 from ..models.pictures.annotations import files as annotation_files
+from ..models.pictures.images import check_images
 from ..models.pictures.objects import boxes as boxes_of
 from ..models.pictures.objects import report
 from ..models.values import Detections, Objects
@@ -101,7 +102,7 @@ class DetectByText:
         }
 
     def run(self, detector: host.Handle, image: torch.Tensor, prompt: str, batch_size: int = 1) -> tuple[Detections]:
-        frames, height, width = image.shape[:3]
+        frames, height, width = check_images(image, finite=False).shape[:3]
         batch_size = min(batch_size, frames)
         memory = detector.model.memory_bytes(batch_size, height, width)
         with host.placed(detector, memory=memory), host.progress(frames) as on_step:

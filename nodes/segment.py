@@ -6,6 +6,7 @@ import torch
 
 from .. import host
 from ..models.pictures import objects
+from ..models.pictures.images import check_images
 from ..models.segmentation.base import Embedding, MaskLogits
 from ..models.segmentation.decoding import MASK_CHOICES, MaskChoice, memory_bytes, prompts_per_chunk, refine
 from ..models.segmentation.everything import segment_everything
@@ -92,6 +93,7 @@ class EncodeImage:
         }
 
     def run(self, segmenter: host.Handle, image: torch.Tensor, batch_size: int = 1) -> tuple[Embedding]:
+        image = check_images(image, finite=False)
         batch_size = min(batch_size, len(image))
         memory = segmenter.model.encode_bytes(batch_size)
         with host.placed(segmenter, memory=memory), host.progress(len(image)) as on_step:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..errors import BadInput
 from .morphology import spread
 from .runs import Edges, above, any_of, components, find_runs, flood_levels, graph, paint_runs
 
@@ -42,7 +43,12 @@ def soften(masks: torch.Tensor, sigma: float) -> torch.Tensor:
     """Blur masks by a Gaussian of standard deviation `sigma` pixels, in two passes; borders repeat outwards.
 
     The kernel is sampled at whole pixels up to `SOFTEN_REACH` sigma and sums to 1. Values stay within 0..1.
+
+    Raises:
+        BadInput: sigma is not finite.
     """
+    if not math.isfinite(sigma):
+        raise BadInput(f"soften: {sigma} is no number of pixels; give one of 0 or more.")
     reach = int(SOFTEN_REACH * sigma + 0.5)
     if reach == 0:
         return masks.clone()

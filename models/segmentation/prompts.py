@@ -128,7 +128,7 @@ def _points(text: str, frames: int, height: int, width: int, what: str, label: i
         return [()] * frames
     try:
         value = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(
             f'{what}: expected JSON such as [{{"x": 12, "y": 34}}], found {_short(text)} ({error}).'
         ) from None

@@ -138,6 +138,9 @@ def test_bad_input_is_refused(starter):
         DetectByText().run(starter, torch.rand(1, 64, 64, 3), "")
     with pytest.raises(BadInput, match="NaN"):
         DetectByText().run(starter, torch.full((1, 64, 64, 3), float("nan")), "cat")
+    for shape in [(0, 64, 64, 3), (1, 0, 64, 3)]:
+        with pytest.raises(BadInput, match=r"image: the batch of shape .* is empty"):
+            DetectByText().run(starter, torch.rand(shape), "cat")
     with pytest.raises(BadInput, match="2 lists of boxes for 3 images"):
         DrawDetections().run(torch.rand(3, 64, 64, 3), [[], []])
 

@@ -197,6 +197,11 @@ def test_a_pixel_and_a_broken_image(segmenter):
         Encode().run(segmenter, torch.full((1, 8, 8, 3), torch.nan))
 
 
+def test_no_images_at_all(segmenter):
+    with pytest.raises(BadInput, match=r"image: the batch of shape .* is empty"):
+        NODE_CLASS_MAPPINGS["TrilemmaEncodeImage"]().run(segmenter, torch.rand(0, 64, 64, 3))
+
+
 def test_an_interrupt_stops_between_images(segmenter):
     standalone.interrupt()
     with pytest.raises(standalone.Interrupted):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+from trilemma.models.errors import BadInput
 from trilemma.models.pictures import masks
 from trilemma.tests.benchmarks import masks as benchmark
 
@@ -83,6 +84,12 @@ def filled_at_every_level(mask):
     for level in np.unique(mask):
         filled = np.maximum(filled, np.where(ndimage.binary_fill_holes(mask >= level), level, 0))
     return filled
+
+
+@pytest.mark.parametrize("sigma", [float("nan"), float("inf")])
+def test_soften_by_no_number_is_refused(sigma):
+    with pytest.raises(BadInput, match=r"^soften: (nan|inf) is no number of pixels"):
+        masks.soften(torch.zeros(1, 4, 4), sigma)
 
 
 @pytest.mark.slow
