@@ -42,9 +42,11 @@ def parse(prompt: str) -> tuple[Phrase, ...]:
     in any order; also in parentheses around it all.
 
     Raises:
-        BadInput: there is none; a limit or a threshold that is no such number, or stands alone; or a phrase is asked
-            for twice, with other numbers.
+        BadInput: there is none; half a character; a limit or a threshold that is no such number, or stands alone; or a
+            phrase is asked for twice, with other numbers.
     """
+    if any("\ud800" <= character <= "\udfff" for character in prompt):
+        raise BadInput(f"prompt: {shown(prompt)!r} holds half a character, as a cut text does; write it anew.")
     unique: dict[str, Phrase] = {}
     for part in PARTS.findall(prompt):
         if not part.strip():

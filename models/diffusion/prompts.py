@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ..errors import BadInput
 from .stable_diffusion import StableDiffusion
 
 
@@ -106,7 +107,13 @@ def _rows(text_encoder: Any, tokenizer: Any, prompt: str) -> torch.Tensor:
 
 
 def pieces(text: str, tokenizer: Any, positions: int) -> list[list[int]]:
-    """Rows of `positions` token ids: start, up to `positions` - 2 tokens of the text, end, padding."""
+    """Rows of `positions` token ids: start, up to `positions` - 2 tokens of the text, end, padding.
+
+    Raises:
+        BadInput: the text holds half a character, which no tokenizer reads.
+    """
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise BadInput(f"prompt: {text[:60]!r} holds half a character, as a cut text does; write it anew.")
     tokens = tokenizer(text, add_special_tokens=False, verbose=False).input_ids
     room = positions - 2
     rows = []

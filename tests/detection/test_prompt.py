@@ -77,6 +77,11 @@ def test_empty_prompt_is_refused(prompt):
         split(prompt)
 
 
+def test_half_a_character_is_refused():
+    with pytest.raises(BadInput, match=r"^prompt: .*ud83d.* holds half a character"):
+        parse("a cat . \ud83d")
+
+
 def test_tokens_are_mapped_to_their_phrases(tokenizer):
     prompt = encode("a cat . Remote  Control, pineapples", tokenizer, 256)
     spelled = [[prompt.tokens[t] for t in row.nonzero().flatten()] for row in prompt.phrase_tokens]
