@@ -20,8 +20,8 @@ from .base import Detector
 D = TypeVar("D", bound=Detector)
 
 PRECISE: Final = re.compile(
-    r"text_\w+|language_backbone|sampling_offsets|attention_weights|patch_embeddings?|fusion_layer|enc_output|lqe_layers"
-    r"|(encoder_|decoder_)?input_proj(_vision)?|channel_projection_layers"
+    r"text_\w+|language_backbone|sampling_offsets|attention_weights|patch_embeddings?|fusion_layer|enc_output"
+    r"|lqe_layers|(encoder_|decoder_)?input_proj(_vision)?|channel_projection_layers"
     r"|(\w+_)?(bbox|box|class|score|objectness|points|pos|position)_(embed|head)"
 )
 """The last name, or that before a number, of the layers that stay in float32; each is small beside the others."""

@@ -118,8 +118,9 @@ def test_images_and_a_generator_of_them_give_the_same():
     read = diagnosed(reference=source, num_reference=20, batch_size=3)["result"]
     assert given[3] == read[3]
     torch.testing.assert_close(given[1], read[1])
-    assert math.isnan(given[5])
-    assert all(0 <= share <= 1 for share in given[6:])
+    # Active units and relevant dimensions are those of a VAE.
+    assert math.isnan(given[5]) and math.isnan(given[9])
+    assert all(0 <= share <= 1 for share in given[6:9])
     assert given[3].startswith("Toy: 12 samples against 20 reference pictures\nposterior collapse: no variational")
     assert [entry["sample"] for entry in json.loads(given[4])["nearest"]] == list(range(12))
 
