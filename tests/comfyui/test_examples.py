@@ -115,7 +115,10 @@ def test_it_runs_shows_previews_and_runs_again_after_its_models_were_freed(live,
     live.free()
     again = live.run(graph)
     assert not again.data("execution_cached")[0]["nodes"]
-    assert same(pictures(live, again), shown)
+    repeated = pictures(live, again)
+    assert set(repeated) == savers
+    # Seconds that are measured differ from run to run.
+    assert benchmarks(graph) or same(repeated, shown)
 
 
 def test_cancel_stops_the_inpainter_within_one_step(live, example):
