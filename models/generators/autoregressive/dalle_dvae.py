@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -21,17 +21,14 @@ from ...errors import BadCheckpoint
 from ...families import Family
 from ...files import checkpoints
 from ...files.checkpoints import Checkpoint
-from ...files.folders import weight_files
+from ...files.halves import HALVES, Half, files
 from ...random_weights import random_weights, write
 from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from ..base import Descriptor
 from ..vae.autoencoder import OPTIONS, Autoencoder
 from .quantised import QuantisedCoder
 
-Half = Literal["encoder", "decoder"]
-
 NAME: Final = "DALL-E dVAE"
-HALVES: Final[tuple[Half, Half]] = ("encoder", "decoder")
 SIGNS: Final = ("blocks.input.w", "blocks.output.conv.w")
 FIRST_OF_BLOCK: Final = re.compile(r"blocks\.group_1\.block_\d+\.res_path\.conv_1\.w")
 GROUPS: Final = 4
@@ -172,13 +169,6 @@ def detect(checkpoint: Checkpoint) -> bool:
 def half_of(tensors: Tensors) -> Half:
     """By the first convolution: the encoder's looks at squares of pixels, the decoder's at one code."""
     return "encoder" if tensors[SIGNS[0]].shape[-1] > 1 else "decoder"
-
-
-def files(path: Path) -> tuple[Path, ...]:
-    """The file and, where it is there, that of the other half: of the same name, but for "encoder" and "decoder"."""
-    swapped = (path.name.replace(half, other) for half, other in (HALVES, HALVES[::-1]))
-    beside = [path.with_name(name) for name in swapped if name != path.name]
-    return (*weight_files(path), *(file for file in beside if file.is_file()))
 
 
 def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import nn
@@ -18,18 +18,15 @@ from ...errors import BadCheckpoint
 from ...families import Family
 from ...files import checkpoints
 from ...files.checkpoints import Checkpoint
-from ...files.folders import weight_files
+from ...files.halves import HALVES, Half, files
 from ...random_weights import random_weights, write
 from ...weights import DtypeFor, Tensors, empty_weights, full_precision
 from ..base import Ability, Descriptor
 from .autoencoder import OPTIONS, Autoencoder
 
-Half = Literal["encoder", "decoder"]
-
 NAME: Final = "TAESD"
 POOL_GROUPS: Final = 4
 """Of the pooled branch's group norm; cannot be detected."""
-HALVES: Final[tuple[Half, Half]] = ("encoder", "decoder")
 SIDE: Final = 256
 """Of the pictures that are drawn from latents of no given size."""
 FLOATS: Final = 3.0
@@ -122,15 +119,8 @@ def detect(checkpoint: Checkpoint) -> bool:
     return all(layouts) and (_pooled(tensors) or any(layout is not None and layout.deep for layout in layouts))
 
 
-def files(path: Path) -> tuple[Path, ...]:
-    """The file and, where it is there, that of the other half: of the same name, but for "encoder" and "decoder"."""
-    swapped = (path.name.replace(half, other) for half, other in (HALVES, HALVES[::-1]))
-    beside = [path.with_name(name) for name in swapped if name != path.name]
-    return (*weight_files(path), *(file for file in beside if file.is_file()))
-
-
 def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoencoder:
-    """The halves in the file; where it is one, the other too if its file lies beside it, see `files`.
+    """The halves in the file; where it is one, the other too if its file lies beside it, see `halves.files`.
 
     Raises:
         BadCheckpoint: a half has a tensor too many or too few, or the two do not fit together.
