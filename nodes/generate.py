@@ -11,7 +11,7 @@ from ..host.filenames import filled
 from ..models.generators import noise
 from ..models.generators.base import Generator
 from ..models.generators.binding import Bound, total_steps
-from ..models.generators.conditions import read_conditions
+from ..models.generators.conditions import image_conditions, read_conditions
 from ..models.generators.describing import describe
 from ..models.generators.loading import GENERATORS
 from ..models.generators.records import from_json, records_of, remarks, to_json
@@ -104,6 +104,45 @@ class Condition:
         conditions = read_conditions(bound.generator.descriptor, text, negative_prompt)
         made = generator._replace(model=bound.with_conditions(conditions))
         return show_note(remarks(made.model), made)
+
+
+class ConditionOnImages:
+    DISPLAY_NAME = "Condition on Images"
+    CATEGORY = menus.GENERATE
+    DESCRIPTION = (
+        "Gives a generator images to draw from, such as depths, or pictures whose kin it shall draw. Samples take them "
+        "in turn; classes or prompts of Condition stay."
+    )
+    SEARCH_ALIASES = [
+        "image condition",
+        "image variation",
+        "depth to image",
+        "reference image",
+        "unclip",
+        "image prompt",
+    ]
+    RETURN_TYPES = (kinds.GENERATOR,)
+    RETURN_NAMES = ("generator",)
+    OUTPUT_TOOLTIPS = ("The same model, drawing from these.",)
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "generator": inputs.link(kinds.GENERATOR, "From Load Generator or Condition."),
+                "images": inputs.images(),
+            },
+            "optional": {
+                "images_per_sample": inputs.integer(
+                    1, 1, 64, "Of the images, how many one sample is drawn from; only some models take several."
+                ),
+            },
+        }
+
+    def run(self, generator: host.Handle, images: torch.Tensor, images_per_sample: int = 1) -> tuple[host.Handle]:
+        conditions = image_conditions(check_images(images, "images"), images_per_sample)
+        return (generator._replace(model=generator.model.with_conditions(conditions)),)
 
 
 class SampleImages:
@@ -211,6 +250,7 @@ class SaveSamples:
 NODES = {
     "TrilemmaLoadGenerator": LoadGenerator,
     "TrilemmaCondition": Condition,
+    "TrilemmaConditionOnImages": ConditionOnImages,
     "TrilemmaSampleImages": SampleImages,
     "TrilemmaSaveSamples": SaveSamples,
 }

@@ -15,6 +15,7 @@ from ..closed_vocabulary import nearest
 from ..errors import BadInput, CannotDo
 from ..pictures.labels import bare
 from ..steps import OnStep, quiet
+from .given import Given
 
 FamilyName = Literal["vae", "autoregressive", "gan", "diffusion", "images"]
 Ability = Literal[
@@ -22,17 +23,32 @@ Ability = Literal[
 ]
 SETTLED: Final = "+"
 """Behind the name of a space; see `Latents`."""
-ConditionKind = Literal["none", "class", "prompt"]
+ConditionKind = Literal["none", "class", "prompt", "image", "images", "vector"]
+"""What pictures are drawn from: a class, a prompt, one image or several, a vector that tells what an image or text is
+of; "none": nothing."""
 
 MOST_NAMES: Final = 100
 """Names of classes that an error lists; of more it tells the nearest."""
 
 
 class Condition(NamedTuple):
-    """What one picture shall show: a class by its name or number, or a prompt. Empty text leaves it to the model."""
+    """What one picture shall show: all of it that is given, and what is not is left to the model.
+
+    text: a class by its name or number, or a prompt. negative: what shall not be seen. images: each float32
+    [H, W, 3], 0..1. vector: float32 [D], of an image or text, as the network tells it that the model was trained with.
+    """
 
     text: str = ""
     negative: str = ""
+    images: tuple[Given, ...] = ()
+    vector: Given | None = None
+
+    def told(self) -> list[Any]:
+        """It in values that JSON knows, images and vector by their digests."""
+        given = [each.digest for each in self.images]
+        if self.vector is not None:
+            return [self.text, self.negative, given, self.vector.digest]
+        return [self.text, self.negative, given] if given else [self.text, self.negative]
 
 
 class SampleRequest(NamedTuple):

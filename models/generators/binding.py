@@ -11,6 +11,7 @@ from ..errors import BadInput
 from ..steps import OnStep, quiet
 from . import noise
 from .base import Condition, FamilyName, Generator, SampleRequest
+from .conditions import check_given, joined
 from .options import checked
 
 
@@ -30,7 +31,7 @@ class Bound(NamedTuple):
         return self._replace(options={**self.options, **checked(self.generator.descriptor, family, values)})
 
     def with_conditions(self, conditions: Sequence[Condition]) -> Bound:
-        """The same, drawing these conditions in turn.
+        """The same, drawing these conditions in turn, with those of other kinds that were given before.
 
         Raises:
             CannotDo, BadInput: the generator cannot draw one of them.
@@ -38,8 +39,9 @@ class Bound(NamedTuple):
         if not conditions:
             raise BadInput("condition: it is empty; write one class or prompt to a line.")
         for condition in conditions:
+            check_given(self.generator.descriptor, condition)
             self.generator.check_condition(condition)
-        return self._replace(conditions=tuple(conditions))
+        return self._replace(conditions=joined(self.conditions, conditions))
 
     @property
     def settings(self) -> dict[str, Any]:

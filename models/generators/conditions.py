@@ -1,11 +1,20 @@
-"""Conditions as users write them: one class or prompt to a line."""
+"""Conditions as users give them: a class or prompt to a line, images, and what is given by several nodes joined."""
 
 from __future__ import annotations
 
-from ..errors import CannotDo
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import torch
+
+from ..errors import BadInput, CannotDo
 from .base import Condition, Descriptor
+from .given import Given
 
 EVERY_CLASS = "*"
+MOST: Final = 1_000_000
+"""Joined conditions before they repeat."""
 
 
 def read_conditions(descriptor: Descriptor, text: str, negative: str = "") -> list[Condition]:
@@ -29,3 +38,69 @@ def _every_class(descriptor: Descriptor) -> list[str]:
             f"text: {EVERY_CLASS} stands for every class, but {descriptor.architecture} has none; write what to draw."
         )
     return list(descriptor.class_names) or [str(number) for number in range(descriptor.num_classes)]
+
+
+def image_conditions(images: torch.Tensor, per_sample: int) -> list[Condition]:
+    """Conditions of images [N, H, W, C], C of 3 or 4 (alpha is left out), `per_sample` of them for each, in order.
+
+    Raises:
+        BadInput: they cannot be shared out so.
+    """
+    if not len(images) or per_sample < 1 or len(images) % per_sample:
+        raise BadInput(
+            f"images: {len(images)} of them cannot be shared out by images_per_sample = {per_sample}; give a multiple."
+        )
+    given = [Given(image[..., :3]) for image in images]
+    return [Condition(images=tuple(given[at : at + per_sample])) for at in range(0, len(given), per_sample)]
+
+
+def joined(before: Sequence[Condition], now: Sequence[Condition]) -> tuple[Condition, ...]:
+    """What was given before with what is given now: of texts, images and vectors, the new ones take the place of the
+    old of their kind. Sample i takes entry i of each kind, the first again after the last.
+
+    Raises:
+        BadInput: the kinds' numbers meet again only after more than MOST.
+    """
+    texts = _newest([_text(each) for each in before], [_text(each) for each in now], Condition())
+    images = _newest([each.images for each in before], [each.images for each in now], ())
+    vectors = _newest([each.vector for each in before], [each.vector for each in now], None)
+    count = math.lcm(len(texts), len(images), len(vectors))
+    if count > MOST:
+        raise BadInput(
+            f"condition: {len(texts)} texts, {len(images)} groups of images and {len(vectors)} vectors taken in turn "
+            f"repeat only after {count:,}; give as many of one as of the other."
+        )
+    return tuple(
+        texts[i % len(texts)]._replace(images=images[i % len(images)], vector=vectors[i % len(vectors)])
+        for i in range(count)
+    )
+
+
+def check_given(descriptor: Descriptor, condition: Condition) -> None:
+    """Raise CannotDo where the model takes no images, not several, or no vector, and they are given."""
+    kinds, name = descriptor.conditions, descriptor.architecture
+    if condition.images and "image" not in kinds and "images" not in kinds:
+        raise CannotDo(f"images: {name} draws from no images; it takes: {', '.join(kinds)}.")
+    if len(condition.images) > 1 and "images" not in kinds:
+        raise CannotDo(f"images: {name} takes one for each sample, not {len(condition.images)}.")
+    if condition.vector is not None and "vector" not in kinds:
+        raise CannotDo(f"vector: {name} draws from no features; it takes: {', '.join(kinds)}.")
+
+
+def _text(condition: Condition) -> Condition:
+    return Condition(condition.text, condition.negative)
+
+
+def _newest(before: list[Any], now: list[Any], nothing: Any) -> list[Any]:
+    """What is given now, else what was before, which may have been repeated to be joined."""
+    return now if any(each != nothing for each in now) else before[: _period(before)]
+
+
+def _period(values: Sequence[Any]) -> int:
+    """After how many they repeat."""
+    count = len(values)
+    return next(
+        size
+        for size in range(1, count + 1)
+        if count % size == 0 and all(values[at] == values[at % size] for at in range(count))
+    )

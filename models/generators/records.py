@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import BadInput
-from .base import SampleRequest
+from .base import Condition, SampleRequest
 from .binding import Bound
 
 Record = Mapping[str, Any]
@@ -35,11 +35,18 @@ def records_of(bound: Bound, requests: Sequence[SampleRequest]) -> list[Record]:
             "seed": request.seed,
             "condition": request.condition.text,
             "negative_prompt": request.condition.negative,
+            **_given(request.condition),
             **({"remark": said} if (said := bound.generator.remark(request.condition)) else {}),
             **shared,
         }
         for request in requests
     ]
+
+
+def _given(condition: Condition) -> Record:
+    """Images and vector by their digests, where there are any."""
+    images, vector = [image.digest for image in condition.images], condition.vector
+    return {**({"images": images} if images else {}), **({"vector": vector.digest} if vector else {})}
 
 
 def remarks(bound: Bound) -> str:

@@ -68,7 +68,7 @@ def key_of(bound: Bound, extractor: Extractor, reference: Features, plan: Plan) 
         generator.descriptor.architecture,
         hashes(generator.files),
         {name: _exact(value) for name, value in bound.settings.items()},
-        bound.conditions,
+        [condition.told() for condition in bound.conditions],
         extractor.source.key,
         digest_of(reference),
         plan.seed,
@@ -258,7 +258,7 @@ class Benchmark:
                 name: value if isinstance(value, (str, int, float)) else str(value)
                 for name, value in bound.settings.items()
             },
-            "conditions": [list(condition) for condition in bound.conditions],
+            "conditions": [condition.told() for condition in bound.conditions],
             "seed": self._plan.seed,
             "timed_batches": self._timings.batches,
         }
