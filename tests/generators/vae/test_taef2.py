@@ -15,6 +15,7 @@ from trilemma.tests import reference_kit
 from trilemma.tests.closeness import assert_close
 from trilemma.tests.families import checks, kinds
 from trilemma.tests.generators.vae import autoencoders
+from trilemma.tests.published_packages import PHOTOS, file_of
 
 pytestmark = pytest.mark.slow
 
@@ -154,12 +155,10 @@ def test_published_weights_reconstruct_scenes():
 
 
 @pytest.mark.weights
-def test_published_weights_reconstruct_the_astronaut():
+def test_published_weights_reconstruct_the_astronaut(tmp_path):
     path = autoencoders.real_weights("taesd/taef2_encoder.pth")
-    data = pytest.importorskip(
-        "skimage.data", reason="scikit-image, whose astronaut the figure is of, is not installed"
-    )
-    image = torch.from_numpy(data.astronaut()).float()[None] / 255
+    photo = file_of(PHOTOS, "skimage/data/astronaut.png", tmp_path)
+    image = torch.from_numpy(np.array(Image.open(photo).convert("RGB"))).float()[None] / 255
     generator = loading.load_generator(path)
     latents = generator.encode(image)
     restored = generator.decode(latents, [], {})
