@@ -135,7 +135,7 @@ class AutoregressiveOptions(FamilyOptions):
     }
     DISPLAY_NAME = "Autoregressive Options"
     DESCRIPTION = "Sets how an autoregressive model draws its codes: temperature, top-k and top-p."
-    SEARCH_ALIASES = ["top-k", "top-p", "nucleus sampling", "temperature", "vqgan", "pixelcnn"]
+    SEARCH_ALIASES = ["top-k", "top-p", "nucleus sampling", "temperature", "vqgan", "pixelcnn", "pixelrnn"]
 
 
 class DiffusionOptions(FamilyOptions):

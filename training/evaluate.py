@@ -1,7 +1,8 @@
 """Held-out figures of the starter models, written to the cards beside their weights.
 
 `python -m training.evaluate detector segmenter inpainter` measures what is in models/starter; `--starter`, elsewhere.
-The generators (vae, vqvae_transformer, vqvae_pixelcnn, stylegan2, ddpm) are scored by the classifier beside them.
+The generators (vae, vqvae_transformer, vqvae_pixelcnn, vqvae_rowlstm, stylegan2, ddpm) are scored by the classifier
+beside them.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from . import evaluate_detector, evaluate_generators, evaluate_inpainter, evalua
 from .cards import Figures, write_figures
 
 STARTER = Path(__file__).parents[1] / "models" / "starter"
-GENERATORS = ("vae", "vqvae_transformer", "vqvae_pixelcnn", "stylegan2", "ddpm")
+GENERATORS = ("vae", "vqvae_transformer", "vqvae_pixelcnn", "vqvae_rowlstm", "stylegan2", "ddpm")
 EVALUATIONS: dict[str, Callable[[Path, Path], Figures]] = {
     "detector": lambda folder, data: evaluate_detector.evaluate(folder, scenes.load_sprites(data)),
     "segmenter": lambda folder, data: evaluate_segmenter.evaluate(folder, scenes.load_sprites(data)),

@@ -1,7 +1,7 @@
 """The starter VQ-VAE: 32-pixel emoji to 8 x 8 codes of a book of 256, and back. The starter priors draw its codes.
 
-`training.transformer_prior` and `training.pixelcnn_prior` train it first where that is still to do, and ship it with
-their own weights.
+`training.transformer_prior`, `training.pixelcnn_prior` and `training.row_lstm_prior` train it first where that is still
+to do, and ship it with their own weights.
 """
 
 from collections.abc import Mapping

@@ -7,7 +7,7 @@ import torch
 from trilemma.models.generators.loading import load_generator
 from trilemma.tests.closeness import assert_close
 
-from training import code_prior, pixelcnn_prior, transformer_prior, vqvae
+from training import code_prior, pixelcnn_prior, row_lstm_prior, transformer_prior, vqvae
 from training.loop import Schedule
 from training.pictures import NAMES, SIZE, Pictures
 
@@ -63,6 +63,7 @@ def test_an_interrupted_training_is_the_same_training(pictures: Pictures, tmp_pa
     [
         (transformer_prior, "VQModel with transformer prior", {"heads": transformer_prior.HEADS}),
         (pixelcnn_prior, "VQModel with PixelCNN prior", {}),
+        (row_lstm_prior, "VQModel with Row LSTM prior", {}),
     ],
 )
 @torch.no_grad()
