@@ -1,11 +1,13 @@
-"""Runs a saved workflow without a page, and converts checkpoints.
+"""Runs a saved workflow without a page, converts checkpoints, and tells what is in the model folders.
 
     python headless.py WORKFLOW.json [--set "Node title.input=value"]... [--output DIR]
     python headless.py convert FILE [--output FILE] [--overwrite]
+    python headless.py doctor [--models DIR | --comfyui PATH] [--json]
 
 Progress goes to stderr, and one JSON object to stdout: {"outputs": {node id: {"title", "images", "text", ...}},
-"seconds"}, for convert {"converted": {"file", "tensors", "bytes", "notes"}, "seconds"}, or {"error": {...}}.
-Exit code 0: done; 1: a node, or the conversion, failed; 2: the call or the graph is invalid; 3: a score missed its
+"seconds"}, for convert {"converted": {"file", "tensors", "bytes", "notes"}, "seconds"}, or {"error": {...}}; doctor
+writes a page of text, and JSON if it is asked for. Exit code 0: done; 1: a node, or the conversion, failed, or a model
+file is of no use; 2: the call or the graph is invalid; 3: a score missed its
 threshold (Score Gate); 130: stopped.
 """
 
@@ -40,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["convert"]:
         parser, run = _convert_parser(), _convert
         arguments = arguments[1:]
+    elif arguments[:1] == ["doctor"]:
+        parser, run = _doctor_parser(), _doctor
+        arguments = arguments[1:]
     else:
         parser, run = _parser(), _run
     options = parser.parse_args(arguments)
@@ -49,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code, result = run(options)
     result["seconds"] = round(time.perf_counter() - started, 3)
     try:
-        print(json.dumps(result, ensure_ascii=False), flush=True)
+        print(result.get("page") or json.dumps(result, ensure_ascii=False), flush=True)
     except BrokenPipeError:
         # Whoever reads has seen enough, as `head` has. Python would complain once more when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -109,15 +114,52 @@ def _convert(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     return DONE, {"converted": facts}
 
 
+def _doctor_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="headless.py doctor",
+        description="Tell what lies in the model folders, what each file is or why nothing reads it, what published "
+        "files are not there and where they are from, and the versions in use.",
+        epilog="Exit code 0: every file is read by a loader; 1: some are not; 2: the call is invalid.",
+    )
+    parser.add_argument("--models", type=Path, metavar="DIR", help="folder of model folders (sams, checkpoints, ...)")
+    parser.add_argument("--comfyui", type=Path, metavar="PATH", help="the folders of the ComfyUI checkout at this path")
+    parser.add_argument("--json", action="store_true", help="one JSON object in place of a page of text")
+    return parser
+
+
+def _doctor(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
+    if (refused := _boot(options, None, None)) is not None:
+        return refused
+    pack = importlib.import_module("trilemma")
+    if not options.comfyui:
+        _part("host.standalone").use_folders(models=options.models)
+    doctor = _part("nodes.common.doctor")
+    titles = pack.NODE_DISPLAY_NAME_MAPPINGS
+    nodes = [(titles[name], node) for name, node in pack.NODE_CLASS_MAPPINGS.items()]
+    try:
+        found = doctor.examine(nodes, lambda name: print(name, file=sys.stderr))
+    except KeyboardInterrupt:
+        return STOPPED, _complain("Stopped by the user.")
+    unread = any(model["problem"] for model in found["models"])
+    return NODE_FAILED if unread else DONE, {"doctor": found} if options.json else {"page": doctor.page(found)}
+
+
+def _boot(options: argparse.Namespace, inputs: Path | None, outputs: Path | None) -> tuple[int, dict[str, Any]] | None:
+    """Starts the ComfyUI that the call names, if it names one; the result where it cannot be."""
+    if not options.comfyui:
+        return None
+    if options.models:
+        return INVALID, _complain("--models is for running alone; ComfyUI reads its extra_model_paths.yaml.")
+    try:
+        importlib.import_module("trilemma_boot").boot(options.comfyui, inputs, outputs)
+    except FileNotFoundError as error:
+        return INVALID, _complain(str(error))
+    return None
+
+
 def _run(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
-    if options.comfyui:
-        if options.models:
-            return INVALID, _complain("--models is for running alone; ComfyUI reads its extra_model_paths.yaml.")
-        boot = importlib.import_module("trilemma_boot")
-        try:
-            boot.boot(options.comfyui, options.input, options.output)
-        except FileNotFoundError as error:
-            return INVALID, _complain(str(error))
+    if (refused := _boot(options, options.input, options.output)) is not None:
+        return refused
     pack = importlib.import_module("trilemma")
     if options.comfyui:
         runner = _part("host.executor")
