@@ -2,13 +2,14 @@
 
     python headless.py WORKFLOW.json [--set "Node title.input=value"]... [--output DIR]
     python headless.py convert FILE [--output FILE] [--overwrite]
+    python headless.py literature --models DIR --output DIR [--count N] [--prompts FILE] ...
     python headless.py doctor [--models DIR | --comfyui PATH] [--json]
 
 Progress goes to stderr, and one JSON object to stdout: {"outputs": {node id: {"title", "images", "text", ...}},
-"seconds"}, for convert {"converted": {"file", "tensors", "bytes", "notes"}, "seconds"}, or {"error": {...}}; doctor
-writes a page of text, and JSON if it is asked for. Exit code 0: done; 1: a node, or the conversion, failed, or a model
-file is of no use; 2: the call or the graph is invalid; 3: a score missed its
-threshold (Score Gate); 130: stopped.
+"seconds"}, for convert {"converted": {"file", "tensors", "bytes", "notes"}, "seconds"}, or {"error": {...}}; literature
+and doctor write a page of text, and JSON if it is asked for. Exit code 0: done; 1: a node, the conversion or a system
+failed, or a model file is of no use; 2: the call or the graph is invalid; 3: a score missed its threshold (Score Gate);
+130: stopped.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments = arguments[1:]
     elif arguments[:1] == ["doctor"]:
         parser, run = _doctor_parser(), _doctor
+        arguments = arguments[1:]
+    elif arguments[:1] == ["literature"]:
+        parser, run = _literature_parser(), _literature
         arguments = arguments[1:]
     else:
         parser, run = _parser(), _run
@@ -142,6 +146,63 @@ def _doctor(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
         return STOPPED, _complain("Stopped by the user.")
     unread = any(model["problem"] for model in found["models"])
     return NODE_FAILED if unread else DONE, {"doctor": found} if options.json else {"page": doctor.page(found)}
+
+
+def _literature_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="headless.py literature",
+        description="Draw from every generator that is found, score and time it, and write the table with the "
+        "published rows beneath; what was stopped goes on. Published systems whose files are not there are listed.",
+        epilog="Exit code 0: all that were found are measured; 1: some failed; 2: the call is invalid; 130: stopped.",
+    )
+    parser.add_argument("--models", type=Path, metavar="DIR", help="folder of model folders (generators, metrics, ...)")
+    parser.add_argument("--comfyui", type=Path, metavar="PATH", help="by the ComfyUI checkout at this path")
+    parser.add_argument("--input", type=Path, metavar="DIR", help="folder that --reference is below")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder for the table, below literature/")
+    parser.add_argument("--count", type=int, default=1000, metavar="N", help="samples of each system (1000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first sample (0)")
+    parser.add_argument(
+        "--prompts", type=Path, metavar="FILE", help="prompts, one to a line, for systems that draw them"
+    )
+    parser.add_argument(
+        "--reference", default="", metavar="FOLDER", help="real pictures; without it the starters' own, and starters"
+    )
+    parser.add_argument("--extractor", default="", metavar="NAME", help="as Load Feature Extractor lists it")
+    parser.add_argument(
+        "--system", action="append", default=[], dest="names", metavar="NAME", help="this one alone; may be repeated"
+    )
+    parser.add_argument("--sort-by", default="fid", metavar="SCORE", help="what ranks (fid)")
+    parser.add_argument("--json", action="store_true", help="one JSON object in place of a page of text")
+    return parser
+
+
+def _literature(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
+    if (refused := _boot(options, options.input, options.output)) is not None:
+        return refused
+    pack = importlib.import_module("trilemma")
+    if not options.comfyui:
+        temp = options.output and options.output / "temp"
+        places = {"input": options.input, "output": options.output, "temp": temp, "models": options.models}
+        _part("host.standalone").use_folders(**places)
+    literature, errors = _part("nodes.common.literature"), _part("models.errors")
+    try:
+        wish = literature.asked(
+            options.count,
+            options.seed,
+            options.prompts,
+            options.extractor,
+            options.reference,
+            options.names,
+            options.sort_by,
+        )
+        with _on_sigint(_part("host").interrupt):
+            found = literature.run(pack.NODE_CLASS_MAPPINGS, wish, lambda name: print(name, file=sys.stderr))
+    except errors.TrilemmaError as error:
+        return INVALID, _complain(str(error))
+    except KeyboardInterrupt:
+        return STOPPED, _complain("Stopped by the user; the same call goes on.")
+    result = {"literature": found._asdict()} if options.json else {"page": literature.page(found)}
+    return NODE_FAILED if found.failed else DONE, result
 
 
 def _boot(options: argparse.Namespace, inputs: Path | None, outputs: Path | None) -> tuple[int, dict[str, Any]] | None:
