@@ -20,6 +20,7 @@ STARTERS: dict[Kind, dict[str, str]] = {
         "starter emoji vae": "emoji_vae",
         "starter emoji vqvae transformer": "emoji_vqvae_transformer",
         "starter emoji vqvae pixelcnn": "emoji_vqvae_pixelcnn",
+        "starter emoji vqvae rowlstm": "emoji_vqvae_rowlstm",
         "starter emoji stylegan2": "emoji_stylegan2",
         "starter emoji ddpm": "emoji_ddpm",
         "starter emoji latent diffusion": "emoji_inpainter",

@@ -11,7 +11,7 @@ from trilemma.tests import peak_memory
 
 pytestmark = pytest.mark.slow
 
-NAMES = ["starter emoji vqvae pixelcnn", "starter emoji vqvae transformer"]
+NAMES = ["starter emoji vqvae pixelcnn", "starter emoji vqvae rowlstm", "starter emoji vqvae transformer"]
 COUNT = 8
 
 
