@@ -108,6 +108,12 @@ def block_image(seed: int, height: int, width: int) -> np.ndarray:
     return (blocks[:height, :width] + rng.integers(0, 32, (height, width, 3))).astype(np.uint8)
 
 
+def names(row: dict[str, Any]) -> set[str]:
+    """The case's answers."""
+    with np.load(KIT / row["golden_dev"]) as stored:
+        return {key[4:-7] for key in stored.files if key.startswith("out.") and key.endswith(".stride")}
+
+
 def golden(row: dict[str, Any]) -> dict[str, np.ndarray]:
     """Those of the case's answers of which every number is stored."""
     with np.load(KIT / row["golden_dev"]) as stored:

@@ -24,19 +24,35 @@ def tiny(seed: int = 0) -> vqvae.VQVAE:
 
 
 @torch.no_grad()
-def test_agrees_with_the_reference():
-    weights = reference_kit.weights(CASE)
-    assert vqvae.detect(Checkpoint(weights, {}))
+def test_agrees_with_the_reference(tmp_path: Path):
+    """Every number of the golden, from a Lightning checkpoint; the losses are sums of what the network gives."""
+    weights = {f"model.{name}": value for name, value in reference_kit.weights(CASE).items()}
+    torch.save({"epoch": 3, "state_dict": weights, "hyper_parameters": {"beta": 0.25}}, tmp_path / "last.ckpt")
+    generator = load_generator(tmp_path / "last.ckpt")
+    assert generator.descriptor.architecture == vqvae.NAME
     # In double precision: without norms its layers turn rounding into up to 2e-4 of the picture in single precision, by
     # the processor; the reference's own is 5e-5.
-    network = vqvae.load(Checkpoint(weights, {})).modules[0].double()
-    latents = network.means((torch.from_numpy(reference_kit.inputs(CASE)["img"]).double() + 1) / 2)
+    network = generator.modules[0].double()
+    image = torch.from_numpy(reference_kit.inputs(CASE)["img"]).double()
+    latents = network.means((image + 1) / 2)
     codes = network.codes(latents)
+    vectors = network.vectors(codes)
     recon = 2 * network.pictures(latents) - 1
-    reference_kit.compare(CASE, {"enc": latents, "quant": network.vectors(codes), "recon": recon})
+    # The commitment, weighted by beta, and the loss of the codebook, which has the same value.
+    quantising = (1 + 0.25) * (vectors - latents).square().mean()
+    error = (recon - image).square().mean()
+    losses = {
+        "vq_loss": quantising[None],
+        "loss.loss": (error + quantising)[None],
+        "loss.Reconstruction_Loss": error[None],
+        "loss.VQ_Loss": quantising[None],
+    }
+    answers = {"enc": latents, "quant": vectors, "recon": recon, **losses}
+    assert answers.keys() == reference_kit.names(CASE)
+    reference_kit.compare(CASE, answers)
     with np.load(reference_kit.KIT / CASE["golden_dev"]) as golden:
         stored = golden["out.quant.sub"]
-        found = network.vectors(codes).numpy().ravel()[:: int(golden["out.quant.stride"])]
+        found = vectors.numpy().ravel()[:: int(golden["out.quant.stride"])]
     # The reference adds the difference to the latent and so rounds; any other code would be far off.
     assert np.abs(found - stored).max() < 1e-5
 
