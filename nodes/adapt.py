@@ -21,7 +21,7 @@ Loras = tuple[Weighted, ...]
 
 
 class LoadLoRA:
-    DISPLAY_NAME = "Load LoRA"
+    DISPLAY_NAME = "Load LoRA (for Inpainter or Generator)"
     CATEGORY = menus.ADAPT
     DESCRIPTION = (
         "Loads a LoRA for Stable Diffusion 1.x, 2.x or XL, by kohya's, LyCORIS', diffusers' or PEFT's names: LoRA, "

@@ -76,7 +76,15 @@ class DetectByText:
         "Looks for what the prompt names in every image. The raw detections keep all candidates with their "
         "probabilities, so that Select Detections can move its thresholds without running the network again."
     )
-    SEARCH_ALIASES = ["grounding dino", "object detection", "find objects", "text to box", "open vocabulary"]
+    SEARCH_ALIASES = [
+        "grounding dino",
+        "object detection",
+        "find objects",
+        "text to box",
+        "open vocabulary",
+        "bbox",
+        "yolo",
+    ]
     RETURN_TYPES = (kinds.DETECTIONS,)
     RETURN_NAMES = ("detections",)
     OUTPUT_TOOLTIPS = ("All candidates of every image, for Select Detections.",)

@@ -152,7 +152,7 @@ class SampleImages:
         "Draws images from a generator of any family. Image i depends on seed + i alone: not on how many are drawn, "
         "nor in which batches."
     )
-    SEARCH_ALIASES = ["generate", "sampler", "random images", "gan sample", "ksampler", "seeds"]
+    SEARCH_ALIASES = ["generate", "text to image", "sampler", "random images", "gan sample", "ksampler", "seeds"]
     RETURN_TYPES = ("IMAGE", "STRING")
     RETURN_NAMES = ("images", "records")
     OUTPUT_TOOLTIPS = (

@@ -27,7 +27,7 @@ class CropObjects:
         "Cuts a square picture around each object, at the size that an inpainting model likes, so that small objects "
         "are repainted in full detail. Stitch Objects puts the repainted pictures back."
     )
-    SEARCH_ALIASES = ["crop and stitch", "inpaint crop", "crop by mask", "detailer", "only masked"]
+    SEARCH_ALIASES = ["crop and stitch", "inpaint crop", "crop by mask", "detailer", "only masked", "cut out"]
     RETURN_TYPES = ("IMAGE", "MASK", kinds.CROPS, "MASK")
     RETURN_NAMES = ("image", "mask", "crops", "object_mask")
     OUTPUT_TOOLTIPS = (
@@ -161,6 +161,7 @@ class LoadInpainter(DiffusionLoader):
         "stable diffusion inpainting",
         "inpaint model",
         "sd-v1-5-inpainting",
+        "sdxl inpaint",
         "sdxl inpainting",
         "diffusers loader",
         "lama",
@@ -181,7 +182,16 @@ class InpaintByText:
         "Repaints what lies under the mask, guided by a text. The picture outside of the mask is given back exactly, "
         "and an image with an empty mask is not touched."
     )
-    SEARCH_ALIASES = ["stable diffusion inpaint", "inpainting", "replace object", "generative fill", "sampler"]
+    SEARCH_ALIASES = [
+        "stable diffusion inpaint",
+        "sdxl inpaint",
+        "inpainting",
+        "replace object",
+        "remove object",
+        "object removal",
+        "generative fill",
+        "sampler",
+    ]
     RETURN_TYPES = ("IMAGE",)
     RETURN_NAMES = ("image",)
     OUTPUT_TOOLTIPS = ("The repainted images, for Stitch Objects or to look at.",)

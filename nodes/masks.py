@@ -144,7 +144,14 @@ class ObjectsToMasks:
     DESCRIPTION = (
         "Turns objects into masks: one for each image, or one for each object together with its image's index."
     )
-    SEARCH_ALIASES = ["separate masks", "mask per object", "segs to mask", "union mask"]
+    SEARCH_ALIASES = [
+        "separate masks",
+        "mask per object",
+        "segs to mask",
+        "union mask",
+        "remove background",
+        "background removal",
+    ]
     RETURN_TYPES = ("MASK", "INT")
     RETURN_NAMES = ("masks", "image_indices")
     OUTPUT_IS_LIST = (False, True)

@@ -25,7 +25,7 @@ NO_LPIPS: Final = "none"
 
 
 class CompareImages:
-    DISPLAY_NAME = "Compare Images"
+    DISPLAY_NAME = "Compare Images (PSNR, SSIM, LPIPS)"
     CATEGORY = menus.SCORE
     DESCRIPTION = (
         "How close images are to references, pair by pair: PSNR, SSIM, MS-SSIM and LPIPS, and a picture of where they "

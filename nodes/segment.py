@@ -105,7 +105,16 @@ class Segment:
     DISPLAY_NAME = "Segment"
     CATEGORY = menus.SEGMENT
     DESCRIPTION = "Cuts out what boxes or points show: one object for each box, with its label and score."
-    SEARCH_ALIASES = ["sam", "sam segment", "box to mask", "points to mask", "grounded sam"]
+    SEARCH_ALIASES = [
+        "sam",
+        "sam segment",
+        "box to mask",
+        "points to mask",
+        "grounded sam",
+        "cut out",
+        "remove background",
+        "points",
+    ]
     RETURN_TYPES = (kinds.OBJECTS, "MASK", kinds.LOGITS)
     RETURN_NAMES = ("objects", "mask", "logits")
     OUTPUT_TOOLTIPS = (
@@ -175,7 +184,7 @@ class SegmentEverything:
     DESCRIPTION = (
         "Finds all objects without prompts: asks at every point of a grid and keeps what is sure and distinct."
     )
-    SEARCH_ALIASES = ["automatic mask generator", "segment anything", "amg", "sam everything"]
+    SEARCH_ALIASES = ["automatic mask generator", "segment anything", "amg", "sam everything", "auto mask"]
     RETURN_TYPES = (kinds.OBJECTS, "MASK")
     RETURN_NAMES = ("objects", "mask")
     OUTPUT_TOOLTIPS = (

@@ -34,6 +34,15 @@ def test_every_node_of_the_pack_is_offered(live):
     assert {offered[name]["python_module"] for name in NODE_CLASS_MAPPINGS} == {"custom_nodes.ComfyUI-Trilemma"}
 
 
+def test_no_node_is_named_like_one_of_the_host(live):
+    offered = live.get("/object_info")
+    ours = {node["display_name"] for node in offered.values() if node["category"].startswith("Trilemma/")}
+    theirs = {node["display_name"] for node in offered.values() if not node["category"].startswith("Trilemma/")}
+
+    assert ours and theirs
+    assert not ours & theirs
+
+
 def test_the_example_workflows_are_listed_as_templates(live):
     examples = {file.stem for file in (PACK / "example_workflows").glob("*.json")}
 
