@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Protocol, TypeVar
 
 import torch
+from torch import nn
 
 T = TypeVar("T")
+
+HEARD_EVERY: Final = 0.25
+"""Seconds after which a step asks again whether it is to stop."""
 
 
 class OnStep(Protocol):
@@ -42,3 +48,25 @@ def after(on_step: OnStep, before: int) -> OnStep:
         on_step(before + done, preview)
 
     return told
+
+
+@contextmanager
+def within(networks: Sequence[nn.Module], tick: Callable[[], None]) -> Iterator[None]:
+    """Calls `tick` in the block before parts of these networks, every HEARD_EVERY seconds: raising there stops a run
+    within a step. Parts are what their lists of modules hold."""
+    heard = time.monotonic()
+
+    def listen(*_: Any) -> None:
+        nonlocal heard
+        if time.monotonic() - heard >= HEARD_EVERY:
+            tick()
+            heard = time.monotonic()
+
+    lists = (each for network in networks for each in network.modules() if isinstance(each, nn.ModuleList))
+    parts = (part for each in lists for part in each if not isinstance(part, nn.ModuleList))
+    hooks = [part.register_forward_pre_hook(listen) for part in parts]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

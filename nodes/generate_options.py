@@ -43,6 +43,8 @@ class FamilyOptions:
         option = OPTIONS[cls.FAMILY][name]
         if option.choices:
             return inputs.choice(option.choices, tooltip, default=option.neutral)
+        if option.free:
+            return inputs.text(option.neutral, tooltip)
         if isinstance(option.neutral, int):
             return inputs.integer(option.neutral, int(option.low), int(option.high), tooltip)
         return inputs.number(option.neutral, option.low, option.high, 0.01, tooltip)
@@ -147,6 +149,8 @@ class DiffusionOptions(FamilyOptions):
         "guidance_scale": "How closely to follow the condition; 0 takes the model's own.",
         "spacing": "How the steps lie among those of the training: trailing begins where all is noise, leading may "
         "begin below.",
+        "respacing": "Guided diffusion's words for steps and spacing, instead of those: 250, ddim25, or 10,10,3,2,2 "
+        "for so many of each fifth. Empty: none.",
     }
     DISPLAY_NAME = "Diffusion Options"
     DESCRIPTION = "Sets how a diffusion model is sampled: the sampler, its steps and guidance."

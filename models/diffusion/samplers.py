@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -113,17 +113,12 @@ def schedule(
     import diffusers
 
     name: str = SAMPLERS[sampler] if sampler in SAMPLERS else config["_class_name"]
-    if eta and name != SAMPLERS["DDIM"]:
-        raise CannotDo(
-            f"eta: {eta:g} is the share of fresh noise in DDIM's steps, and {_public_name(name)} has none; set it to "
-            "0, or sampler to DDIM."
-        )
+    check_eta(eta, _public_name(name), name == SAMPLERS["DDIM"])
     taken = effective_steps(steps, strength)
     made = getattr(diffusers, name)
     scheduler = made(**_settings(made, config, spacing))
     most = scheduler.config.num_train_timesteps
-    if steps > most:
-        raise BadInput(f"steps: {steps} is more than the model was trained with, {most}.")
+    check_steps(steps, most)
     scheduler.set_timesteps(steps, device=device)
     _check_beginning(scheduler, steps)
     skipped = (steps - taken) * scheduler.order
@@ -146,19 +141,31 @@ def _settings(made: type, config: Mapping[str, Any], spacing: str) -> dict[str, 
     return settings if spacing == OWN else {**settings, "timestep_spacing": spacing}
 
 
-def _check_beginning(scheduler: Any, steps: int) -> None:
+def check_eta(eta: float, sampler: str, takes: bool) -> None:
+    """Raise CannotDo for a share of fresh noise where the sampler does not take one."""
+    if eta and not takes:
+        raise CannotDo(
+            f"eta: {eta:g} is the share of fresh noise in DDIM's steps, and {sampler} has none; set it to 0, or "
+            "sampler to DDIM."
+        )
+
+
+def check_steps(steps: int, trained: int) -> None:
+    """Raise BadInput for none, or more than there are."""
+    if not 1 <= steps <= trained:
+        side = "below the least possible, 1" if steps < 1 else f"more than the model was trained with, {trained}"
+        raise BadInput(f"steps: {steps} is {side}.")
+
+
+def check_beginning(first: float, steps: int, trained: int, spacing: str, first_of: Callable[[int], float]) -> None:
     """Raise BadInput where rounding lets the steps begin far from the noise.
 
-    "leading" takes every (trained // steps)-th time step, from the first on: 600 of 1,000 are the first 600.
+    "leading" takes every (trained // steps)-th time step, from the first on: 600 of 1,000 are the first 600. first: the
+    time step that they begin with. first_of: that of so many steps.
     """
-    first = float(scheduler.timesteps[0])
-    if _begins_near_noise(scheduler, steps):
+    if _begins_near_noise(first, steps, trained):
         return
-    trained, spacing = scheduler.config.num_train_timesteps, scheduler.config.timestep_spacing
-    for fewer in range(steps - 1, 0, -1):
-        scheduler.set_timesteps(fewer)
-        if _begins_near_noise(scheduler, fewer):
-            break
+    fewer = next((each for each in range(steps - 1, 0, -1) if _begins_near_noise(first_of(each), each, trained)), 1)
     raise BadInput(
         f"steps: {steps} of the {trained} that the model was trained with, spaced '{spacing}', begin at step "
         f"{first:.0f}, where the model expects half a picture, but samples begin with pure noise. Take {fewer} steps, "
@@ -166,9 +173,21 @@ def _check_beginning(scheduler: Any, steps: int) -> None:
     )
 
 
-def _begins_near_noise(scheduler: Any, steps: int) -> bool:
-    last, first = scheduler.config.num_train_timesteps - 1, float(scheduler.timesteps[0])
-    return first >= NEAR * last or 0 < last - first <= (last + 1) // steps
+def _check_beginning(scheduler: Any, steps: int) -> None:
+    """`check_beginning` of a scheduler of diffusers with so many steps set."""
+
+    def first_of(fewer: int) -> float:
+        scheduler.set_timesteps(fewer)
+        return float(scheduler.timesteps[0])
+
+    config = scheduler.config
+    first = float(scheduler.timesteps[0])
+    check_beginning(first, steps, config.num_train_timesteps, config.timestep_spacing, first_of)
+
+
+def _begins_near_noise(first: float, steps: int, trained: int) -> bool:
+    last = trained - 1
+    return first >= NEAR * last or 0 < last - first <= trained // steps
 
 
 def _public_name(scheduler: str) -> str:
@@ -201,6 +220,8 @@ def foresee(scheduler: Any, output: torch.Tensor, time: torch.Tensor, scaled: to
     cumulative alpha at `time` (Ho et al., 2020, eq. 15; for velocities Salimans and Ho, 2022, appendix D).
     """
     alpha = scheduler.alphas_cumprod[round(float(time))].to(scaled.device)
+    # What a network gives beside it are variances.
+    output = output[:, : scaled.shape[1]]
     if scheduler.config.prediction_type == "v_prediction":
         return alpha.sqrt() * scaled - (1 - alpha).sqrt() * output
     if scheduler.config.prediction_type == "sample":

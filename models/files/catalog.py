@@ -190,6 +190,35 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
                 ("tobran/DF-GAN", "COCO", "state_epoch_290.pth"),
             )
         ),
+        *(
+            PublishedFile(name=name, source=f"https://openaipublic.blob.core.windows.net/diffusion/jul-2021/{name}")
+            for name in (
+                "64x64_diffusion.pt",
+                "128x128_diffusion.pt",
+                "256x256_diffusion.pt",
+                "256x256_diffusion_uncond.pt",
+                "512x512_diffusion.pt",
+                "64_256_upsampler.pt",
+                "128_512_upsampler.pt",
+                "lsun_bedroom.pt",
+                "lsun_cat.pt",
+                "lsun_horse.pt",
+                "lsun_horse_nodropout.pt",
+            )
+        ),
+        *(
+            PublishedFile(name=name, source=f"https://openaipublic.blob.core.windows.net/diffusion/march-2021/{name}")
+            for name in (
+                "imagenet64_uncond_100M_1500K.pt",
+                "imagenet64_uncond_vlb_100M_1500K.pt",
+                "imagenet64_cond_270M_250K.pt",
+                "cifar10_uncond_50M_500K.pt",
+                "cifar10_uncond_vlb_50M_500K.pt",
+                "upsample_cond_500K.pt",
+                "lsun_uncond_100M_1200K_bs128.pt",
+                "lsun_uncond_100M_2400K_bs64.pt",
+            )
+        ),
         PublishedFile(
             name="netG_210000.pth",
             source="https://github.com/hanzhanggit/StackGAN-v2, by the links in its README, with "

@@ -19,7 +19,16 @@ from .given import Given
 
 FamilyName = Literal["vae", "autoregressive", "gan", "diffusion", "images"]
 Ability = Literal[
-    "sample", "encode", "decode", "interpolate", "style mix", "complete", "factorise", "project", "show stages"
+    "sample",
+    "encode",
+    "decode",
+    "interpolate",
+    "style mix",
+    "complete",
+    "factorise",
+    "project",
+    "show stages",
+    "upsample",
 ]
 SETTLED: Final = "+"
 """Behind the name of a space; see `Latents`."""
@@ -159,6 +168,9 @@ class Generator(ABC):
     notes: tuple[str, ...] = ()
     """What was chosen of the file, as sentences: which of several networks, and whether averaged."""
 
+    small_side: int = 0
+    """Of the images that `upsample` takes, pixels; 0 for a generator that does not."""
+
     @property
     def varies(self) -> bool:
         """Whether its encoder gives Gaussians, see `posterior`."""
@@ -293,6 +305,17 @@ class Generator(ABC):
         """Pictures [N, H, W, 3] that begin as images of the model's size, with a share of their rows, and go on as the
         requests draw them. on_step: as in `draw`."""
         raise self._cannot("complete")
+
+    def upsample(
+        self,
+        images: torch.Tensor,
+        requests: Sequence[SampleRequest],
+        options: Mapping[str, Any],
+        on_step: OnStep = quiet,
+    ) -> torch.Tensor:
+        """Pictures [N, H, W, 3] that show images of `small_side` pixels a side at the model's size, a request to each.
+        on_step: as in `draw`."""
+        raise self._cannot("upsample")
 
     def looks(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> list[Look]:
         """How `draw` would come to each picture."""

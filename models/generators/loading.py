@@ -36,7 +36,7 @@ def _families() -> tuple[Family[Generator], ...]:
         vqgan,
         vqvae,
     )
-    from .diffusion import ddpm, diffusers_pipelines, stable_diffusion_files
+    from .diffusion import adm, ddpm, diffusers_pipelines, stable_diffusion_files
     from .gan import biggan_deep, dcgan, mlp_gan, stylegan1, stylegan2, stylegan3
     from .gan.stylegan2 import other_layouts
     from .gan.text_to_image import families as text_to_image
@@ -44,6 +44,7 @@ def _families() -> tuple[Family[Generator], ...]:
     from .vae import autoencoder_kl, autoencoder_tiny, conv_vae, mnist_vae, sigma_vae, taef2
 
     return (
+        adm.FAMILY,
         autoencoder_kl.FAMILY,
         autoencoder_tiny.FAMILY,
         biggan_deep.FAMILY,

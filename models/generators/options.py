@@ -14,13 +14,15 @@ from .vae.priors import FITTED, STANDARD
 class Option(NamedTuple):
     """neutral: the value that leaves the model as it is, and that every model of the family accepts.
 
-    low, high: range of a number, both included. choices: of a text; a model may know fewer.
+    low, high: range of a number, both included. choices: of a text; a model may know fewer. free: a text that the model
+    reads.
     """
 
     neutral: Any
     low: float = 0.0
     high: float = 0.0
     choices: Sequence[str] = ()
+    free: bool = False
 
 
 OPTIONS: Final[Mapping[FamilyName, Mapping[str, Option]]] = {
@@ -55,6 +57,8 @@ OPTIONS: Final[Mapping[FamilyName, Mapping[str, Option]]] = {
         "guidance_scale": Option(0.0, 0.0, 30.0),
         # Of the time steps.
         "spacing": Option(OWN, choices=(OWN, *SPACINGS)),
+        # The same in guided diffusion's words, which tell the number of steps too; empty for none.
+        "respacing": Option("", free=True),
     },
 }
 
@@ -80,7 +84,7 @@ def checked(descriptor: Descriptor, family: FamilyName, values: Mapping[str, Any
             raise BadInput(f"{name}: {named!r} is none of {', '.join(option.choices)}.")
         if option.choices and value in FITTED:
             raise BadInput(f"{name}: a {value} is fitted over images, but there are none; connect some.")
-        if not option.choices and not option.low <= value <= option.high:
+        if not option.choices and not option.free and not option.low <= value <= option.high:
             raise BadInput(f"{name}: {value} is outside its range, {option.low:g} to {option.high:g}.")
         if value == option.neutral:
             continue

@@ -138,7 +138,7 @@ GENERATOR = Kind(
     ),
     latents,
     shared=STABLE_DIFFUSION,
-    with_metadata=frozenset({"DDPM", "MLP GAN"}),
+    with_metadata=frozenset({"DDPM", "MLP GAN", "guided diffusion"}),
 )
 
 

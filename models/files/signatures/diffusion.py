@@ -82,8 +82,8 @@ SIGNATURES: Final = (
     ),
     Signature(
         "a U-Net of guided diffusion (ADM, or improved DDPM)",
-        OWN_CODE,
-        (),
+        GENERATOR,
+        ("generator",),
         (r"input_blocks\.0\.0\.weight", r"(input|middle)_block(s\.\d+)?\.\d\.qkv\.weight"),
     ),
     Signature("a diffusion U-Net without its other parts", UNET, (), (r"input_blocks\.0\.0\.weight",)),

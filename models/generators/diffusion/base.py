@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import torch
 
 from ...diffusion import samplers, sampling
 from ...diffusion.samplers import DETERMINISTIC
 from ...diffusion.sampling import Predict
-from ...steps import OnStep, quiet
+from ...steps import OnStep, quiet, within
 from ...weights import identity_of
 from .. import noise
 from ..base import Generator, Latents, SampleRequest
 from ..interpolation import spherical
+
+LONG: Final = 50_000_000
+"""Parameters from which on a step can take so long that it asks within whether it is to stop."""
 
 
 class DiffusionGenerator(Generator):
@@ -50,6 +53,10 @@ class DiffusionGenerator(Generator):
     def _network(self, condition: Any, generators: Sequence[torch.Generator], guided: bool, calls: int) -> Predict:
         """The network with the condition; where `guided`, for twice as many samples, the first half of them without,
         or with the negative one. calls: how often it will be asked."""
+
+    def _fitted(self, predict: Predict, schedule: samplers.Schedule) -> Predict:
+        """The network as this schedule's steps take its output."""
+        return predict
 
     @abstractmethod
     def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
@@ -110,21 +117,31 @@ class DiffusionGenerator(Generator):
         options: Mapping[str, Any],
         on_step: OnStep,
         initial: torch.Tensor | None = None,
+        condition: Any = None,
     ) -> torch.Tensor:
+        """condition: what `_condition` would give, where more than the requests decides it."""
         device = next(self.modules[0].parameters()).device
         schedule = self._schedule(options, device)
         generators = noise.generators(requests)
-        condition = self._condition(requests, generators)
+        drawn_condition = self._condition(requests, generators)
+        condition = drawn_condition if condition is None else condition
         drawn = noise.normal(generators, self.latent_shape)
         predict = self._network(condition, generators, self._guided(options), len(schedule.times))
+        predict = self._fitted(predict, schedule)
         if self._guided(options):
             predict = sampling.guided(predict, options["guidance_scale"])
         start = schedule.start((drawn if initial is None else initial).to(device))
 
-        def report(calls: int, foreseen: torch.Tensor | None) -> None:
-            on_step(calls * self._rows(options), None if foreseen is None else self._preview(foreseen).cpu())
+        done = 0
 
-        latents = sampling.denoise(
-            predict, schedule, start, generators, report, options["eta"], guided=self._guided(options)
-        )
+        def report(calls: int, foreseen: torch.Tensor | None) -> None:
+            nonlocal done
+            done = calls * self._rows(options)
+            on_step(done, None if foreseen is None else self._preview(foreseen).cpu())
+
+        asks = self.modules if self.descriptor.parameters >= LONG else ()
+        with within(asks, lambda: on_step(done)):
+            latents = sampling.denoise(
+                predict, schedule, start, generators, report, options["eta"], guided=self._guided(options)
+            )
         return self._pictures(latents).cpu()

@@ -170,5 +170,5 @@ def test_classes_have_imagenets_names(tmp_path):
     pytest.importorskip("torchvision")
     names = imagenet.class_names()
     assert (len(names), names[0], names[207], names[652]) == (1000, "tench", "golden retriever", "military uniform")
-    assert biggan_deep._class_names(1000) == names
-    assert biggan_deep._class_names(3) == ()
+    assert imagenet.names_of(1000) == names
+    assert imagenet.names_of(3) == ()

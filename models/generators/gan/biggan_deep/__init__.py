@@ -51,16 +51,7 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> BigGAN
     weights.check_fit(dict(_published(network)), checkpoint.tensors, what)
     weights.fill(network, _applied(network, checkpoint.tensors), what)
     identity = weights.identity(checkpoint.tensors)
-    return BigGANGenerator(NAME, network, _class_names(sizes.classes), identity)
-
-
-def _class_names(classes: int) -> tuple[str, ...]:
-    if classes != imagenet.CLASSES:
-        return ()
-    try:
-        return imagenet.class_names()
-    except ModuleNotFoundError:
-        return ()
+    return BigGANGenerator(NAME, network, imagenet.names_of(sizes.classes), identity)
 
 
 def _sizes(tensors: Tensors, config: Mapping[str, Any], what: str) -> Sizes:
