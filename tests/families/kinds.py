@@ -12,8 +12,9 @@ from trilemma.models.detection.base import Detector
 from trilemma.models.detection.loading import DETECTORS
 from trilemma.models.families import Registry
 from trilemma.models.generators import binding, noise
-from trilemma.models.generators.base import Generator
+from trilemma.models.generators.base import Condition, Generator
 from trilemma.models.generators.binding import Bound
+from trilemma.models.generators.conditions import image_conditions
 from trilemma.models.generators.loading import GENERATORS
 from trilemma.models.generators.vae.priors import STANDARD
 from trilemma.models.inpainting.base import Inpainter, InpaintRequest
@@ -104,7 +105,20 @@ def bound(generator: Generator) -> Bound:
         shape = (described.latent_shape[0], CELLS, CELLS)
         generator.descriptor = replace(described, height=side, width=side, latent_shape=shape)
     wanted = {"steps": 2, "guidance_scale": 2.0, **({} if "sample" in described.abilities else {"prior": STANDARD})}
-    return Bound(generator, {name: value for name, value in wanted.items() if name in described.options})
+    made = Bound(generator, {name: value for name, value in wanted.items() if name in described.options})
+    return made if {"none", "prompt"} & {*described.conditions} else made.with_conditions(given(generator))
+
+
+def given(generator: Generator) -> list[Condition]:
+    """What a generator draws from that draws from nothing else: four pictures, of labels where it takes those."""
+    return maps(getattr(generator, "labels", 0))
+
+
+@cache
+def maps(labels: int) -> list[Condition]:
+    """Kept as `all_pictures` are. labels: 0 for pictures of all values."""
+    images = pictures(4, 16)
+    return image_conditions((images[..., :1] * (labels - 1)).round().expand_as(images) / 255 if labels else images, 1)
 
 
 def draw(generator: Generator, count: int, batch_size: int, on_step: OnStep) -> torch.Tensor:

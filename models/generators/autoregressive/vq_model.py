@@ -132,11 +132,13 @@ def configuration(tensors: Tensors) -> dict[str, Any]:
     }
 
 
-def of_widths(widths: tuple[int, ...], layers: int, codes: int = 256) -> VQModel:
+def of_widths(widths: tuple[int, ...], layers: int, codes: int = 256, channels: int = 3) -> VQModel:
     """A network with random weights."""
     from diffusers import VQModel
 
     return VQModel(
+        in_channels=channels,
+        out_channels=channels,
         down_block_types=("DownEncoderBlock2D",) * len(widths),
         up_block_types=("UpDecoderBlock2D",) * len(widths),
         block_out_channels=widths,

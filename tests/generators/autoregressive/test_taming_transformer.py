@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 PUBLISHED = {
     "cin_imagenet_classcond": {"layers": 48, "heads": 24, "codes": 16384, "places": 256, "classes": 1000},
     "faceshq": {"layers": 24, "heads": 16, "codes": 1024, "places": 512, "classes": 0},
+    "drin": {"layers": 24, "heads": 16, "codes": 1024, "places": 512, "classes": 0},
 }
 
 
@@ -103,11 +104,11 @@ def test_without_classes_the_first_token_is_code_0(tmp_path):
     assert (batch.images - expected.permute(0, 2, 3, 1)).abs().max() < 1e-5
 
 
-def test_those_that_draw_from_pictures_are_refused(tmp_path):
+def test_what_encodes_in_another_way_is_refused(tmp_path):
     path = altered(
         tmp_path, {"n_head": 2, "num_classes": 0}, **{"cond_stage_model.encoder.conv_in.weight": torch.ones(1)}
     )
-    with pytest.raises(BadCheckpoint, match="a picture of another kind"):
+    with pytest.raises(BadCheckpoint, match=r"another network than a VQGAN \(cond_stage_model\.encoder\.conv_in"):
         loading.load_generator(path)
 
 
