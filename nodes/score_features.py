@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,9 +19,6 @@ from .common.extracting import extracting, extraction_settings
 from .common.feature_outputs import INFO_TOOLTIP, NAME, show_features
 from .common.readers import readers_above
 from .common.showing import show_text
-
-CACHE = Path("trilemma", "cache")
-"""Below the output folder, which outlives a restart."""
 
 EXTRACTION_INPUTS = {
     "name": NAME,
@@ -154,7 +150,7 @@ class FolderFeatures:
             raise BadInput("folder: it is empty; give the name of a folder, or a dot for the location itself.")
         pictures = Folder(folders.picture_folder(location, folder), subfolders)
         extraction = extraction_settings(extractor, kept_rows, rows_seed, sfid, compound_fid)
-        cache = FolderCache(host.output_folder() / CACHE, pictures, extractor.model.source, **extraction)
+        cache = FolderCache(folders.cache(), pictures, extractor.model.source, **extraction)
         taken, notes = cache.find(), ["kept from an earlier run"]
         if taken is None:
             with extracting(extractor, len(pictures.names), batch_size, extraction) as extract:

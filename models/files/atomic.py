@@ -96,6 +96,24 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         os.fsync(file.fileno())
 
 
+@contextmanager
+def extending(path: Path, kept: int) -> Iterator[BinaryIO]:
+    """A file, opened for writing behind its first `kept` bytes, which stay, and on the disk at the end of the block.
+
+    What lies behind them before is what a killed writer left. Nobody may read beyond `kept` until another file, which
+    is replaced as a whole, says that there is more. Writers take the lock of `locked` first.
+
+    Raises:
+        CannotDo: see `unfinished`.
+    """
+    with _told(path), open(path, "r+b" if kept else "wb") as file:
+        # Not cut off: Windows refuses that while anybody has a part of the file in memory.
+        file.seek(kept)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def sweep_parts(folder: Path) -> None:
     """Take away what writers that were killed left in a folder; what a living process writes stays.
 

@@ -9,11 +9,14 @@ from typing import Final
 from ... import host
 from ...models.errors import BadInput, MissingFile
 from ...models.files.paths import fingerprint, path_inside
+from ...models.pictures import image_batches
 from ...models.pictures.image_batches import RESIZES
 from ...models.pictures.picture_folders import folder_inside, folder_state, left_out_lines, list_pictures
 from . import inputs
 
 LOCATIONS: Final = ("input", "output")
+CACHE: Final = Path("trilemma", "cache")
+"""Below the output folder, which outlives a restart."""
 
 
 def location(what: str, first: str = "input") -> inputs.Input:
@@ -27,17 +30,22 @@ def subfolders() -> inputs.Input:
     return inputs.boolean(False, "Take the pictures of subfolders too.")
 
 
-def one_size() -> dict[str, inputs.Input]:
-    """How pictures of several sizes become one batch."""
+def one_size(first: image_batches.Resize = "none") -> dict[str, inputs.Input]:
+    """How pictures of several sizes become one batch. first: the default."""
     return {
         "resize": inputs.choice(
-            RESIZES,
+            [first, *(way for way in RESIZES if way != first)],
             "How pictures of other sizes are brought to one. none: all must have the size of "
             "the first. crop: cut off what stands out. resize: change the aspect ratio. pad: add black.",
         ),
         "width": inputs.pixels(0, 0, "Of every picture, in pixels; 0 is the first picture's own."),
         "height": inputs.pixels(0, 0, "Of every picture, in pixels; 0 is the first picture's own."),
     }
+
+
+def cache() -> Path:
+    """Where what was taken from folders of pictures is kept for later runs; it may be deleted at any time."""
+    return host.output_folder() / CACHE
 
 
 def root_of(location: str) -> Path:

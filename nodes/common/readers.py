@@ -9,7 +9,11 @@ from ...models.pictures.image_files import READER
 
 HOSTS: Final = frozenset({"LoadImage", "LoadImageMask", "LoadImageOutput"})
 """ComfyUI's own nodes that read picture files."""
-OURS: Final = {"TrilemmaLoadImages": "path", "TrilemmaImagesAsGenerator": "folder"}
+OURS: Final = {
+    "TrilemmaLoadImages": "path",
+    "TrilemmaImagesAsGenerator": "folder",
+    "TrilemmaIndexFolder": "folder",
+}
 """The pack's, and the input that names the files."""
 
 

@@ -20,6 +20,7 @@ from . import (
     memory,
     published_segmenters,
     restoration,
+    retrieval,
     sampling,
     scores,
     segmentation,
@@ -36,6 +37,7 @@ TIMES: Final = {
     "codes": codes.rows,
     "extraction": extraction.rows,
     "stylegan": stylegan.rows,
+    "retrieval": retrieval.rows,
 }
 TIMES_AND_PEAKS: Final = {"published_segmenters": published_segmenters.rows, "scores": scores.rows}
 OTHERS: Final = ("memory", "restoration")

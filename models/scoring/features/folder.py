@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -17,15 +13,10 @@ from ...errors import BadInput
 from ...files.paths import fingerprint
 from ...pictures.image_files import READER, read_eight_bit
 from ...pictures.picture_folders import left_out_lines, list_pictures
+from ...pictures.reading import read_ahead
 from .extraction import Named
 from .feature_set import Features
 from .keys import name_by_file, name_by_place
-
-READERS: Final = 4
-"""Files that are read at the same time, at most, and where there are as many cores: Pillow decodes without the lock of
-the interpreter."""
-AHEAD: Final = 4
-"""Times as many pictures that are ready or being read: few, for they may be large."""
 
 
 class Taken(NamedTuple):
@@ -84,7 +75,7 @@ class Folder:
 
     def _read(self, unreadable: dict[str, str], skip_corrupt: bool) -> Iterator[Named]:
         index = 0
-        for name, reading in self._readings():
+        for name, reading in read_ahead(dict(zip(self.names, self._files, strict=True)), _read):
             try:
                 sample, pixels = reading.result()
             except BadInput as error:
@@ -94,19 +85,6 @@ class Folder:
                 continue
             yield Named(sample, index, pixels)
             index += 1
-
-    def _readings(self) -> Iterator[tuple[str, Future[tuple[str, torch.Tensor]]]]:
-        """Every picture in order, read and named in other threads some pictures before it is needed."""
-        readers = min(READERS, os.cpu_count() or 1)
-        files = zip(self.names, self._files, strict=True)
-        pool = ThreadPoolExecutor(max_workers=readers, thread_name_prefix="pictures")
-        try:
-            coming = deque((name, pool.submit(_read, name, file)) for name, file in islice(files, readers * AHEAD))
-            while coming:
-                yield coming.popleft()
-                coming.extend((name, pool.submit(_read, name, file)) for name, file in islice(files, 1))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
     def names_by_file(self) -> Iterator[tuple[str, str]]:
         """Of every picture that can be read, the sample's name and the one that versions before 0.2 gave it."""

@@ -1,0 +1,1 @@
+"""Folders of pictures as indexes, searched by what networks make of pictures and prompts."""
