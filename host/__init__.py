@@ -38,6 +38,7 @@ temp_folder = _host.temp_folder
 text_tower = _host.text_tower
 version = _host.version
 vision_encoder = _host.vision_encoder
+vision_network = _host.vision_network
 without_inference_mode = _host.without_inference_mode
 
 __all__ = [
@@ -67,5 +68,6 @@ __all__ = [
     "text_tower",
     "version",
     "vision_encoder",
+    "vision_network",
     "without_inference_mode",
 ]

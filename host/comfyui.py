@@ -123,6 +123,7 @@ checkpoint_sampler = sampling.checkpoint_sampler
 sampler_names = sampling.sampler_names
 scheduler_names = sampling.scheduler_names
 vision_encoder = vision.vision_encoder
+vision_network = vision.vision_network
 image_tower = clip.image_tower
 text_tower = clip.text_tower
 

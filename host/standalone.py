@@ -149,6 +149,11 @@ def vision_encoder(*arguments: Any) -> NoReturn:
     raise CannotDo("clip_vision: only ComfyUI runs its vision models; run this there, or by headless.py --comfyui.")
 
 
+def vision_network(*arguments: Any) -> NoReturn:
+    """Raises CannotDo: only ComfyUI loads a CLIP_VISION."""
+    raise CannotDo("clip_vision: only ComfyUI runs its vision models; run this there, or by headless.py --comfyui.")
+
+
 def model_files(key: str, extensions: Collection[str], folders: bool = False) -> list[str]:
     """Entries of a model folder for a loader's list, with forward slashes; `folders` adds whole model folders."""
     roots = [model_folder(key)]

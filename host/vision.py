@@ -3,6 +3,7 @@
 # ComfyUI's own modules: nowhere on the path until it runs this file.
 # pyright: reportMissingImports=false
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -37,6 +38,27 @@ class VisionEncoder(NamedTuple):
     projection: torch.Tensor | None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+
+
+class VisionNetwork(nn.Module):
+    """A copy of a CLIP_VISION's network that gives derivatives by its pixels, which ComfyUI's own does not: its layers
+    add to values in place that their norms need again, and its weights are made in inference mode."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        with torch.inference_mode(False), torch.no_grad():
+            self.model = copy.deepcopy(model).to("cpu")
+        for norm in (each for each in self.model.modules() if isinstance(each, nn.LayerNorm)):
+            norm.register_forward_pre_hook(lambda norm, given: (given[0].clone(), *given[1:]))
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Vectors, float32 [N, size], of pixels [N, 3, side, side], scaled by mean and std."""
+        return self.model(pixel_values=pixels, intermediate_output=-2)[2].float()
+
+
+def vision_network(clip_vision: Any) -> VisionNetwork:
+    """A CLIP_VISION's network with derivatives; the caller holds and places it."""
+    return VisionNetwork(clip_vision.model)
 
 
 def vision_encoder(clip_vision: Any) -> VisionEncoder:

@@ -36,9 +36,14 @@ def encode(vae: Any, pixels: torch.Tensor, generators: Sequence[torch.Generator]
 
 def decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
     """Pictures [n, H, W, 3], 0..1, of scaled latents, one at a time like `encode`."""
+    return decoded(vae, latents).clamp(0, 1).movedim(1, -1)
+
+
+def decoded(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """The same as [n, 3, H, W], about 0..1, with derivatives."""
     scaled = (latents / vae.config.scaling_factor).to(vae.dtype)
     pictures = [vae.decode(one[None]).sample.float() for one in scaled]
-    return (torch.cat(pictures) / 2 + 0.5).clamp(0, 1).movedim(1, -1)
+    return torch.cat(pictures) / 2 + 0.5
 
 
 def preview(vae: Any, latents: torch.Tensor, tall: float = 1.0, wide: float = 1.0) -> torch.Tensor:

@@ -213,6 +213,19 @@ def effective_steps(steps: int, strength: float) -> int:
     return taken
 
 
+def moved(scheduler: Any, output: torch.Tensor, time: torch.Tensor, derivative: torch.Tensor) -> torch.Tensor:
+    """A network's output with its noise moved along the derivative of a loss by the noised latents: by sqrt(1 - a)
+    times it, as for log p of a classifier against it; a as in `foresee`."""
+    alpha = scheduler.alphas_cumprod[round(float(time))].to(output.device)
+    factor = (1 - alpha).sqrt()
+    if scheduler.config.prediction_type == "v_prediction":
+        factor = factor / alpha.sqrt()
+    if scheduler.config.prediction_type == "sample":
+        factor = -factor * factor / alpha.sqrt()
+    own, variances = output.tensor_split((derivative.shape[1],), dim=1)
+    return torch.cat([own + factor * derivative, variances], dim=1)
+
+
 def foresee(scheduler: Any, output: torch.Tensor, time: torch.Tensor, scaled: torch.Tensor) -> torch.Tensor:
     """The noise-free latents that a network's output foresees.
 

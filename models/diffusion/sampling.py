@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import torch
 
-from .samplers import Schedule, foresee
+from .samplers import Schedule, foresee, moved
 
 PREVIEW_EVERY: Final = 4
 MOST_PREVIEWS: Final = 20
@@ -46,6 +46,27 @@ def guided(predict: Predict, scale: float) -> Predict:
     return both
 
 
+def steered(predict: Predict, scheduler: Any, losses: Callable[[torch.Tensor], torch.Tensor]) -> Predict:
+    """Classifier guidance (Dhariwal and Nichol, 2021, arXiv 2105.05233, algorithm 2) by losses of what is foreseen.
+
+    Their classifier sees noised pictures; here a loss sees the clean ones that the network foresees, and its derivative
+    goes back through the network (semantic and universal guidance: Liu et al., 2021, arXiv 2112.05744, Bansal et al.,
+    2023, arXiv 2302.07121).
+
+    losses: of latents without noise [N, C, h, w], each by its own alone: [N].
+    """
+
+    def shifted(latents: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        # Inference tensors take part in no derivative.
+        with torch.inference_mode(False), torch.enable_grad():
+            noised = latents.clone().requires_grad_()
+            output = predict(noised, time)
+            (derivative,) = torch.autograd.grad(losses(foresee(scheduler, output, time, noised)).sum(), noised)
+        return moved(scheduler, output.detach(), time, derivative)
+
+    return shifted
+
+
 def denoise(
     predict: Predict,
     schedule: Schedule,
@@ -60,9 +81,9 @@ def denoise(
 
     generators: one per sample, on the CPU, from which stochastic steps draw: no sample depends on the batch. report:
     called after every network call; raising there stops the run. eta: DDIM's share of fresh noise. guided: whether
-    `predict` is `guided`; where DDIM clips what is foreseen, it then also takes the noise anew that belongs to it, as
-    the code of Dhariwal and Nichol (2021, arXiv 2105.05233) does. Without, guidance pushes what is clipped back in by
-    the noise, more often the more steps there are, until more steps draw worse pictures.
+    `predict` is `guided` or `steered`; where DDIM clips what is foreseen, it then also takes the noise anew that
+    belongs to it, as the code of Dhariwal and Nichol (2021, arXiv 2105.05233) does. Without, guidance pushes what is
+    clipped back in by the noise, more often the more steps there are, until more steps draw worse pictures.
     """
     scheduler, times = schedule
     takes = inspect.signature(scheduler.step).parameters

@@ -36,6 +36,8 @@ ConditionKind = Literal["none", "class", "prompt", "image", "images", "vector"]
 """What pictures are drawn from: a class, a prompt, one image or several, a vector that tells what an image or text is
 of; "none": nothing."""
 
+NO_CLASS: Final = "(none)"
+"""A condition's text for no class, of models that have learned to draw without."""
 MOST_NAMES: Final = 100
 """Names of classes that an error lists; of more it tells the nearest."""
 
@@ -130,7 +132,8 @@ class Descriptor:
     or 4 with alpha. parameters: number of weights. conditions: the kinds that it takes ("none" where it also draws
     without).
     class_names: names of its classes in order; empty where the file does not tell them, then numbers serve.
-    num_classes: 0 where it has none. latent_shape: of one latent, without the batch; empty where it has none.
+    num_classes: 0 where it has none. takes_no_class: whether NO_CLASS is one more. latent_shape: of one latent, without
+    the batch; empty where it has none.
     size_multiple: 0 where pictures are always height x width; else encode and decode take every size that it divides.
     options: option -> the model's own default; see `options.py` for what they mean.
     abilities: what can be done with it.
@@ -145,6 +148,7 @@ class Descriptor:
     conditions: tuple[ConditionKind, ...] = ("none",)
     class_names: tuple[str, ...] = ()
     num_classes: int = 0
+    takes_no_class: bool = False
     latent_shape: tuple[int, ...] = ()
     size_multiple: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -237,6 +241,11 @@ class Generator(ABC):
         """The same pictures' latents, on which no option acts any more when they are decoded: what edits begin with.
         Where options do act on them, the new ones have SETTLED behind the name of their space."""
         return latents
+
+    def starts(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep = quiet) -> Latents:
+        """The settled latents of the pictures that `draw` draws, from which guidance moves on. on_step: as in `draw`,
+        for models that take several steps."""
+        return self.settled(self.latents(requests, options), options)
 
     def readers(self) -> list[torch.Tensor]:
         """By what each layer reads its part of a latent of the first space: a matrix, float [outputs, numbers of the
@@ -338,23 +347,32 @@ def as_images(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def class_number(descriptor: Descriptor, text: str) -> int:
-    """The class that a condition names, by its name or its number from 0.
+    """The class that a condition names, see `number_of_class`; the number behind the last for none."""
+    if descriptor.takes_no_class and text.strip() == NO_CLASS:
+        return descriptor.num_classes
+    asked = f"condition: {descriptor.architecture}"
+    return number_of_class(text, descriptor.class_names, descriptor.num_classes, asked)
 
-    A name counts as it is written, else whatever its article and case.
+
+def number_of_class(text: str, class_names: Sequence[str], count: int, asked: str) -> int:
+    """Which of `count` classes is meant by its name or its number from 0.
+
+    A name counts as it is written, else whatever its article and case. class_names: empty where they are not known.
+    asked: the input and who was asked, as messages begin.
+
+    Raises:
+        BadInput: there is no such class.
     """
-    if text.strip() in descriptor.class_names:
-        return descriptor.class_names.index(text.strip())
-    names = [bare(name) for name in descriptor.class_names]
+    if text.strip() in class_names:
+        return class_names.index(text.strip())
+    names = [bare(name) for name in class_names]
     wanted = bare(text)
     if wanted in names:
         return names.index(wanted)
-    if wanted.isdecimal() and int(wanted) < descriptor.num_classes:
+    if wanted.isdecimal() and int(wanted) < count:
         return int(wanted)
-    known = f"{_some_of(descriptor.class_names, wanted)}, or a number" if names else "a number"
-    raise BadInput(
-        f"condition: {descriptor.architecture} has no class {text.strip()!r}; give {known} from 0 to "
-        f"{descriptor.num_classes - 1}."
-    )
+    known = f"{_some_of(class_names, wanted)}, or a number" if names else "a number"
+    raise BadInput(f"{asked} has no class {text.strip()!r}; give {known} from 0 to {count - 1}.")
 
 
 def _some_of(names: Sequence[str], wanted: str) -> str:

@@ -12,7 +12,8 @@ from .vae.priors import FITTED, STANDARD
 
 
 class Option(NamedTuple):
-    """neutral: the value that leaves the model as it is, and that every model of the family accepts.
+    """neutral: the value that leaves the model as it is, and that every model of the family accepts; None where no
+    value does.
 
     low, high: range of a number, both included. choices: of a text; a model may know fewer. free: a text that the model
     reads.
@@ -24,6 +25,13 @@ class Option(NamedTuple):
     choices: Sequence[str] = ()
     free: bool = False
 
+
+CRITIC: Final = {
+    # Of a guided generator: no value leaves it as it is, for 0 leaves its critic out.
+    "critic_strength": Option(None, 0.0, 10_000.0),
+    # Of Adam on its latents.
+    "critic_steps": Option(None, 1, 10_000),
+}
 
 OPTIONS: Final[Mapping[FamilyName, Mapping[str, Option]]] = {
     "gan": {
@@ -37,17 +45,20 @@ OPTIONS: Final[Mapping[FamilyName, Mapping[str, Option]]] = {
         "translate_x": Option(0.0, -2.0, 2.0),
         "translate_y": Option(0.0, -2.0, 2.0),
         "rotation": Option(0.0, -360.0, 360.0),
+        **CRITIC,
     },
     "vae": {
         # Standard deviation of the latents relative to their prior's. A fitted prior is bound as the `Prior` it is.
         "temperature": Option(1.0, 0.0, 2.0),
         "prior": Option(OWN, choices=(OWN, STANDARD, *FITTED)),
+        **CRITIC,
     },
     "autoregressive": {
         # Of the softmax, and what is kept of it: the k likeliest codes (0: all), the likeliest that sum up to p.
         "temperature": Option(1.0, 0.01, 4.0),
         "top_k": Option(0, 0, 2**20),
         "top_p": Option(1.0, 0.0, 1.0),
+        **CRITIC,
     },
     "diffusion": {
         # Steps and guidance: 0 is the model's own. eta: DDIM's share of fresh noise.
@@ -59,6 +70,7 @@ OPTIONS: Final[Mapping[FamilyName, Mapping[str, Option]]] = {
         "spacing": Option(OWN, choices=(OWN, *SPACINGS)),
         # The same in guided diffusion's words, which tell the number of steps too; empty for none.
         "respacing": Option("", free=True),
+        "critic_strength": CRITIC["critic_strength"],
     },
 }
 

@@ -47,6 +47,13 @@ def test_memory(seen):
         assert 0.7 < share < 1.5, name
 
 
+def test_its_network_gives_derivatives(seen):
+    """The host's own does not: its layers add in place to what their norms keep."""
+    for name, (difference, ratio) in seen["derivatives"].items():
+        assert difference < 1e-5, name
+        assert abs(ratio - 1) < 0.02, name
+
+
 def test_refusals_say_what_to_do(seen):
     siglip, unfilled = seen["refusals"]
     assert "gives a grid of vectors" in siglip

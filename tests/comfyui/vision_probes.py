@@ -129,6 +129,28 @@ def memory():
     return answer
 
 
+def derivatives():
+    """Of a model made under inference mode: how far vectors are from the host's, and derivatives from differences."""
+    answer = {}
+    for name, config in (("CLIP", CLIP), ("DINOv2", DINO)):
+        model = vision(config)
+        side = config["image_size"]
+        images = pictures(1, side, side).float() / 255
+        expected = model.encode_image(images, crop=False)["image_embeds"]
+        network = host.vision_network(model)
+        with torch.inference_mode(False), torch.enable_grad():
+            mean, std = (torch.tensor(values).view(3, 1, 1) for values in (model.image_mean, model.image_std))
+            pixels = ((images.clone().movedim(-1, 1) - mean) / std).requires_grad_()
+            found = network(pixels)
+            (derivative,) = torch.autograd.grad(found.sum(), pixels)
+            way = derivative.sign()
+            step = 1e-2
+            ahead, behind = (network(pixels.detach() + sign * step * way).sum().item() for sign in (1, -1))
+        slope = (derivative * way).sum().item()
+        answer[name] = [(found - expected).abs().max().item(), (ahead - behind) / (2 * step) / slope]
+    return answer
+
+
 def refusals():
     siglip = {**CLIP, "model_type": "siglip_vision_model"}
     siglip.pop("projection_dim")
@@ -146,7 +168,7 @@ def refusals():
 def main():
     answers = {}
     with torch.inference_mode():
-        for probe in (hosts_own_vectors, batches, accumulated, info, identities, memory, refusals):
+        for probe in (hosts_own_vectors, batches, accumulated, info, identities, memory, derivatives, refusals):
             try:
                 answers[probe.__name__] = probe()
             except Exception:

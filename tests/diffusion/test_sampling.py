@@ -55,6 +55,42 @@ def test_guidance_leads_away_from_the_other_picture():
     assert torch.allclose(found, 1.5 * TARGET, atol=0.02)
 
 
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+def test_losses_move_what_is_foreseen_by_their_derivative(prediction):
+    """Dhariwal and Nichol, algorithm 2: the noise by sqrt(1 - a) times it, whatever the network foresees; it is by
+    finite differences through the network."""
+    schedule = samplers.schedule({**CONFIG, "prediction_type": prediction}, samplers.OWN, 8)
+    scheduler, time = schedule.scheduler, schedule.times[3]
+    random = torch.Generator().manual_seed(0)
+    noised, way, mix = (torch.randn(2, 3, 4, 4, generator=random, dtype=torch.float64) for _ in range(3))
+
+    def predict(latents, time):
+        return torch.tanh(latents * mix) + 0.3 * latents
+
+    def losses(clean):
+        return (clean - mix).square().flatten(1).mean(dim=1)
+
+    def foreseen(network, latents):
+        return samplers.foresee(scheduler, network(latents, time), time, latents)
+
+    steered = sampling.steered(predict, scheduler, losses)
+    alpha = scheduler.alphas_cumprod[int(time)].double()
+    change = foreseen(steered, noised) - foreseen(predict, noised)
+    derivative = -change * alpha.sqrt() / (1 - alpha)
+    step = 1e-6
+    ahead, behind = (losses(foreseen(predict, noised + side * step * way)) for side in (1, -1))
+    torch.testing.assert_close((derivative * way).flatten(1).sum(dim=1), (ahead - behind) / (2 * step))
+
+
+@torch.inference_mode()
+def test_losses_that_are_none_change_nothing():
+    schedule = samplers.schedule({**CONFIG, "prediction_type": "epsilon"}, samplers.OWN, 8)
+    predict = perfect(schedule.scheduler, "epsilon")
+    steered = sampling.steered(predict, schedule.scheduler, lambda clean: 0 * clean.sum(dim=(1, 2, 3)))
+    noised = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(steered(noised, schedule.times[2]), predict(noised, schedule.times[2]))
+
+
 def two_classes(scheduler) -> sampling.Predict:
     """The exact noise of samples from two pictures, TARGET and its negative, and of those of TARGET alone.
 

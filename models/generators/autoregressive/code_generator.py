@@ -60,6 +60,9 @@ class CodeGenerator(Autoencoder):
         """The vectors of the codes that the prior draws."""
         return self._vectors(self.codes(requests, options))
 
+    def starts(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep = quiet) -> Latents:
+        return self._vectors(self.codes(requests, options, on_step))
+
     def complete(
         self,
         images: torch.Tensor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import nn
@@ -37,8 +38,23 @@ class QuantisedCoder(nn.Module, ABC):
         return self.book[codes].permute(0, 3, 1, 2).contiguous()
 
     def pictures(self, latents: torch.Tensor) -> torch.Tensor:
-        """Pixels of the codes nearest to latents."""
-        return self.restored(self.vectors(self.codes(latents)))
+        """Pixels of the codes nearest to latents; their derivatives by these are those by the codes' vectors, passed
+        straight through (Bengio et al. 2013, arXiv:1308.3432)."""
+        with torch.no_grad():
+            vectors = self.vectors(self.codes(latents))
+        return self.restored(_Straight.apply(vectors, latents))
+
+
+class _Straight(torch.autograd.Function):
+    """Vectors as they are, with the derivatives for the latents in whose place they are."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return vectors.view_as(vectors)
+
+    @staticmethod
+    def backward(ctx: Any, derivative: torch.Tensor) -> tuple[None, torch.Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return None, derivative
 
 
 def nearest(vectors: torch.Tensor, book: torch.Tensor) -> torch.Tensor:

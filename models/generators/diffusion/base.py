@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import torch
@@ -59,8 +59,12 @@ class DiffusionGenerator(Generator):
         return predict
 
     @abstractmethod
+    def _rendered(self, latents: torch.Tensor) -> torch.Tensor:
+        """float32 [N, channels, H, W], about 0..1, of latents float32 [N, C, h, w], with derivatives."""
+
     def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
         """float32 [N, H, W, 3], 0..1, of latents float32 [N, C, h, w]."""
+        return self._rendered(latents).clamp(0, 1).movedim(1, -1).expand(-1, -1, -1, 3).contiguous()
 
     def _preview(self, latents: torch.Tensor) -> torch.Tensor:
         """A small picture [H, W, 3] of latents [1, C, h, w]."""
@@ -68,6 +72,16 @@ class DiffusionGenerator(Generator):
 
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> torch.Tensor:
         return self._run(requests, options, on_step)
+
+    def draw_steered(
+        self,
+        requests: Sequence[SampleRequest],
+        options: Mapping[str, Any],
+        on_step: OnStep,
+        losses: Callable[[torch.Tensor], torch.Tensor],
+    ) -> torch.Tensor:
+        """As `draw`, each step against the losses, [N], of what it foresees: pictures [N, C, H, W], about 0..1."""
+        return self._run(requests, options, on_step, losses=losses)
 
     def latents(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> Latents:
         generators = noise.generators(requests)
@@ -118,6 +132,7 @@ class DiffusionGenerator(Generator):
         on_step: OnStep,
         initial: torch.Tensor | None = None,
         condition: Any = None,
+        losses: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """condition: what `_condition` would give, where more than the requests decides it."""
         device = next(self.modules[0].parameters()).device
@@ -130,6 +145,8 @@ class DiffusionGenerator(Generator):
         predict = self._fitted(predict, schedule)
         if self._guided(options):
             predict = sampling.guided(predict, options["guidance_scale"])
+        if losses is not None:
+            predict = sampling.steered(predict, schedule.scheduler, lambda clean: losses(self._rendered(clean)))
         start = schedule.start((drawn if initial is None else initial).to(device))
 
         done = 0
@@ -140,8 +157,7 @@ class DiffusionGenerator(Generator):
             on_step(done, None if foreseen is None else self._preview(foreseen).cpu())
 
         asks = self.modules if self.descriptor.parameters >= LONG else ()
+        guided = self._guided(options) or losses is not None
         with within(asks, lambda: on_step(done)):
-            latents = sampling.denoise(
-                predict, schedule, start, generators, report, options["eta"], guided=self._guided(options)
-            )
+            latents = sampling.denoise(predict, schedule, start, generators, report, options["eta"], guided=guided)
         return self._pictures(latents).cpu()

@@ -95,6 +95,7 @@ class PixelDiffusion(DiffusionGenerator):
             conditions=("none", "class") if classes else ("none",),
             class_names=tuple(class_names),
             num_classes=classes if unconditional_label is None else classes - 1,
+            takes_no_class=unconditional_label is not None,
             latent_shape=(unet.config.in_channels, height, width),
             options={"sampler": own_sampler(scheduler_config), "steps": steps, "eta": 0.0, "spacing": OWN, **guided},
             abilities=("sample", "decode", "interpolate"),
@@ -127,9 +128,8 @@ class PixelDiffusion(DiffusionGenerator):
 
         return predict
 
-    def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
-        pictures = (latents / 2 + 0.5).clamp(0, 1).movedim(1, -1)
-        return pictures.expand(-1, -1, -1, 3).contiguous()
+    def _rendered(self, latents: torch.Tensor) -> torch.Tensor:
+        return latents / 2 + 0.5
 
 
 def detect(checkpoint: Checkpoint) -> bool:

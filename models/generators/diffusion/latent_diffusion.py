@@ -15,7 +15,7 @@ import torch
 
 from ...diffusion import prompts
 from ...diffusion.adapters.control import Steering
-from ...diffusion.autoencoders import decode, encode, latent_scale, preview
+from ...diffusion.autoencoders import decoded, encode, latent_scale, preview
 from ...diffusion.denoiser import predictor
 from ...diffusion.memory import unet_floats, vae_floats
 from ...diffusion.prompts import Encoded
@@ -131,8 +131,8 @@ class TextToImage(DiffusionGenerator):
         latents = encode(vae, grey, generators)
         return torch.cat([torch.ones_like(latents[:, :1]), latents], dim=1)
 
-    def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
-        return decode(self._parts.vae, latents)
+    def _rendered(self, latents: torch.Tensor) -> torch.Tensor:
+        return decoded(self._parts.vae, latents)
 
     def _preview(self, latents: torch.Tensor) -> torch.Tensor:
         return preview(self._parts.vae, latents)
@@ -157,8 +157,8 @@ class UnconditionalLatentDiffusion(PixelDiffusion):
         unet, vae = self.modules
         return _memory(self, unet, vae, batch_size, unet_floats(unet.config))
 
-    def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
-        return decode(self.modules[1], latents).expand(-1, -1, -1, 3).contiguous()
+    def _rendered(self, latents: torch.Tensor) -> torch.Tensor:
+        return decoded(self.modules[1], latents)
 
     def _preview(self, latents: torch.Tensor) -> torch.Tensor:
         return preview(self.modules[1], latents).expand(-1, -1, 3)

@@ -42,6 +42,20 @@ class Variational(Protocol):
         ...
 
 
+@runtime_checkable
+class Coded(Protocol):
+    """A coder whose latents are those of codes; see `autoregressive.quantised.QuantisedCoder`."""
+
+    @property
+    def book(self) -> torch.Tensor:
+        """The codes, float32 [K, C]."""
+        ...
+
+    def vectors(self, codes: torch.Tensor) -> torch.Tensor:
+        """int64 [N, h, w] to [N, C, h, w]."""
+        ...
+
+
 class Autoencoder(Generator):
     """Draws by decoding latents of a prior: its own, a standard normal one, or one fitted over encoded images.
 
@@ -85,6 +99,14 @@ class Autoencoder(Generator):
             components = prior.choose(generators)
         return self._latents(prior.place(normals, components, options["temperature"]))
 
+    def starts(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep = quiet) -> Latents:
+        """Those of the prior; of an autoencoder of codes that has none, any codes, each as likely (VQGAN-CLIP)."""
+        if self._prior is not None or options["prior"] != OWN or not isinstance(self._network, Coded):
+            return self.latents(requests, options)
+        places, book = self.descriptor.latent_shape[1:], self._network.book
+        chosen = (noise.uniform(noise.generators(requests), places) * len(book)).long()
+        return self._latents(self._network.vectors(chosen.to(book.device)).float().cpu())
+
     def encode(self, images: torch.Tensor) -> Latents:
         if "encode" not in self.descriptor.abilities:
             raise self._cannot("encode")
@@ -126,7 +148,7 @@ class Autoencoder(Generator):
         requests: Sequence[SampleRequest],
         options: Mapping[str, Any],
     ) -> torch.Tensor:
-        """See `Generator.render`; of codes, which are chosen, there are no derivatives."""
+        """See `Generator.render`; of codes, which are chosen, see `QuantisedCoder.pictures`."""
         return self._network.pictures(self._placed(latents.values))
 
     def mean_latent(self) -> Latents:

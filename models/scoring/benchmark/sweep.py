@@ -61,7 +61,8 @@ def read_values(text: str, bound: Bound, option: str) -> list[tuple[float, Bound
     if option not in OPTIONS.get(descriptor.family, {}) or option not in descriptor.options:
         known = ", ".join(name for name in descriptor.options if name in SWEPT) or "none that is a number"
         raise CannotDo(f"option: {descriptor.architecture} has no {option}; its options: {known}.")
-    whole = isinstance(OPTIONS[descriptor.family][option].neutral, int)
+    neutral = OPTIONS[descriptor.family][option].neutral
+    whole = isinstance(descriptor.options[option] if neutral is None else neutral, int)
     # A neutral value leaves what was set before, so nothing may have been; what it stands for is the model's own.
     plain = bound._replace(options={name: value for name, value in bound.options.items() if name != option})
     values = [_number(word, whole) for word in re.split(r"[\s,;]+", text) if word]

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import nn
 
-from ...errors import BadInput
+from ...errors import BadInput, CannotDo
 from ...pictures import png
 from .resizes import RESIZES
 
@@ -43,8 +43,8 @@ class Source:
 class Answers(NamedTuple):
     """What a network says of N images.
 
-    taps: float32 [N, D] each, on the CPU, in the order asked for.
-    log_probabilities: float32 [N, C] of its classes, on the CPU; None where it has none.
+    taps: float32 [N, D] each, in the order asked for; those of `Extractor.extract` on the CPU.
+    log_probabilities: float32 [N, C] of its classes, at the same place; None where it has none.
     """
 
     taps: tuple[torch.Tensor, ...]
@@ -61,7 +61,8 @@ class Extractor(ABC):
     them until `with_resize` binds another.
     taps: name -> size of the features there, the deepest last. main: the tap that scores use.
     spatial: the tap of sFID; None where it has none. depths: taps of Compound FID, shallow to deep; empty where none.
-    classes: number of classes, 0 where it has none. modules: what the host places.
+    classes: number of classes, 0 where it has none.
+    side: of the pictures that `see` takes as they are, pixels; 0 where it takes none. modules: what the host places.
     files: what it was read from; empty where the host has read it. notes: what was chosen of it, as sentences.
     """
 
@@ -73,6 +74,7 @@ class Extractor(ABC):
     spatial: str | None = None
     depths: tuple[str, ...] = ()
     classes: int = 0
+    side: int = 0
     modules: tuple[nn.Module, ...]
     files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
@@ -109,6 +111,30 @@ class Extractor(ABC):
     @abstractmethod
     def extract(self, prepared: torch.Tensor, taps: Sequence[str]) -> Answers:
         """Features of what `prepare` gave at the taps asked for; only these are computed where it saves time."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of its classes in order; empty where nothing tells them."""
+        return ()
+
+    def see(self, pictures: torch.Tensor, taps: Sequence[str]) -> Answers:
+        """The same of pictures [N, 3, H, W], 0..1 or a little beyond, on the device of `modules`, where the answers
+        stay, with their derivatives: brought to `side` by bilinear resampling with antialiasing, not rounded.
+
+        Raises:
+            CannotDo: there are no derivatives.
+        """
+        raise CannotDo(
+            f"extractor: {self.name} gives no derivatives; take one of Load Feature Extractor, or connect clip_vision."
+        )
+
+    def maps(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What layers make of pictures, as `see` takes them: [N, C, h, w] each, shallow to deep, with derivatives.
+
+        Raises:
+            CannotDo: it tells of no layers.
+        """
+        raise CannotDo(f"extractor: {self.name} tells nothing of its layers; load VGG-16, or the starter classifier.")
 
     @abstractmethod
     def memory_bytes(self, batch_size: int) -> int:

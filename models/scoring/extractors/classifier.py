@@ -16,7 +16,7 @@ from ...files.checkpoints import Checkpoint
 from ...weights import DtypeFor
 from .base import Answers, Extractor, weight_files
 from .classifier_network import ARCHITECTURE, Classifier, classifier_of, is_classifier, tensor_names
-from .resizes import resize
+from .resizes import resize, with_derivatives
 
 SIDE: Final = 32
 """Of the pictures that it was trained on, in pixels."""
@@ -29,6 +29,7 @@ class ClassifierExtractor(Extractor):
     """128 features, the mean over the picture of the last convolution, and the probabilities of its classes."""
 
     main = TAP
+    side = SIDE
 
     def __init__(self, network: Classifier, name: str) -> None:
         self.name = name
@@ -37,6 +38,10 @@ class ClassifierExtractor(Extractor):
         self.classes = len(network.class_names)
         self.network = network
         self.modules = (network,)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.network.class_names
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
         return resize(images, SIDE, self.resize)
@@ -47,6 +52,17 @@ class ClassifierExtractor(Extractor):
         features = self.network.features(pixels / 127.5 - 1)
         log_probabilities = self.network.head(features).log_softmax(dim=1)
         return Answers(tuple(features.cpu() for _ in taps), log_probabilities.cpu())
+
+    def see(self, pictures: torch.Tensor, taps: Sequence[str]) -> Answers:
+        features = self.network.features(with_derivatives(pictures, SIDE) / 127.5 - 1)
+        return Answers(tuple(features for _ in taps), self.network.head(features).log_softmax(dim=1))
+
+    def maps(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        found, seen = [], with_derivatives(pictures, SIDE) / 127.5 - 1
+        for block in self.network.blocks:
+            seen = block(seen)
+            found.append(seen)
+        return tuple(found)
 
     def memory_bytes(self, batch_size: int) -> int:
         return 4 * VALUES_PER_IMAGE * batch_size

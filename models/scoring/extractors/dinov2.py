@@ -17,7 +17,7 @@ from ...files.checkpoints import Checkpoint
 from ...weights import DtypeFor, Tensors, empty_weights
 from .base import Answers, Extractor
 from .dinov2_network import EPSILON, HEAD_SIZE, DINOv2, Sizes
-from .resizes import resize
+from .resizes import resize, with_derivatives
 
 NAME: Final = "DINOv2"
 REGISTERS: Final = "with registers"
@@ -64,6 +64,7 @@ class DINOv2Extractor(Extractor):
     """The class token behind the last norm: 384, 768, 1,024 or 1,536 features; no classes, so no Inception score."""
 
     main = TAP
+    side = SIDE
 
     def __init__(self, network: DINOv2) -> None:
         sizes = network.sizes
@@ -89,9 +90,11 @@ class DINOv2Extractor(Extractor):
         return resize(images, SIDE, self.resize)
 
     def extract(self, prepared: torch.Tensor, taps: Sequence[str]) -> Answers:
-        pixels = prepared.to(self.network.cls_token.device, torch.float32) / 255
-        mean, std = (pixels.new_tensor(values).view(3, 1, 1) for values in (MEAN, STD))
-        features = self.network(pixels.sub_(mean).div_(std)).cpu()
+        features = self.network(_normalised(prepared.to(self.network.cls_token.device, torch.float32) / 255)).cpu()
+        return Answers(tuple(features for _ in taps), None)
+
+    def see(self, pictures: torch.Tensor, taps: Sequence[str]) -> Answers:
+        features = self.network(_normalised(with_derivatives(pictures, SIDE) / 255))
         return Answers(tuple(features for _ in taps), None)
 
     def memory_bytes(self, batch_size: int) -> int:
@@ -100,6 +103,12 @@ class DINOv2Extractor(Extractor):
         # The stream and its norm beside the MLP's layer, before and behind its activation; the input, twice.
         values = tokens * (2 * sizes.width + 2 * sizes.hidden * (1.5 if sizes.gated else 1)) + 2 * 3 * SIDE * SIDE
         return int(4 * values) * batch_size
+
+
+def _normalised(pixels: torch.Tensor) -> torch.Tensor:
+    """Values 0..1 as the network takes them, in place."""
+    mean, std = (pixels.new_tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+    return pixels.sub_(mean).div_(std)
 
 
 def _is_published(sizes: Sizes) -> bool:

@@ -13,11 +13,11 @@ from torch import nn
 from ... import weights
 from ...families import Family
 from ...files.checkpoints import Checkpoint
-from ...imagenet import CLASSES
+from ...imagenet import CLASSES, class_names
 from ...weights import DtypeFor, empty_weights
 from .base import Answers, Extractor, weight_files
 from .photo_package import NAME
-from .resizes import resize
+from .resizes import resize, with_derivatives
 
 SIDE: Final = 224
 TAP: Final = "1280"
@@ -109,6 +109,7 @@ class EfficientNetExtractor(Extractor):
 
     main = TAP
     classes = CLASSES
+    side = SIDE
 
     def __init__(self, network: EfficientNetLite) -> None:
         self.name = NAME
@@ -116,6 +117,10 @@ class EfficientNetExtractor(Extractor):
         self.taps = {TAP: int(TAP)}
         self.network = network
         self.modules = (network,)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return class_names()
 
     @property
     def setup(self) -> Mapping[str, str]:
@@ -129,6 +134,10 @@ class EfficientNetExtractor(Extractor):
         features = self.network.features((pixels - MEAN) / SCALE)
         log_probabilities = self.network._fc(features).log_softmax(dim=1)
         return Answers(tuple(features.cpu() for _ in taps), log_probabilities.cpu())
+
+    def see(self, pictures: torch.Tensor, taps: Sequence[str]) -> Answers:
+        features = self.network.features((with_derivatives(pictures, SIDE) - MEAN) / SCALE)
+        return Answers(tuple(features for _ in taps), self.network._fc(features).log_softmax(dim=1))
 
     def memory_bytes(self, batch_size: int) -> int:
         return 4 * VALUES_PER_IMAGE * batch_size

@@ -17,7 +17,7 @@ from ...weights import DtypeFor, Tensors, empty_weights
 from . import inception_program
 from .base import Answers, Extractor, weight_files
 from .inception_network import CLASSES, Inception
-from .resizes import resize
+from .resizes import resize, with_derivatives
 
 ONE_OF_ITS: Final = "Mixed_5b.branch1x1.conv.weight"
 """A tensor that all Inceptions have, and nothing else has."""
@@ -41,6 +41,7 @@ class InceptionExtractor(Extractor):
     spatial = "spatial"
     depths = ("64", "192", "2048")
     classes = CLASSES
+    side = SIDE
 
     def __init__(self, network: Inception) -> None:
         self.name = NAME
@@ -62,6 +63,11 @@ class InceptionExtractor(Extractor):
         found = self.network(pixels.contiguous(memory_format=LAYOUT), taps)
         log_probabilities = found["logits"].log_softmax(dim=1)
         return Answers(tuple(found[tap].cpu() for tap in taps), log_probabilities.cpu())
+
+    def see(self, pictures: torch.Tensor, taps: Sequence[str]) -> Answers:
+        pixels = scale(with_derivatives(pictures, SIDE), self.resize)
+        found = self.network(pixels.contiguous(memory_format=LAYOUT), taps)
+        return Answers(tuple(found[tap] for tap in taps), found["logits"].log_softmax(dim=1))
 
     def memory_bytes(self, batch_size: int) -> int:
         return 4 * VALUES_PER_IMAGE * batch_size

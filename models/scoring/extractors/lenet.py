@@ -17,7 +17,7 @@ from ...generators.reconstruction import REC_601
 from ...random_weights import write_random
 from ...weights import DtypeFor, empty_weights
 from .base import Answers, Extractor, weight_files
-from .resizes import resize
+from .resizes import resize, with_derivatives
 
 NAME: Final = "LeNet (MNIST)"
 SIDE: Final = 32
@@ -68,6 +68,7 @@ class LeNetExtractor(Extractor):
     name = NAME
     main = TAP
     classes = CLASSES
+    side = SIDE
 
     def __init__(self, network: LeNet) -> None:
         self.taps = {TAP: FEATURES}
@@ -80,16 +81,24 @@ class LeNetExtractor(Extractor):
         return {"model": NAME, "layer": TAP, "side": str(SIDE), "values": "luma / 255"}
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
-        pixels = resize(images, SIDE, self.resize).float()
-        return (pixels * pixels.new_tensor(REC_601).view(-1, 1, 1)).sum(dim=1, keepdim=True)
+        return _luma(resize(images, SIDE, self.resize).float())
 
     def extract(self, prepared: torch.Tensor, taps: Sequence[str]) -> Answers:
         last = self.network.fc.get_submodule("f7")
         features = self.network.features(prepared.to(next(self.network.parameters()).device) / 255)
         return Answers(tuple(features.cpu() for _ in taps), last(features).log_softmax(dim=1).cpu())
 
+    def see(self, pictures: torch.Tensor, taps: Sequence[str]) -> Answers:
+        features = self.network.features(_luma(with_derivatives(pictures, SIDE)) / 255)
+        logits = self.network.fc.get_submodule("f7")(features)
+        return Answers(tuple(features for _ in taps), logits.log_softmax(dim=1))
+
     def memory_bytes(self, batch_size: int) -> int:
         return 4 * VALUES_PER_IMAGE * batch_size
+
+
+def _luma(pixels: torch.Tensor) -> torch.Tensor:
+    return (pixels * pixels.new_tensor(REC_601).view(-1, 1, 1)).sum(dim=1, keepdim=True)
 
 
 def _detect(checkpoint: Checkpoint) -> bool:

@@ -10,7 +10,7 @@ import torch
 
 from ...errors import BadInput
 from .base import Answers, Extractor
-from .resizes import resize
+from .resizes import resize, with_derivatives
 
 TAP: Final = "pixels"
 SMALLEST: Final = 8
@@ -35,19 +35,22 @@ class PixelExtractor(Extractor):
         self.name = f"pixels {side} x {side}"
         self.identity = hashlib.sha256(f"luminance {LUMA} {side}".encode()).hexdigest()
         self.taps = {TAP: side * side}
-        self._side = side
+        self.side = side
 
     @property
     def setup(self) -> Mapping[str, str]:
-        return {"model": "pixels", "layer": TAP, "side": str(self._side), "values": "luminance / 255"}
+        return {"model": "pixels", "layer": TAP, "side": str(self.side), "values": "luminance / 255"}
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
-        return resize(images, self._side, self.resize)
+        return resize(images, self.side, self.resize)
 
     def extract(self, prepared: torch.Tensor, taps: Sequence[str]) -> Answers:
-        weights = torch.tensor(LUMA) / 255
+        weights = torch.tensor(LUMA, device=prepared.device) / 255
         features = (prepared.float() * weights[:, None, None]).sum(dim=1).flatten(1)
         return Answers(tuple(features for _ in taps), None)
 
+    def see(self, pictures: torch.Tensor, taps: Sequence[str]) -> Answers:
+        return self.extract(with_derivatives(pictures, self.side), taps)
+
     def memory_bytes(self, batch_size: int) -> int:
-        return 4 * 4 * self._side**2 * batch_size
+        return 4 * 4 * self.side**2 * batch_size

@@ -75,6 +75,14 @@ def antialiased(images: torch.Tensor, side: int) -> torch.Tensor:
     return F.interpolate(images.movedim(-1, 1).float(), (side, side), mode="bilinear", antialias=True)
 
 
+def with_derivatives(pictures: torch.Tensor, side: int) -> torch.Tensor:
+    """Pictures [N, 3, H, W], 0..1, by bilinear resampling with antialiasing: [N, 3, side, side], 0..255, not rounded,
+    with derivatives. Those of the size keep their pixels."""
+    if pictures.shape[2:] != (side, side):
+        pictures = F.interpolate(pictures, (side, side), mode="bilinear", antialias=True)
+    return 255 * pictures
+
+
 def clean(images: torch.Tensor, side: int) -> torch.Tensor:
     """Pillow's bicubic with antialiasing, per channel in float32 (Parmar et al. 2022, clean-fid)."""
     resized = [resizing.resize(image, side, side, highest=255) for image in images]

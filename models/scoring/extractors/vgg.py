@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ... import weights
+from ... import imagenet, weights
 from ...families import Family
 from ...files.checkpoints import Checkpoint
 from ...weights import DtypeFor, Tensors, empty_weights
 from .base import Answers, Extractor
-from .resizes import resize
+from .resizes import resize, with_derivatives
 
 NAME: Final = "VGG-16"
 DATA: Final = "ImageNet"
@@ -74,6 +74,16 @@ class VGG(nn.Module):
             }
         )
 
+    def maps(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The first convolution of each stage behind its ReLU, [N, C, h, w], of pictures [N, 3, H, W]."""
+        found, place = [], 0
+        for first in (CONVOLUTIONS[sum(STAGES[:stage])] for stage in range(len(STAGES))):
+            x = self.features[place : first + 2](x)
+            found.append(x)
+            # The next layer is a convolution or a pooling, which leave what they are given as it is.
+            place = first + 2
+        return tuple(found)
+
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The second dense layer behind its ReLU, [N, D], and logits [N, C], of pictures [N, 3, 224, 224]."""
         x = F.relu(self.classifier["0"](self.features(x).flatten(1)))
@@ -85,6 +95,7 @@ class VGGExtractor(Extractor):
     """4,096 features and the probabilities of ImageNet's 1,000 classes. No FID: that is Inception's."""
 
     main = TAP
+    side = SIDE
 
     def __init__(self, network: VGG) -> None:
         self.name = f"{NAME} ({_size(network.sizes)})"
@@ -93,6 +104,10 @@ class VGGExtractor(Extractor):
         self.classes = network.sizes.classes
         self.network = network
         self.modules = (network,)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return imagenet.class_names() if self.classes == imagenet.CLASSES else ()
 
     @property
     def setup(self) -> Mapping[str, str]:
@@ -110,14 +125,26 @@ class VGGExtractor(Extractor):
 
     def extract(self, prepared: torch.Tensor, taps: Sequence[str]) -> Answers:
         pixels = prepared.to(next(self.network.parameters()).device, torch.float32, copy=True)
-        mean, std = (255 * pixels.new_tensor(values).view(3, 1, 1) for values in (MEAN, STD))
-        features, logits = self.network(pixels.sub_(mean).div_(std))
+        features, logits = self.network(_normalised(pixels))
         features = features.cpu()
         return Answers(tuple(features for _ in taps), logits.log_softmax(dim=1).cpu())
+
+    def see(self, pictures: torch.Tensor, taps: Sequence[str]) -> Answers:
+        features, logits = self.network(_normalised(with_derivatives(pictures, SIDE)))
+        return Answers(tuple(features for _ in taps), logits.log_softmax(dim=1))
+
+    def maps(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.network.maps(_normalised(with_derivatives(pictures, SIDE)))
 
     def memory_bytes(self, batch_size: int) -> int:
         # The first two convolutions, and the input twice.
         return 4 * SIDE * SIDE * (sum(self.network.sizes.widths[:2]) + 2 * 3) * batch_size
+
+
+def _normalised(pixels: torch.Tensor) -> torch.Tensor:
+    """Values 0..255 as the network takes them, in place."""
+    mean, std = (255 * pixels.new_tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+    return pixels.sub_(mean).div_(std)
 
 
 def _size(sizes: Sizes) -> str:

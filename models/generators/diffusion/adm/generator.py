@@ -156,8 +156,8 @@ class GuidedDiffusion(DiffusionGenerator):
         made = SpacedSampler(self._betas, times, sampler == ANCESTRAL, self.learned, self._told.prediction)
         return Schedule(made, made.timesteps)
 
-    def _pictures(self, latents: Tensor) -> Tensor:
-        return (latents / 2 + 0.5).clamp(0, 1).movedim(1, -1).contiguous()
+    def _rendered(self, latents: Tensor) -> Tensor:
+        return latents / 2 + 0.5
 
 
 def _as_diffusers(told: Told) -> dict[str, Any]:
