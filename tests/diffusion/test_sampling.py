@@ -82,6 +82,34 @@ def test_losses_move_what_is_foreseen_by_their_derivative(prediction):
     torch.testing.assert_close((derivative * way).flatten(1).sum(dim=1), (ahead - behind) / (2 * step))
 
 
+def test_where_no_signal_is_left_nothing_is_moved():
+    """Zero terminal SNR: the factor would be infinite."""
+    settings = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    schedule = samplers.schedule({**CONFIG, "beta_schedule": "scaled_linear", **settings}, samplers.OWN, 8)
+    time = schedule.times[0]
+    assert schedule.scheduler.alphas_cumprod[int(time)] == 0
+
+    def predict(latents, time):
+        return 0.3 * latents
+
+    steered = sampling.steered(predict, schedule.scheduler, lambda clean: clean.square().sum(dim=(1, 2, 3)))
+    assert torch.equal(steered(TARGET, time), predict(TARGET, time))
+    later = schedule.times[1]
+    assert not torch.equal(steered(TARGET, later), predict(TARGET, later))
+
+
+def test_variances_stay_as_they_are():
+    """Of networks that give them beside the noise, as guided diffusion's do."""
+    schedule = samplers.schedule({**CONFIG, "prediction_type": "epsilon"}, samplers.OWN, 8)
+
+    def predict(latents, time):
+        return torch.cat([0.3 * latents, 0.1 * latents], dim=1)
+
+    steered = sampling.steered(predict, schedule.scheduler, lambda clean: clean.square().sum(dim=(1, 2, 3)))
+    found, plain = steered(TARGET, schedule.times[3]), predict(TARGET, schedule.times[3])
+    assert torch.equal(found[:, 3:], plain[:, 3:]) and not torch.equal(found[:, :3], plain[:, :3])
+
+
 @torch.inference_mode()
 def test_losses_that_are_none_change_nothing():
     schedule = samplers.schedule({**CONFIG, "prediction_type": "epsilon"}, samplers.OWN, 8)

@@ -30,7 +30,7 @@ def load(name):
 
 @pytest.fixture(scope="module")
 def classifier():
-    return Extractor().run("starter emoji classifier", "TF1")["result"][0]
+    return Extractor().run("starter emoji classifier", resize="TF1")["result"][0]
 
 
 def guide(generator, critic, strength=1.0, steps=20, **settings):
