@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 
@@ -19,11 +18,8 @@ from trilemma.models.generators.loading import GENERATORS
 from trilemma.models.inpainting.loading import INPAINTERS
 from trilemma.models.scoring.extractors.loading import EXTRACTORS
 from trilemma.models.segmentation.loading import SEGMENTERS
-from trilemma.tests.reference_kit import KIT
 
 REGISTRIES = (DETECTORS, SEGMENTERS, INPAINTERS, GENERATORS, EXTRACTORS, CONTROLNETS)
-MANIFESTS = sorted(Path(os.environ.get("TRILEMMA_REFERENCE_KIT", KIT)).glob("*/manifest*.json"))
-"""Names and shapes of published files; all of the kit, where it is at hand."""
 FOREIGN = Path(__file__).parent / "fixtures" / "foreign_names.json"
 """Names in published files of other kinds, as `usual_names.json` keeps names."""
 WORDS = {
@@ -135,15 +131,6 @@ def of_names(names):
     return Checkpoint(groups.stripped(tensors), {}, path=Path("x.pth"))
 
 
-def of_manifest(path):
-    entries = json.loads(path.read_text())["entries"]
-    tensors = {
-        name: torch.empty(shape, dtype=getattr(torch, dtype, torch.float32), device="meta")
-        for name, shape, dtype in entries
-    }
-    return Checkpoint(groups.stripped(tensors), {}, path=Path("x.pth"))
-
-
 def asked(checkpoint):
     """What each loader says: the family that claims it, or the message."""
     said = {}
@@ -153,22 +140,6 @@ def asked(checkpoint):
         except BadCheckpoint as error:
             said[registry.kind] = str(error)
     return said
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("path", MANIFESTS, ids=[f"{path.parent.name}-{path.stem}" for path in MANIFESTS])
-def test_every_loader_knows_every_published_layout(path):
-    checkpoint = of_manifest(path)
-    signature = signatures.recognise(next(iter(groups.views(checkpoint.tensors))).tensors)
-    assert signature is not None
-    for kind, said in asked(checkpoint).items():
-        if isinstance(said, str) and kind in signature.readers:
-            assert f"x.pth looks like {signature.what}, but is no {kind}" in said
-            assert "which is read as a folder" in signature.what
-        elif isinstance(said, str):
-            assert f"x.pth holds {signature.what}; {signature.where}." in said, kind
-        else:
-            assert kind in signature.readers
 
 
 @pytest.mark.slow

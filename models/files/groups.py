@@ -90,8 +90,10 @@ def views(tensors: Mapping[str, torch.Tensor]) -> Iterator[View]:
         parts = _parts(rest)
         if len(parts) > MOST_PARTS:
             break
-        kept = {name: part for name, part in parts.items() if not _is_aside(name, part)}
         loose = any("." not in name for name in rest)
+        # What alone is there is all of the file, whatever else it holds: a VQGAN brings the LPIPS of its training.
+        alone = len(parts) == 1 and not loose
+        kept = {name: part for name, part in parts.items() if not _is_aside(name, {} if alone else part)}
         if not kept or (loose and len(parts) == len(kept)):
             break
         left = [name for name in parts if name not in kept]
