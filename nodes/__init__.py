@@ -2,6 +2,7 @@
 
 from . import (
     adapt,
+    adapt_regions,
     detect,
     files,
     generate,
@@ -42,6 +43,7 @@ FILES = (
     inpaint,
     inpaint_restore,
     adapt,
+    adapt_regions,
     generate,
     generate_from_images,
     generate_options,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import torch
 
@@ -12,10 +12,10 @@ from ..models.diffusion.adapters.controlnet import CONTROLNETS
 from ..models.diffusion.adapters.lora import Weighted
 from ..models.files.paths import fingerprint
 from .common import inputs, kinds, menus
+from .common import loras as loras_common
 from .common.adapting import GENERATOR, INPAINTER, Adapted, architecture
 from .common.loading import WEIGHT_FILES, ModelLoader, Source
 
-LORAS: Final = Source("loras", WEIGHT_FILES)
 Loras = tuple[Weighted, ...]
 """What travels on TRILEMMA_LORAS: LoRAs with their strengths, in the order of their nodes."""
 
@@ -36,29 +36,23 @@ class LoadLoRA:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
-            "required": {"lora": inputs.choice(LORAS.names(), "A file of models/loras.")},
+            "required": {"lora": loras_common.names()},
             "optional": {
-                "strength": inputs.number(
-                    1.0, -10.0, 10.0, 0.05, "1 as it was trained, 0 nothing, less than 0 the opposite.", rounded=0.001
-                ),
+                "strength": loras_common.strength(),
                 "loras": inputs.link(kinds.LORAS, "From another Load LoRA: both are laid over the model."),
             },
         }
 
     @classmethod
     def IS_CHANGED(cls, lora: str, **settings: Any) -> str:
-        return fingerprint(host.model_path(LORAS.key, lora))
+        return fingerprint(loras_common.path(lora))
 
     @classmethod
     def VALIDATE_INPUTS(cls, lora: str) -> bool | str:
-        try:
-            host.model_path(LORAS.key, lora)
-        except FileNotFoundError as error:
-            return str(error)
-        return True
+        return loras_common.found(lora)
 
     def run(self, lora: str, strength: float = 1.0, loras: Loras | None = None) -> tuple[Loras]:
-        read = lora_file.read(host.model_path(LORAS.key, lora))
+        read = lora_file.read(loras_common.path(lora))
         return ((*(loras or ()), Weighted(read, strength)),)
 
 

@@ -7,7 +7,7 @@ encoder, and writes models/starter/emoji_inpainter. Whatever was interrupted is 
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -142,9 +142,11 @@ def build_scheduler() -> "DDIMScheduler":
     )
 
 
-def encode_examples(autoencoder: "AutoencoderTiny", sprites: scenes.Sprites, count: int, seed: int) -> Examples:
-    """Draw and encode `count` examples as the inpainting pipeline encodes pictures and masks."""
-    wanted = choose_drawn(sprites)
+def encode_examples(
+    autoencoder: "AutoencoderTiny", sprites: scenes.Sprites, count: int, seed: int, drawn: Sequence[str] = DRAWN
+) -> Examples:
+    """Draw and encode `count` examples of these names as the inpainting pipeline encodes pictures and masks."""
+    wanted = choose_drawn(sprites, drawn)
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     names: list[str] = []
     for first in range(0, count, BATCH):
@@ -191,7 +193,7 @@ def tokenize(tokenizer: "CLIPTokenizer", prompts: Sequence[str]) -> Tensor:
 
 
 def velocity_losses(
-    model: Denoiser,
+    model: Callable[[Tensor, Tensor, Tensor], Tensor],
     scheduler: "DDIMScheduler",
     examples: Examples,
     chosen: Tensor,

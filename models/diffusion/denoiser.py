@@ -9,6 +9,7 @@ import torch
 
 from . import prompts
 from .adapters.control import Steering
+from .adapters.regions import Composing
 from .prompts import Encoded
 from .sampling import Predict
 from .stable_diffusion import StableDiffusion
@@ -21,10 +22,11 @@ def predictor(
     width: int,
     around: torch.Tensor | None,
     steering: Steering | None,
+    composing: Composing | None = None,
 ) -> Predict:
     """The network for a batch of these prompts, one per row, of pictures of this size in pixels.
 
-    around: [R, 1 + C, h, w], what an inpainting U-Net sees beside the latents.
+    around: [R, 1 + C, h, w], what an inpainting U-Net sees beside the latents. composing: LoRAs in regions.
     """
     unet: Any = parts.unet
     groups = [
@@ -36,7 +38,10 @@ def predictor(
         latents: torch.Tensor, time: torch.Tensor, seen: torch.Tensor, places: Sequence[int], given: dict[str, Any]
     ) -> torch.Tensor:
         inputs = given if steering is None else steering.inputs(latents, time, given, places)
-        return unet(seen.to(unet.dtype), time, **inputs).sample.float()
+        if composing is None:
+            return unet(seen.to(unet.dtype), time, **inputs).sample.float()
+        with composing.on(unet, places, (seen.shape[2], seen.shape[3])):
+            return unet(seen.to(unet.dtype), time, **inputs).sample.float()
 
     def predict(latents: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         seen = latents if around is None else torch.cat([latents, around], dim=1)

@@ -35,7 +35,7 @@ class StableDiffusion(NamedTuple):
     unet: UNet2DConditionModel with 9 input channels (latents, mask, latents of the masked picture) or 4 (latents).
     vae: AutoencoderKL or AutoencoderTiny. text_encoder: CLIPTextModel. tokenizer: CLIPTokenizer.
     scheduler_config: the model's own scheduler, with its class under `_class_name`. second: of Stable Diffusion XL.
-    controls: ControlNets that steer the U-Net.
+    controls: ControlNets that steer the U-Net. composition: LoRAs in regions of the picture, see adapters/regions.py.
     """
 
     unet: Any
@@ -45,6 +45,7 @@ class StableDiffusion(NamedTuple):
     scheduler_config: Mapping[str, Any]
     second: SecondEncoder | None = None
     controls: tuple[Control, ...] = ()
+    composition: nn.Module | None = None
 
     @property
     def name(self) -> str:
@@ -56,6 +57,7 @@ class StableDiffusion(NamedTuple):
         """The networks that must be on one device at the same time."""
         networks = [self.unet, self.vae, self.text_encoder]
         networks += [] if self.second is None else [self.second.encoder]
+        networks += [] if self.composition is None else [self.composition]
         # One ControlNet may be there twice, with other hints.
         return (*networks, *dict.fromkeys(control.net.network for control in self.controls))
 

@@ -30,6 +30,12 @@ STARTERS: dict[Kind, dict[str, str]] = {
 }
 """Public names, for ever, of the models in `models/starter/`, and their folders."""
 
+STARTER_LORAS: dict[str, str] = {
+    "starter emoji penguin": "emoji_loras/penguin.safetensors",
+    "starter emoji rocket": "emoji_loras/rocket.safetensors",
+}
+"""Public names, for ever, of the LoRAs of the starter inpainter, and their files below STARTER_ROOT."""
+
 REFERENCES: dict[str, str] = {"starter emoji pictures": "emoji_classifier/reference.npz"}
 """Public names of the sets whose features come with the pack, and their files below STARTER_ROOT."""
 

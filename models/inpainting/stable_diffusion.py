@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from ..diffusion import original_layout, prediction, prompts, samplers, sampling, single_file, tiny
 from ..diffusion.adapters.control import Steering
+from ..diffusion.adapters.regions import Composing, Composition
 from ..diffusion.autoencoders import decode, encode, preview
 from ..diffusion.denoiser import predictor
 from ..diffusion.folders import holds
@@ -154,7 +155,12 @@ class StableDiffusionInpainter(Inpainter):
         if canvas.masked is not None:
             around = torch.cat([torch.cat([canvas.hole, canvas.masked], dim=1)] * len(context))
         rows = [each for each in context for _ in frames]
-        predict = predictor(parts, rows, tall, wide, around, steering)
+        composing = None
+        if isinstance(parts.composition, Composition):
+            negative = [guided and each is context[0] for each in context for _ in frames]
+            of_rows = frames * len(context)
+            composing = Composing(parts.composition, rows, negative, of_rows, (height, width), (tall, wide))
+        predict = predictor(parts, rows, tall, wide, around, steering, composing)
         latents = sampling.denoise(
             sampling.guided(predict, request.guidance_scale) if guided else predict,
             schedule,

@@ -167,5 +167,77 @@ def test_a_file_that_is_not_there_is_named():
     assert "loras" in LoadLoRA.VALIDATE_INPUTS("c.safetensors")
     assert "no controlnet named 'c.pth' is on this machine" in LoadControl.VALIDATE_INPUTS("c.pth")
     assert LoadLoRA.VALIDATE_INPUTS("a.safetensors") is True
-    assert LoadLoRA.INPUT_TYPES()["required"]["lora"][0] == ["a.safetensors", "b.safetensors", "vae.safetensors"]
+    assert LoadLoRA.INPUT_TYPES()["required"]["lora"][0][2:] == ["a.safetensors", "b.safetensors", "vae.safetensors"]
     assert LoadControl.INPUT_TYPES()["required"]["model"][0] == ["canny", "lora.safetensors", "xl"]
+
+
+def half(left: bool = True, side: int = 32) -> torch.Tensor:
+    mask = torch.zeros(1, side, side)
+    mask[..., : side // 2] = 1
+    return mask if left else 1 - mask
+
+
+Region, Compose = (NODE_CLASS_MAPPINGS[f"Trilemma{name}"] for name in ("LoRARegion", "ComposeLoRAs"))
+
+
+def merged_over(kind: str, handle, loras):
+    with torch.inference_mode():
+        return NODE_CLASS_MAPPINGS[f"TrilemmaApplyLoRATo{kind}"]().run(handle, loras)[0]
+
+
+def composed(kind: str, handle, *parts, isolate: bool = True):
+    """parts: names of LoRAs with their masks and prompts."""
+    found = None
+    for name, mask, prompt in parts:
+        found = Region().run(f"{name}.safetensors", mask, 1.0, prompt, found)[0]
+    with torch.inference_mode():
+        result = Compose().run(found, isolate=isolate, **{kind.lower(): handle})
+    assert result[kind == "Inpainter"] is None
+    return result[kind == "Generator"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_region_of_everything_is_the_lora_and_of_nothing_the_model(kind):
+    handle = load(kind)
+    plain, merged = drawn(kind, handle), drawn(kind, merged_over(kind, handle, lora("a")))
+    assert not is_close(merged, plain, 1e-3)
+    assert is_close(drawn(kind, composed(kind, handle, ("a", torch.ones(1, 8, 8), ""))), merged, 1e-4)
+    assert torch.equal(drawn(kind, composed(kind, handle, ("a", torch.zeros(1, 8, 8), ""))), plain)
+    assert torch.equal(drawn(kind, handle), plain)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_of_regions_depend_on_their_seeds_alone(kind):
+    both = composed(kind, load(kind), ("a", half(), "a penguin"), ("b", half(False), "a rocket with a long prompt"))
+    together = drawn(kind, both, 3)
+    assert is_close(together[:1], drawn(kind, both, 1), 1e-4)
+    assert not is_close(together, drawn(kind, load(kind), 3), 1e-3)
+
+
+def test_regions_work_with_controlnets_and_merged_loras(models):
+    handle = load("Generator")
+    merged = merged_over("Generator", handle, lora("b"))
+    both = composed("Generator", merged, ("a", half(), "a penguin"))
+    (net,) = LoadControl().run("canny")
+    hint = torch.rand(1, 32, 32, 3, generator=torch.Generator().manual_seed(1))
+    steered = NODE_CLASS_MAPPINGS["TrilemmaApplyControlNetToGenerator"]().run(both, net, hint)[0]
+    assert len(steered.patchers) == len(both.patchers) + 1 == len(handle.patchers) + 2
+    assert not is_close(drawn("Generator", steered), drawn("Generator", both), 1e-3)
+
+
+def test_one_model_is_composed():
+    parts = Region().run("a.safetensors", half())[0]
+    with pytest.raises(BadInput, match="inpainter, generator: neither is connected"):
+        Compose().run(parts)
+    with pytest.raises(BadInput, match="inpainter, generator: both are connected"):
+        Compose().run(parts, load("Inpainter"), load("Generator"))
+
+
+def test_starter_loras_are_listed_first_and_found():
+    names = Region.INPUT_TYPES()["required"]["lora"][0]
+    assert names[:2] == ["starter emoji penguin", "starter emoji rocket"] and "a.safetensors" in names
+    for name in names[:2]:
+        assert Region.VALIDATE_INPUTS(name) is True
+        (weighted,) = LoadLoRA().run(name)[0]
+        assert all("up" in module and "down" in module for module in weighted.lora.modules.values())
+    assert "loras" in Region.VALIDATE_INPUTS("c.safetensors")

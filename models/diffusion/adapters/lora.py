@@ -55,29 +55,43 @@ def apply(parts: StableDiffusion, loras: Sequence[Weighted], base: str) -> Stabl
     Raises:
         BadInput: a LoRA is for another model; says for which.
     """
-    networks = _networks(parts)
-    targets = {part: dict(_names(part, network)) for part, network in networks.items()}
-    table = {name: Target(part, path) for part, names in targets.items() for name, path in names.items()}
+    networks, table = _networks(parts), _table(parts)
     changes: dict[str, dict[str, torch.Tensor]] = {}
     for lora, strength in loras:
-        placed = {name: _target(table, name) for name in lora.modules}
-        unknown = [name for name, target in placed.items() if target is None]
-        if unknown:
-            raise BadInput(
-                _foreign(lora, base, parts, f"{len(unknown)} of its modules are not there ({some(unknown)})")
-            )
-        for name, target in placed.items():
-            if target is not None:
-                of_part = changes.setdefault(target.part, {})
-                try:
-                    _merge(of_part, networks[target.part], target.path, lora.modules[name], strength)
-                except (KeyError, ValueError, RuntimeError) as error:
-                    raise BadInput(_foreign(lora, base, parts, f"{name} does not fit ({error})")) from error
+        for name, target in _placed(table, parts, lora, base).items():
+            of_part = changes.setdefault(target.part, {})
+            try:
+                _merge(of_part, networks[target.part], target.path, lora.modules[name], strength)
+            except (KeyError, ValueError, RuntimeError) as error:
+                raise BadInput(foreign(lora, base, parts, f"{name} does not fit ({error})")) from error
     changed = {part: _replaced(networks[part], tensors) for part, tensors in changes.items()}
     second = parts.second
     if second is not None and "text_encoder_2" in changed:
         second = second._replace(encoder=changed.pop("text_encoder_2"))
     return parts._replace(**changed, second=second)
+
+
+def placed(parts: StableDiffusion, lora: LoRA, base: str) -> dict[str, Target]:
+    """The layer of each module of a LoRA, by its name.
+
+    Raises:
+        BadInput: the LoRA is for another model; says for which.
+    """
+    return _placed(_table(parts), parts, lora, base)
+
+
+def _placed(table: Mapping[str, Target], parts: StableDiffusion, lora: LoRA, base: str) -> dict[str, Target]:
+    found = {name: target for name in lora.modules if (target := _target(table, name)) is not None}
+    unknown = [name for name in lora.modules if name not in found]
+    if unknown:
+        raise BadInput(foreign(lora, base, parts, f"{len(unknown)} of its modules are not there ({some(unknown)})"))
+    return found
+
+
+def _table(parts: StableDiffusion) -> dict[str, Target]:
+    return {
+        name: Target(part, path) for part, network in _networks(parts).items() for name, path in _names(part, network)
+    }
 
 
 def _networks(parts: StableDiffusion) -> dict[str, nn.Module]:
@@ -143,7 +157,8 @@ def _replaced(network: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
     return copy.deepcopy(network, memo)
 
 
-def _foreign(lora: LoRA, base: str, parts: StableDiffusion, why: str) -> str:
+def foreign(lora: LoRA, base: str, parts: StableDiffusion, why: str) -> str:
+    """The message of a LoRA that is for another model."""
     width = parts.unet.config.cross_attention_dim
     made_for = _base_of(lora)
     for_it = f"a LoRA of {made_for}" if made_for else "a LoRA of another model"

@@ -15,6 +15,7 @@ import torch
 
 from ...diffusion import prompts
 from ...diffusion.adapters.control import Steering
+from ...diffusion.adapters.regions import Composing, Composition
 from ...diffusion.autoencoders import decoded, encode, latent_scale, preview
 from ...diffusion.denoiser import predictor
 from ...diffusion.memory import unet_floats, vae_floats
@@ -112,7 +113,12 @@ class TextToImage(DiffusionGenerator):
             frames = [each.index for each in condition] * (2 if guided else 1)
             cells = (self.latent_shape[1], self.latent_shape[2])
             steering = Steering(self._parts.controls, frames, size, size, cells, calls)
-        return predictor(self._parts, [encoded[each] for each in asked], *size, around, steering)
+        rows, composing = [encoded[each] for each in asked], None
+        if isinstance(self._parts.composition, Composition):
+            frames = [each.index for each in condition] * (2 if guided else 1)
+            negative = [said for _, said in asked]
+            composing = Composing(self._parts.composition, rows, negative, frames, size, size)
+        return predictor(self._parts, rows, *size, around, steering, composing)
 
     def _encode(self, text: str, negative: bool) -> Encoded:
         """Each prompt on its own, so that none depends on the batch."""
