@@ -155,7 +155,9 @@ class ClassCritic(_Critic):
                     kinds.EXTRACTOR, f"{EXTRACTOR}: the starter classifier, Inception, VGG-16 or EfficientNet-lite."
                 ),
                 "classes": inputs.multiline(
-                    "cat", "One class (its name, or its number from 0) to a line; sample i takes line i, in turn."
+                    "cat",
+                    "One class (its name, or its number from 0) to a line; sample i takes line i, in turn. A line * "
+                    "stands for every class, in order.",
                 ),
             },
             "optional": JOINED,

@@ -76,3 +76,20 @@ def test_directions_lead_away_from_what_was_drawn(run):
         far, near, _, close, end = (np.abs(cell - row[2]).mean() for cell in row)
         assert far > 1.3 * near > 0.01
         assert end > 1.3 * close > 0.01
+
+
+def test_a_classifier_leads_a_model_that_is_told_no_class(run, tmp_path):
+    """The same seeds, guided more and more, and what that trades for what; with fewer samples and steps than it has."""
+    made = graph("classifier_guidance")
+    (sweep,) = (node["inputs"] for node in made.values() if node["class_type"] == "TrilemmaSweep")
+    (options,) = (node["inputs"] for node in made.values() if node["class_type"] == "TrilemmaDiffusionOptions")
+    assert sweep["option"] == "critic_strength"
+    sweep |= {"values": "0, 10", "num_images": 6}
+    options["steps"] = 4
+    (tmp_path / "graph.json").write_text(json.dumps(made))
+    shown = run("graph.json")
+    saved = [node for node, each in made.items() if each["class_type"] == "SaveImage"]
+    grid, curves = (shown[node]["images"] for node in saved)
+    assert len(grid) == 1 and len(curves) == 3
+    text = next(each["text"][0] for node, each in shown.items() if made[node]["class_type"] == "TrilemmaSweep")
+    assert "critic_strength" in text and "guided by class" in text

@@ -9,7 +9,8 @@ import torch
 
 from ...errors import BadInput, CannotDo
 from ...scoring.extractors.base import Extractor
-from ..base import SampleRequest, number_of_class
+from ..base import MOST_NAMES, SampleRequest, number_of_class
+from ..conditions import EVERY_CLASS
 from .critic import Critic, digest
 from .embedding_critic import KEPT
 
@@ -22,8 +23,8 @@ class ClassCritic(Critic):
     def __init__(self, extractor: Extractor, classes: Sequence[str]) -> None:
         """
         Args:
-            extractor: one with classes. classes: names, or numbers from 0; sample i takes entry i, the first again
-                after the last.
+            extractor: one with classes. classes: names, or numbers from 0, or EVERY_CLASS for all in order; sample i
+                takes entry i, the first again after the last.
 
         Raises:
             CannotDo: the extractor has no classes, or no derivatives.
@@ -37,13 +38,21 @@ class ClassCritic(Critic):
         if not classes:
             raise BadInput("classes: there are none; write one name or number to a line.")
         names = extractor.class_names
+        asked_of = f"classes: {extractor.name}"
         self._numbers = [
-            number_of_class(each, names, extractor.classes, f"classes: {extractor.name}") for each in classes
+            number
+            for each in classes
+            for number in (
+                range(extractor.classes)
+                if each == EVERY_CLASS
+                else [number_of_class(each, names, extractor.classes, asked_of)]
+            )
         ]
         self._extractor = extractor
         self.modules, self.files = extractor.modules, extractor.files
         self.identity = digest([self.name, extractor.identity, self._numbers])
-        asked = ", ".join(names[number] if names else str(number) for number in dict.fromkeys(self._numbers))
+        distinct = [names[number] if names else str(number) for number in dict.fromkeys(self._numbers)]
+        asked = ", ".join(distinct) if len(distinct) <= MOST_NAMES else f"{len(distinct)} classes"
         self.notes = (f"class critic: log p of {asked} by {extractor.name}",)
 
     def scores(

@@ -138,6 +138,13 @@ def test_a_class_is_judged_by_its_log_probability(classifier):
     assert critic.notes == (f"class critic: log p of cat, {classifier.class_names[3]} by starter emoji classifier",)
 
 
+def test_a_star_stands_for_every_class(classifier):
+    given = pictures(34, 32).float()
+    found = ClassCritic(classifier, ["*"]).scores(given, requests(34), streams(34))
+    expected = classifier.see(given, ()).log_probabilities
+    torch.testing.assert_close(found, expected[range(34), [*range(32), 0, 1]])
+
+
 def test_classes_that_there_are_not(classifier):
     with pytest.raises(BadInput, match=r"classes: starter emoji classifier has no class 'cta'; give one of dog, cat"):
         ClassCritic(classifier, ["cta"])
