@@ -2,8 +2,9 @@
 in other words.
 
 Theirs takes the nearest codes by a product with one row of zeros and a one for each, whose distances it keeps for
-derivatives that nobody asks for; brings every cutout to the network's side by adaptive pooling, which on a CPU is slow
-there and back; and decodes by taming-transformers' activation, x times sigmoid(x), in two operations, which keep both.
+derivatives that nobody asks for, and hands the decoder codes whose memory lies by channels, in which the derivatives of
+norms are slow on a CPU; brings every cutout to the network's side by adaptive pooling, slow there and back; and decodes
+by taming-transformers' activation, x times sigmoid(x), in two operations, which keep both.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ CUTOUTS = 32
 SIDE: Final = 224
 CODES: Final = 16_384
 RATE: Final = 0.1
-AT_LEAST = 1.3
+AT_LEAST = 1.15
 
 
 class Swish(nn.Module):
@@ -56,7 +57,7 @@ def networks() -> tuple[VQModelCoder, DINOv2]:
         num_vq_embeddings=CODES,
     )
     nn.init.normal_(network.quantize.embedding.weight)
-    judge = DINOv2(Sizes(HEAD_SIZE, 2, 14, 16, 0, 4 * HEAD_SIZE, False))
+    judge = DINOv2(Sizes(HEAD_SIZE, 1, 14, 16, 0, 4 * HEAD_SIZE, False))
     for name, parameter in judge.named_parameters():
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=2 * parameter[0].numel() ** -0.5)

@@ -92,4 +92,4 @@ def test_a_classifier_leads_a_model_that_is_told_no_class(run, tmp_path):
     grid, curves = (shown[node]["images"] for node in saved)
     assert len(grid) == 1 and len(curves) == 3
     text = next(each["text"][0] for node, each in shown.items() if made[node]["class_type"] == "TrilemmaSweep")
-    assert "critic_strength" in text and "guided by class" in text
+    assert [line.split()[0] for line in text.splitlines()[1:4]] == ["critic_strength", "0", "10"]
