@@ -45,7 +45,7 @@ def compare(reference: Callable[[], Any], ours: Callable[[], Any], repeats: int 
     CPU time leaves out what other processes take, but not that they empty the caches. That only ever adds, by more than
     the 5 % that some promises leave, so the least time is the call's own; turns give both calls the same quiet moments.
     """
-    turns = [(_seconds(reference), _seconds(ours)) for _ in range(repeats)]
+    turns = [(seconds(reference), seconds(ours)) for _ in range(repeats)]
     return Comparison(*(min(times) for times in zip(*turns, strict=True)))
 
 
@@ -58,7 +58,8 @@ def compare_results(
     return times, last["reference"], last["ours"]
 
 
-def _seconds(call: Callable[[], Any]) -> float:
+def seconds(call: Callable[[], Any]) -> float:
+    """CPU seconds of one call."""
     start = time.process_time()
     call()
     return time.process_time() - start

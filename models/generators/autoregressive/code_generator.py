@@ -44,8 +44,13 @@ class CodeGenerator(Autoencoder):
         self._code_prior = prior
 
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> torch.Tensor:
-        codes = self.codes(requests, options, on_step)
-        return self.decode(self._vectors(codes), requests, options)
+        return self._drawn(self.codes(requests, options, on_step), on_step)
+
+    def _drawn(self, codes: torch.Tensor, on_step: OnStep) -> torch.Tensor:
+        """The pictures of whole codes, the last of which is the last preview."""
+        images = self._restored(codes)
+        on_step(self._code_prior.places, images[-1])
+        return images
 
     def evaluations(self, options: Mapping[str, Any]) -> int:
         """One for each code."""
@@ -73,8 +78,7 @@ class CodeGenerator(Autoencoder):
     ) -> torch.Tensor:
         kept, _ = kept_rows(self.descriptor, share)
         begun = self._network.codes(self._placed(self.encode(images).values))[:, :kept].flatten(1)
-        codes = self.codes(requests, options, on_step, begun)
-        return self.decode(self._vectors(codes), requests, options)
+        return self._drawn(self.codes(requests, options, on_step, begun), on_step)
 
     def given(self, requests: Sequence[SampleRequest], generators: Sequence[torch.Generator]) -> torch.Tensor:
         """What the prior begins with: the class of each sample, int64 [N], 0 where there are none."""
@@ -91,7 +95,8 @@ class CodeGenerator(Autoencoder):
     ) -> torch.Tensor:
         """The prior's codes, int64 [N, h, w], CPU. Each takes one number that the sample's generator drew before.
 
-        begun: the first codes of each, int64 [N, k], which are not drawn.
+        on_step: called after each code but the last, which is told with the whole picture (`_drawn`). begun: the first
+        codes of each, int64 [N, k], which are not drawn.
         """
         generators = noise.generators(requests)
         device = self._code_prior.code.weight.device
@@ -110,8 +115,9 @@ class CodeGenerator(Autoencoder):
                 codes[:, place] = pick(logits, uniforms[:, place], **options)
                 known[:, place] = codes[:, place].to(device)
             row, column = divmod(place + 1, columns)
-            shown = column == 0 and row % max(1, rows // 4) == 0
-            on_step(place + 1, self._preview(codes[-1].reshape(rows, columns)[:row]) if shown else None)
+            if row < rows:
+                shown = column == 0 and row % max(1, rows // 4) == 0
+                on_step(place + 1, self._preview(codes[-1].reshape(rows, columns)[:row]) if shown else None)
         return codes.reshape(-1, rows, columns)
 
     def mean_latent(self) -> Latents:
@@ -119,8 +125,12 @@ class CodeGenerator(Autoencoder):
 
     def _preview(self, codes: torch.Tensor) -> torch.Tensor:
         """The rows of one picture that are drawn so far, [H, W, 3]."""
-        image = self.decode(self._vectors(codes[None]), (), {})[0]
+        image = self._restored(codes[None])[0]
         return F.pad(image, (0, 0, 0, 0, 0, self.descriptor.height - len(image)), value=UNKNOWN)
+
+    def _restored(self, codes: torch.Tensor) -> torch.Tensor:
+        """What `decode` gives of their vectors, which need not be looked for in the codebook again."""
+        return self._shown(self._network.restored(self._network.vectors(codes.to(self._network.book.device))))
 
     def _vectors(self, codes: torch.Tensor) -> Latents:
         placed = codes.to(self._network.book.device)

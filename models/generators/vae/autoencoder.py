@@ -138,8 +138,7 @@ class Autoencoder(Generator):
     ) -> torch.Tensor:
         if "decode" not in self.descriptor.abilities:
             raise self._cannot("decode")
-        pixels = self._network.pictures(self._placed(latents.values)).float().clamp(0, 1).cpu()
-        return pixels.permute(0, 2, 3, 1).expand(-1, -1, -1, 3).contiguous()
+        return self._shown(self._network.pictures(self._placed(latents.values)))
 
     def render(
         self,
@@ -183,6 +182,10 @@ class Autoencoder(Generator):
 
     def _latents(self, values: torch.Tensor) -> Latents:
         return Latents(values, SPACE, self.identity)
+
+    def _shown(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Images [N, H, W, 3], 0..1, CPU, of the network's output [N, C, H, W]."""
+        return pixels.float().clamp(0, 1).cpu().permute(0, 2, 3, 1).expand(-1, -1, -1, 3).contiguous()
 
     def _pixels(self, images: torch.Tensor) -> torch.Tensor:
         """The network's input, [N, C, H, W]."""
