@@ -24,6 +24,7 @@ class Rules(NamedTuple):
     """rates: of Adam, for each group of parameters. They fall linearly over the last `cooldown` steps.
 
     penalty: weight of R1 at the steps that have it, one in `every`. ema: decay of the generator's moving average.
+    colours: whether pictures are augmented in brightness and contrast too; not where colours are what is learned.
     """
 
     steps: int
@@ -33,6 +34,7 @@ class Rules(NamedTuple):
     penalty: float = 0.3
     every: int = 8
     ema: float = 0.998
+    colours: bool = True
 
     def factor_at(self, step: int) -> float:
         return min(1.0, (self.steps - step) / self.cooldown)
@@ -73,16 +75,18 @@ def spread(x: Tensor) -> Tensor:
     return deviation.repeat(GROUP)[:, None, None, None].expand(-1, 1, *x.shape[2:])
 
 
-def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Other brightness, contrast and place, and a grey square, for each of [B, C, S, S]; differentiable."""
+def augment(images: Tensor, generator: torch.Generator, colours: bool = True) -> Tensor:
+    """Other brightness and contrast (if `colours`) and place, and a grey square, for each of [B, C, S, S];
+    differentiable."""
     count, _, side, _ = images.shape
 
     def drawn() -> Tensor:
         return torch.rand(count, 1, 1, 1, generator=generator)
 
-    images = images + drawn() - 0.5
-    mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    images = (images - mean) * (drawn() + 0.5) + mean
+    if colours:
+        images = images + drawn() - 0.5
+        mean = images.mean(dim=(1, 2, 3), keepdim=True)
+        images = (images - mean) * (drawn() + 0.5) + mean
     places = torch.arange(side)
     corners = torch.randint(0, 2 * SHIFT + 1, (2, count, 1), generator=generator)
     rows, columns = (corners + places).unbind()  # [B, S] each
@@ -172,8 +176,8 @@ def _turn(
     penalised = step % rules.every == 0
     drawn = draw(labels, numbers)
     real.requires_grad_(penalised)
-    true_scores = game.discriminator(augment(real, numbers), labels)
-    false_scores = game.discriminator(augment(drawn.detach(), numbers), labels)
+    true_scores = game.discriminator(augment(real, numbers, rules.colours), labels)
+    false_scores = game.discriminator(augment(drawn.detach(), numbers, rules.colours), labels)
     loss = F.softplus(-true_scores).mean() + F.softplus(false_scores).mean()
     penalty = rules.penalty * r1(true_scores, real) if penalised else torch.zeros([])
     optimizers["discriminator"].zero_grad(set_to_none=True)
@@ -181,7 +185,7 @@ def _turn(
     optimizers["discriminator"].step()
 
     game.discriminator.requires_grad_(False)
-    fooled = F.softplus(-game.discriminator(augment(drawn, numbers), labels)).mean()
+    fooled = F.softplus(-game.discriminator(augment(drawn, numbers, rules.colours), labels)).mean()
     optimizers["generator"].zero_grad(set_to_none=True)
     fooled.backward()
     optimizers["generator"].step()

@@ -1,8 +1,7 @@
 """Held-out figures of the starter models, written to the cards beside their weights.
 
 `python -m training.evaluate detector segmenter inpainter` measures what is in models/starter; `--starter`, elsewhere.
-The generators (vae, vqvae_transformer, vqvae_pixelcnn, vqvae_rowlstm, stylegan2, ddpm) are scored by the classifier
-beside them.
+The generators are scored by the classifier beside them.
 """
 
 import argparse
@@ -23,6 +22,7 @@ EVALUATIONS: dict[str, Callable[[Path, Path], Figures]] = {
     "inpainter": lambda folder, data: evaluate_inpainter.evaluate(folder, scenes.load_sprites(data)),
     "classifier": evaluate_generators.evaluate_classifier,
     **dict.fromkeys(GENERATORS, evaluate_generators.evaluate),
+    "ssa_gan": evaluate_generators.evaluate_sentences,
 }
 
 

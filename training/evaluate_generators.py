@@ -19,8 +19,9 @@ from trilemma.models.scoring.extractors.classifier_network import Classifier, lo
 from trilemma.models.scoring.metrics.frechet import Gaussian, frechet_distance, gaussian
 from trilemma.models.scoring.metrics.inception_score import inception_score_of_logits
 
+from . import captions, scenes
 from .cards import Figures
-from .pictures import HELD_OUT, NAMES, draw_pictures, load_sprites
+from .pictures import HELD_OUT, NAMES, STYLE, draw_pictures, load_sprites
 
 CLASSIFIER = "emoji_classifier"
 REAL = 4096
@@ -70,6 +71,45 @@ def evaluate(folder: Path, data: Path, count: int = 2048, batch_size: int = 64) 
     return figures
 
 
+def evaluate_sentences(folder: Path, data: Path, count: int = 2048, batch_size: int = 64) -> Figures:
+    """As `evaluate`, for a model that draws by the sentences of captions.py: whether the emoji and its ground are those
+    of the sentence. The FD is against held-out pictures of the same emoji and grounds."""
+    network = load_classifier(folder.with_name(CLASSIFIER))
+    labels = [number % captions.LABELS for number in range(count)]
+    patterns = [captions.sentences(label) for label in labels]
+    texts = [said[number // captions.LABELS % len(said)] for number, said in enumerate(patterns)]
+    bound = Bound(load_generator(folder)).with_conditions([Condition(text) for text in texts])
+    began = time.process_time()
+    pictures = torch.cat([batch.images for batch in sample(bound, count, SEED, batch_size)])
+    seconds = time.process_time() - began
+    by_name = [Condition(f"a {name} on white ground") for name in NAMES if name in captions.NAMES]
+    rows = next(sample(bound.with_conditions(by_name), GRID_ROWS * len(by_name), SEED, GRID_ROWS * len(by_name))).images
+    _write_grid(rows, folder / "samples.png", len(by_name))
+    features, logits = _look(network, pictures.movedim(-1, 1) * 2 - 1)
+    real = captions.draw_cutouts(scenes.load_sprites(data, captions.NAMES, (STYLE,)), REAL, HELD_OUT)
+    batch, _ = real.batch(np.random.default_rng([HELD_OUT]), REAL)
+    reference, _ = _look(network, batch)
+    wanted = torch.tensor([NAMES.index(captions.NAMES[label // len(captions.COLOURS)]) for label in labels])
+    return {
+        "samples": count,
+        "parameters": bound.generator.descriptor.parameters,
+        "FD (scoring network, 4,096 held-out pictures)": frechet_distance(gaussian(features), gaussian(reference)),
+        "samples per CPU second": count / seconds,
+        "shows the emoji that the sentence names": float((logits.argmax(dim=1) == wanted).double().mean()),
+        "has the ground that the sentence names": _right_grounds(pictures, labels),
+    }
+
+
+def _right_grounds(pictures: Tensor, labels: Sequence[int]) -> float:
+    """Share of pictures [N, H, W, 3], 0..1, whose corners are nearest to the ground that was asked for."""
+    corners = pictures[:, [0, 0, -1, -1], [0, -1, 0, -1]].median(dim=1).values * 255
+    grounds = torch.tensor(list(captions.GROUNDS.values())).float()
+    nearest = torch.cdist(corners, grounds).argmin(dim=1).tolist()
+    asked = [label % len(captions.COLOURS) for label in labels]
+    right = [found == colour for found, colour in zip(nearest, asked, strict=True) if colour < len(captions.GROUNDS)]
+    return sum(right) / len(right)
+
+
 def evaluate_steps(folder: Path, data: Path, samplers: Sequence[str], count: int = 128) -> None:
     """Print, for each sampler, the FD of `count` pictures over STEPS, with the model's own guidance."""
     network = load_classifier(folder.with_name(CLASSIFIER))
@@ -96,8 +136,8 @@ def _look(network: Classifier, pictures: Tensor) -> tuple[Tensor, Tensor]:
     return features, network.head(features)
 
 
-def _write_grid(pictures: Tensor, path: Path) -> None:
-    rows = (pictures[: GRID_ROWS * len(NAMES)] * 255).round().byte().numpy()
+def _write_grid(pictures: Tensor, path: Path, columns: int = len(NAMES)) -> None:
+    rows = (pictures[: GRID_ROWS * columns] * 255).round().byte().numpy()
     size = rows.shape[1]
-    tiles = rows.reshape(GRID_ROWS, len(NAMES), size, size, 3).transpose(0, 2, 1, 3, 4)
-    Image.fromarray(np.ascontiguousarray(tiles.reshape(GRID_ROWS * size, len(NAMES) * size, 3))).save(path)
+    tiles = rows.reshape(GRID_ROWS, columns, size, size, 3).transpose(0, 2, 1, 3, 4)
+    Image.fromarray(np.ascontiguousarray(tiles.reshape(GRID_ROWS * size, columns * size, 3))).save(path)

@@ -22,6 +22,7 @@ STARTERS: dict[Kind, dict[str, str]] = {
         "starter emoji vqvae pixelcnn": "emoji_vqvae_pixelcnn",
         "starter emoji vqvae rowlstm": "emoji_vqvae_rowlstm",
         "starter emoji stylegan2": "emoji_stylegan2",
+        "starter emoji ssa gan": "emoji_ssa_gan",
         "starter emoji ddpm": "emoji_ddpm",
         "starter emoji latent diffusion": "emoji_inpainter",
     },

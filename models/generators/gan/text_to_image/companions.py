@@ -32,7 +32,7 @@ ENCODER: Final = Companion(
 DICTIONARY: Final = Companion(
     "the dictionary",
     "captions",
-    PICKLES,
+    (*PICKLES, ".json"),
     "captions.pickle, or captions_DAMSM.pickle, of the same data set (birds: 1 MB, COCO: 20 MB), metadata of "
     "taoxugit/AttnGAN on GitHub",
 )

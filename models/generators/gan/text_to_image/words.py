@@ -1,4 +1,7 @@
-"""The dictionary of a DAMSM text encoder, `captions.pickle`, read as data: numbers of words, and sample captions."""
+"""The dictionary of a DAMSM text encoder, `captions.pickle`, read as data: numbers of words, and sample captions.
+
+The pack's own is `captions.json`: `words` by number, of which the first is END, and `captions` as lists of numbers.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import numpy as np
 
 from ....errors import BadCheckpoint
 from ....files.atomic import replacing
+from ....files.folders import read_json
 from ....files.unpickling import contents
 
 WORD: Final = re.compile(r"\w+")
@@ -64,10 +68,7 @@ def read(path: Path) -> Dictionary:
     Raises:
         BadCheckpoint: it holds something else, or is broken.
     """
-    try:
-        found = contents(path)
-    except BadCheckpoint as error:
-        raise BadCheckpoint(f"{path.name}: {error}") from error
+    found = _plain(path) if path.suffix == ".json" else _pickled(path)
     parts: Sequence[Any] = found if isinstance(found, (list, tuple)) and len(found) >= 4 else [None] * 4
     numbers: Any = parts[3]
     if not _is_numbering(numbers):
@@ -83,6 +84,22 @@ def read(path: Path) -> Dictionary:
     ends = np.cumsum([len(each) for each in kept], dtype=np.int64)
     tokens = np.fromiter((number for each in kept for number in each), np.int32, int(ends[-1]) if kept else 0)
     return Dictionary(numbers, words, tokens, ends)
+
+
+def _pickled(path: Path) -> Any:
+    try:
+        return contents(path)
+    except BadCheckpoint as error:
+        raise BadCheckpoint(f"{path.name}: {error}") from error
+
+
+def _plain(path: Path) -> Any:
+    """The parts of a pickled dictionary, of the pack's own."""
+    found = read_json(path)
+    words = found.get("words")
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words) or len(set(words)) < len(words):
+        return None
+    return [], found.get("captions"), words, {word: number for number, word in enumerate(words)}
 
 
 def _is_numbering(value: Any) -> bool:

@@ -1,5 +1,6 @@
 """The dictionary of captions: read as data, sentences cut into words as the published code does."""
 
+import json
 import pickle
 import random
 
@@ -81,3 +82,19 @@ def test_small_integers_are_those_of_the_file(tmp_path):
     (tmp_path / "x.pkl").write_bytes(whole[: whole.index(b"M") + 2])
     with pytest.raises(BadCheckpoint, match="ends early"):
         contents(tmp_path / "x.pkl")
+
+
+def test_the_plain_form_is_read(tmp_path):
+    path = tmp_path / "captions.json"
+    path.write_text(json.dumps({"words": ["<end>", *WORDS], "captions": [[1, 3, 2], [2]]}))
+    found = words.read(path)
+    assert found == dictionary(tmp_path)._replace(tokens=found.tokens, ends=found.ends)
+    assert [found.caption(index).words for index in range(found.captions)] == [("a", "red", "bird"), ("bird",)]
+
+
+@pytest.mark.parametrize("content", [{}, {"words": ["a", "a"]}, {"words": "a"}, {"words": [["a"]]}, {"words": []}])
+def test_a_plain_form_without_words_is_refused(content, tmp_path):
+    path = tmp_path / "captions.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(BadCheckpoint, match=r"captions\.json: it holds no dictionary"):
+        words.read(path)
