@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import torch
 from torch import nn
@@ -42,19 +41,7 @@ class QuantisedCoder(nn.Module, ABC):
         straight through (Bengio et al. 2013, arXiv:1308.3432)."""
         with torch.no_grad():
             vectors = self.vectors(self.codes(latents))
-        return self.restored(_Straight.apply(vectors, latents))
-
-
-class _Straight(torch.autograd.Function):
-    """Vectors as they are, with the derivatives for the latents in whose place they are."""
-
-    @staticmethod
-    def forward(ctx: Any, vectors: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return vectors.view_as(vectors)
-
-    @staticmethod
-    def backward(ctx: Any, derivative: torch.Tensor) -> tuple[None, torch.Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return None, derivative
+        return self.restored(vectors + (latents - latents.detach()))
 
 
 def nearest(vectors: torch.Tensor, book: torch.Tensor) -> torch.Tensor:

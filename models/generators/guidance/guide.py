@@ -64,6 +64,8 @@ class _Clamped(torch.autograd.Function):
         return kept
 
     @staticmethod
-    def backward(ctx: Any, derivative: torch.Tensor) -> torch.Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, derivative: torch.Tensor
+    ) -> torch.Tensor:
         (beyond,) = ctx.saved_tensors
         return derivative * (beyond * derivative >= 0)
