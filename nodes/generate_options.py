@@ -151,6 +151,7 @@ class DiffusionOptions(FamilyOptions):
         "begin below.",
         "respacing": "Guided diffusion's words for steps and spacing, instead of those: 250, ddim25, or 10,10,3,2,2 "
         "for so many of each fifth. Empty: none.",
+        "classifier_scale": "How strongly Classifier Guidance steers: 0 not at all, -1 as its own node says.",
     }
     DISPLAY_NAME = "Diffusion Options"
     DESCRIPTION = "Sets how a diffusion model is sampled: the sampler, its steps and guidance."

@@ -14,12 +14,13 @@ from trilemma.models.errors import BadCheckpoint
 from trilemma.models.files import groups, signatures, usual_names
 from trilemma.models.files.checkpoints import Checkpoint
 from trilemma.models.files.folders import read_model
+from trilemma.models.generators.diffusion.classifiers import CLASSIFIERS
 from trilemma.models.generators.loading import GENERATORS
 from trilemma.models.inpainting.loading import INPAINTERS
 from trilemma.models.scoring.extractors.loading import EXTRACTORS
 from trilemma.models.segmentation.loading import SEGMENTERS
 
-REGISTRIES = (DETECTORS, SEGMENTERS, INPAINTERS, GENERATORS, EXTRACTORS, CONTROLNETS)
+REGISTRIES = (DETECTORS, SEGMENTERS, INPAINTERS, GENERATORS, EXTRACTORS, CONTROLNETS, CLASSIFIERS)
 FOREIGN = Path(__file__).parent / "fixtures" / "foreign_names.json"
 """Names in published files of other kinds, as `usual_names.json` keeps names."""
 WORDS = {
@@ -61,6 +62,8 @@ READ = {
     ("dm_gan", "generator"),
     ("groundingdino", "detector"),
     ("guided_diffusion", "generator"),
+    ("guided_diffusion_64x64_classifier", "classifier"),
+    ("guided_diffusion_small_classifier", "classifier"),
     ("guided_diffusion_128x128_diffusion", "generator"),
     ("guided_diffusion_256x256_diffusion_uncond", "generator"),
     ("guided_diffusion_small_a", "generator"),

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..errors import MissingFile
 
-Kind = Literal["detector", "segmenter", "inpainter", "generator", "extractor", "controlnet"]
+Kind = Literal["detector", "segmenter", "inpainter", "generator", "extractor", "controlnet", "classifier"]
 
 STARTER_ROOT = Path(__file__).parents[1] / "starter"
 
@@ -28,6 +28,7 @@ STARTERS: dict[Kind, dict[str, str]] = {
     },
     "extractor": {"starter emoji classifier": "emoji_classifier"},
     "controlnet": {},
+    "classifier": {"starter emoji classifier": "emoji_classifier"},
 }
 """Public names, for ever, of the models in `models/starter/`, and their folders."""
 
@@ -233,6 +234,13 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
         ),
     ),
     "controlnet": (),
+    "classifier": tuple(
+        PublishedFile(
+            name=f"{side}x{side}_classifier.pt",
+            source=f"https://openaipublic.blob.core.windows.net/diffusion/jul-2021/{side}x{side}_classifier.pt",
+        )
+        for side in (64, 128, 256, 512)
+    ),
     "extractor": (
         PublishedFile(
             name="pt_inception-2015-12-05-6726825d.pth",

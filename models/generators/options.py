@@ -71,6 +71,8 @@ OPTIONS: Final[Mapping[FamilyName, Mapping[str, Option]]] = {
         # The same in guided diffusion's words, which tell the number of steps too; empty for none.
         "respacing": Option("", free=True),
         "critic_strength": CRITIC["critic_strength"],
+        # Of a classifier from outside: 0 leaves it out, -1 takes what was set where it was connected.
+        "classifier_scale": Option(-1.0, -1.0, 100.0),
     },
 }
 

@@ -15,6 +15,8 @@ from trilemma.models.generators import binding, noise
 from trilemma.models.generators.base import Condition, Generator
 from trilemma.models.generators.binding import Bound
 from trilemma.models.generators.conditions import image_conditions
+from trilemma.models.generators.diffusion.classifiers import CLASSIFIERS
+from trilemma.models.generators.diffusion.guides import Guide, gradient
 from trilemma.models.generators.loading import GENERATORS
 from trilemma.models.generators.vae.priors import STANDARD
 from trilemma.models.inpainting.base import Inpainter, InpaintRequest
@@ -218,6 +220,28 @@ EXTRACTOR = Kind(
     EXTRACTORS,
     (Run(main_tap, lambda extractor, size: extractor.memory_bytes(size), lambda extractor, count: count),),
     other_taps,
+    shared=frozenset({"classifier of the pack"}),
+    with_metadata=frozenset({"classifier of the pack"}),
+)
+
+
+def classify(guide: Guide, count: int, batch_size: int, on_step: OnStep) -> torch.Tensor:
+    """Log probabilities, and what they rise by."""
+    given = pictures(count, guide.side or SIDE).movedim(-1, 1) * 2 - 1
+    found, time, labels = [], torch.tensor([300.0]), torch.arange(count) % guide.num_classes
+    for start in range(0, count, batch_size):
+        part = slice(start, start + batch_size)
+        risen = gradient(guide, given[part], time, labels[part])
+        # A derivative is of the size of its largest.
+        found.append(torch.cat([guide.log_probabilities(given[part], time), risen.flatten(1)], dim=1))
+        on_step(min(start + batch_size, count))
+    return torch.cat(found)
+
+
+CLASSIFIER = Kind(
+    CLASSIFIERS,
+    (Run(classify, lambda guide, size: guide.memory_bytes(size), lambda guide, count: count),),
+    shared=frozenset({"classifier of the pack"}),
     with_metadata=frozenset({"classifier of the pack"}),
 )
 
@@ -279,4 +303,4 @@ DETECTOR = Kind(
     ),
 )
 
-KINDS = (DETECTOR, SEGMENTER, INPAINTER, GENERATOR, EXTRACTOR)
+KINDS = (DETECTOR, SEGMENTER, INPAINTER, GENERATOR, EXTRACTOR, CLASSIFIER)

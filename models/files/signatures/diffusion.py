@@ -76,8 +76,8 @@ SIGNATURES: Final = (
     Signature("a GLIDE", OWN_CODE, (), (r"padding_embedding$", r"input_blocks\.0\.0\.weight")),
     Signature(
         "a classifier of guided diffusion (ADM), which steers another model",
-        OWN_CODE,
-        (),
+        "it belongs into models/generators, for Classifier Guidance",
+        ("classifier",),
         (r"input_blocks\.0\.0\.weight", r"out\.2\.(c_proj|qkv_proj|positional_embedding)"),
     ),
     Signature(

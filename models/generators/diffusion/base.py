@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import torch
@@ -11,12 +14,18 @@ import torch
 from ...diffusion import samplers, sampling
 from ...diffusion.samplers import DETERMINISTIC
 from ...diffusion.sampling import Predict
+from ...errors import BadInput, CannotDo
 from ...steps import OnStep, quiet, within
 from ...weights import identity_of
 from .. import noise
 from ..base import Generator, Latents, SampleRequest
 from ..interpolation import spherical
+from . import guides
+from .guides import Guide
 
+SCALE: Final = "classifier_scale"
+SAVED: Final = 5.5
+"""Memory of a network with its derivative, relative to that without."""
 LONG: Final = 50_000_000
 """Parameters from which on a step can take so long that it asks within whether it is to stop."""
 
@@ -29,15 +38,87 @@ class DiffusionGenerator(Generator):
 
     scheduler_config: Mapping[str, Any]
     space: ClassVar = "z"
+    pixels: ClassVar[bool] = False
+    """Whether what it denoises are pictures, which a guide can look at."""
 
     _identity: str | None = None
+    _guide: Guide | None = None
+    _plain: DiffusionGenerator | None = None
+    """Itself without its guide."""
+    _places: torch.Tensor | None = None
+    """See `guides.places_of`."""
 
     @property
     def identity(self) -> str:
         """See `Generator`; of billions of weights it takes a while, so it is found when it is first asked for."""
+        if self._identity is None and self._plain is not None and self._guide is not None:
+            both = self._plain.identity + self._guide.identity
+            self._identity = hashlib.sha256(both.encode()).hexdigest()
         if self._identity is None:
             self._identity = identity_of(self.modules)
         return self._identity
+
+    def with_guide(self, guide: Guide, scale: float) -> DiffusionGenerator:
+        """The same model, steered. Without classes of its own it takes the guide's.
+
+        Raises:
+            CannotDo: it denoises no pictures by itself, or is steered already.
+            BadInput: the guide looks at pictures of another size, or does not know the classes.
+        """
+        descriptor = self.descriptor
+        if not self.pixels:
+            raise CannotDo(
+                f"generator: {descriptor.architecture} denoises no pixels, which a classifier looks at; load a DDPM or "
+                "a guided diffusion model."
+            )
+        if self._guide is not None:
+            raise CannotDo(f"generator: it is steered by {self._guide.name} already; take one Classifier Guidance.")
+        if guide.side and (guide.side, guide.side, 3) != (descriptor.height, descriptor.width, descriptor.channels):
+            raise BadInput(
+                f"model: {guide.name} looks at coloured pictures of {guide.side} pixels, the generator "
+                f"draws {descriptor.width} x {descriptor.height} of {descriptor.channels} channels; take one for these."
+            )
+        made = copy.copy(self)
+        made._guide, made._plain, made._identity = guide, self, None
+        made.modules = (*self.modules, *guide.modules)
+        made.files, made.notes = (*self.files, *guide.files), (*self.notes, f"steered by {guide.name}")
+        classes, names = descriptor.num_classes, descriptor.class_names
+        made._places = guides.places_of(guide, names, classes) if classes else torch.arange(guide.num_classes)
+        made.descriptor = replace(
+            descriptor,
+            parameters=descriptor.parameters + sum(each.numel() for net in guide.modules for each in net.parameters()),
+            conditions=("none", "class"),
+            num_classes=classes or guide.num_classes,
+            class_names=names if classes else guide.class_names,
+            options={**descriptor.options, SCALE: scale},
+        )
+        return made
+
+    def _steered_bytes(self, own: int, batch_size: int) -> int:
+        """Activation memory of a batch that takes so much without a guide."""
+        if self._guide is None:
+            return own
+        asked = self._guide.memory_bytes(batch_size)
+        return int(SAVED * own) + asked if self._guide.clean else max(own, asked)
+
+    def _steered(self, predict: Predict, schedule: samplers.Schedule, labels: torch.Tensor, scale: float) -> Predict:
+        """The network as the guide has it; see `guides.moved`. labels: of the samples."""
+        scheduler, guide = schedule.scheduler, self._guide
+        assert guide is not None and self._places is not None
+        asked = self._places[labels.cpu()]
+        told_by = guides.TRAINED / scheduler.config.num_train_timesteps
+
+        def steered(latents: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+            told = (time * told_by).reshape(1)
+            if guide.clean and float(scheduler.alphas_cumprod[round(float(time))]) < guides.CLEAR:
+                return predict(latents, time)
+            if guide.clean:
+                output, risen = guides.foreseen_gradient(guide, predict, scheduler, latents, time, told, asked)
+            else:
+                output, risen = predict(latents, time), guides.gradient(guide, latents, told, asked)
+            return guides.moved(output, scale * risen, scheduler, time)
+
+        return steered
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -147,6 +228,10 @@ class DiffusionGenerator(Generator):
             predict = sampling.guided(predict, options["guidance_scale"])
         if losses is not None:
             predict = sampling.steered(predict, schedule.scheduler, lambda clean: losses(self._rendered(clean)))
+        scale = options.get(SCALE, 0.0)
+        if self._guide is not None and scale:
+            labels = condition[0] if isinstance(condition, tuple) else condition
+            predict = self._steered(predict, schedule, labels, scale)
         start = schedule.start((drawn if initial is None else initial).to(device))
 
         done = 0
@@ -157,7 +242,7 @@ class DiffusionGenerator(Generator):
             on_step(done, None if foreseen is None else self._preview(foreseen).cpu())
 
         asks = self.modules if self.descriptor.parameters >= LONG else ()
-        guided = self._guided(options) or losses is not None
+        guided = self._guided(options) or losses is not None or bool(scale)
         with within(asks, lambda: on_step(done)):
             latents = sampling.denoise(predict, schedule, start, generators, report, options["eta"], guided=guided)
         return self._pictures(latents).cpu()

@@ -68,6 +68,8 @@ class PixelDiffusion(DiffusionGenerator):
     last; None leaves no guidance.
     """
 
+    pixels = True
+
     def __init__(
         self,
         unet: Any,
@@ -106,7 +108,7 @@ class PixelDiffusion(DiffusionGenerator):
         channels, height, width = self.latent_shape
         rows = self._rows(self.descriptor.options)
         floats = rows * unet_floats(unet.config) + channels * STATE_FLOATS
-        return int(batch_size * height * width * floats * unet.dtype.itemsize)
+        return self._steered_bytes(int(batch_size * height * width * floats * unet.dtype.itemsize), batch_size)
 
     def _condition(
         self, requests: Sequence[SampleRequest], generators: Sequence[torch.Generator]
@@ -118,7 +120,8 @@ class PixelDiffusion(DiffusionGenerator):
         self, condition: torch.Tensor | None, generators: Sequence[torch.Generator], guided: bool, calls: int
     ) -> Predict:
         unet: Any = self.modules[0]
-        labels = None if condition is None else condition.to(unet.device)
+        classes = unet.config.num_class_embeds is not None
+        labels = condition.to(unet.device) if condition is not None and classes else None
         if labels is not None and guided:
             assert self._unconditional is not None, "guidance is an option of models with such a label only"
             labels = torch.cat([torch.full_like(labels, self._unconditional), labels])

@@ -147,6 +147,8 @@ class TextToImage(DiffusionGenerator):
 class UnconditionalLatentDiffusion(PixelDiffusion):
     """A UNet2DModel in the latent space of an autoencoder of diffusers, VQModel or AutoencoderKL."""
 
+    pixels = False
+
     def __init__(self, unet: Any, vae: Any, scheduler_config: Mapping[str, Any], steps: int = STEPS) -> None:
         super().__init__(unet, scheduler_config, steps, architecture=UNCONDITIONAL)
         self.modules = (unet, vae)

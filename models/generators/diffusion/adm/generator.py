@@ -16,6 +16,7 @@ from ....errors import CannotDo
 from ....steps import OnStep, quiet
 from ... import noise
 from ...base import Descriptor, SampleRequest
+from .. import guides
 from ..base import DiffusionGenerator
 from ..ddpm import STATE_FLOATS
 from .layouts import Told
@@ -32,6 +33,8 @@ COLOURS: Final = 3
 class GuidedDiffusion(DiffusionGenerator):
     """A U-Net of guided or improved diffusion. By DDPM and DDIM it steps as its authors' code does; other samplers are
     diffusers', with the same noise schedule."""
+
+    pixels = True
 
     def __init__(
         self, architecture: str, network: UNet, told: Told, class_names: tuple[str, ...], identity: str
@@ -77,7 +80,7 @@ class GuidedDiffusion(DiffusionGenerator):
     def memory_bytes(self, batch_size: int) -> int:
         side = self.latent_shape[1]
         floats = peak_floats(self.network.sizes, side) + COLOURS * STATE_FLOATS * side**2
-        return int(batch_size * floats * self.network.kind.itemsize)
+        return self._steered_bytes(int(batch_size * floats * self.network.kind.itemsize), batch_size)
 
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> Tensor:
         self.check_can("sample")
@@ -106,7 +109,7 @@ class GuidedDiffusion(DiffusionGenerator):
     def _network(self, condition: Any, generators: Sequence[torch.Generator], guided: bool, calls: int) -> Predict:
         labels, beside = condition if isinstance(condition, tuple) else (condition, None)
         weight = self.network.kind
-        labels = None if labels is None else labels.to(weight.device)
+        labels = labels.to(weight.device) if labels is not None and self.network.sizes.classes else None
         beside = None if beside is None else beside.to(weight.device, weight.dtype)
         scale = 1000 / self._told.steps if self._told.rescaled else 1.0
 
@@ -132,6 +135,18 @@ class GuidedDiffusion(DiffusionGenerator):
             return (latents - signal**0.5 * found) / (1 - signal) ** 0.5
 
         return noise_alone
+
+    def _steered(self, predict: Predict, schedule: Schedule, labels: Tensor, scale: float) -> Predict:
+        """Its own steps are steered as the reference's are."""
+        scheduler, guide = schedule.scheduler, self._guide
+        assert guide is not None and self._places is not None
+        if guide.clean or not isinstance(scheduler, SpacedSampler):
+            return super()._steered(predict, schedule, labels, scale)
+        asked, told_by = self._places[labels.cpu()], guides.TRAINED / self._told.steps
+        scheduler.gradient = lambda latents, time: (
+            scale * guides.gradient(guide, latents, (time * told_by).reshape(1), asked)
+        )
+        return predict
 
     def _schedule(self, options: Mapping[str, Any], device: torch.device | str = "cpu") -> Schedule:
         sampler, text = options["sampler"], options["respacing"]
