@@ -60,6 +60,8 @@ READ = {
     ("biggan_deep", "generator"),
     ("df_gan", "generator"),
     ("dm_gan", "generator"),
+    ("glide", "generator"),
+    ("glide", "inpainter"),
     ("groundingdino", "detector"),
     ("guided_diffusion", "generator"),
     ("guided_diffusion_64x64_classifier", "classifier"),

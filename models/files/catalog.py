@@ -168,6 +168,12 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             folder="inpaint",
         ),
         PublishedFile(
+            name="base_inpaint.pt",
+            source="https://openaipublic.blob.core.windows.net/diffusion/dec-2021/base_inpaint.pt, with "
+            "upsample_inpaint.pt of the same place beside it",
+            folder="inpaint",
+        ),
+        PublishedFile(
             name="Places_512_FullData_G.pth",
             source="https://github.com/Sanster/models/releases/download/add_mat/Places_512_FullData_G.pth",
             bytes=250_619_359,
@@ -176,6 +182,11 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
         ),
     ),
     "generator": (
+        PublishedFile(
+            name="base.pt",
+            source="https://openaipublic.blob.core.windows.net/diffusion/dec-2021/base.pt, with upsample.pt of the same "
+            "place beside it",
+        ),
         *(
             PublishedFile(
                 name=f"biggan-deep-{side}-pytorch_model.bin",

@@ -37,6 +37,7 @@ def _families() -> tuple[Family[Generator], ...]:
         vqvae,
     )
     from .diffusion import adm, ddpm, diffusers_pipelines, stable_diffusion_files
+    from .diffusion.glide import generator as glide
     from .gan import biggan_deep, dcgan, mlp_gan, stylegan1, stylegan2, stylegan3
     from .gan.stylegan2 import other_layouts
     from .gan.text_to_image import families as text_to_image
@@ -52,6 +53,7 @@ def _families() -> tuple[Family[Generator], ...]:
         dalle_dvae.FAMILY,
         dcgan.FAMILY,
         ddpm.FAMILY,
+        glide.FAMILY,
         image_gpt.FAMILY,
         mindalle.FAMILY,
         mlp_gan.FAMILY,

@@ -11,9 +11,9 @@ from .base import Inpainter
 
 
 def _families() -> tuple[Family[Inpainter], ...]:
-    from . import lama, mat, stable_diffusion
+    from . import glide, lama, mat, stable_diffusion
 
-    return (*stable_diffusion.FAMILIES, lama.FAMILY, mat.FAMILY)
+    return (*stable_diffusion.FAMILIES, glide.FAMILY, lama.FAMILY, mat.FAMILY)
 
 
 INPAINTERS: Final[Registry[Inpainter]] = Registry("inpainter", _families)

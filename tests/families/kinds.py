@@ -42,11 +42,12 @@ THIN = 6
 PROMPT = "cat . dog"
 CELLS = 16
 """Most latents along a side of what diffusion models draw here."""
-STABLE_DIFFUSION = frozenset(
+DRAW_AND_REPAINT = frozenset(
     {
         *("Stable Diffusion 1.x", "Stable Diffusion 2.x", "Stable Diffusion XL"),
         *("StableDiffusionPipeline", "StableDiffusionInpaintPipeline"),
         *("StableDiffusionXLPipeline", "StableDiffusionXLInpaintPipeline"),
+        "GLIDE",
     }
 )
 """They draw, and repaint."""
@@ -153,7 +154,7 @@ GENERATOR = Kind(
         ),
     ),
     latents,
-    shared=STABLE_DIFFUSION,
+    shared=DRAW_AND_REPAINT,
     with_metadata=frozenset({"DDPM", "MLP GAN", "guided diffusion"}),
 )
 
@@ -189,7 +190,7 @@ INPAINTER = Kind(
             lambda inpainter, count: count * inpainter.steps(repainting(inpainter, count)),
         ),
     ),
-    shared=STABLE_DIFFUSION,
+    shared=DRAW_AND_REPAINT,
 )
 
 

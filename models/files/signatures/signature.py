@@ -17,6 +17,10 @@ GENERATOR: Final = "it belongs into models/generators, for Load Generator"
 WITH_WORDS: Final = (
     "it belongs with its text encoder and captions.pickle into a folder in models/generators, for Load Generator"
 )
+GLIDE: Final = (
+    "it belongs with its upsampler into a folder in models/generators, for Load Generator, or into models/inpaint, "
+    "for Load Inpainter"
+)
 DETECTOR: Final = "it belongs into models/grounding-dino, for Load Detector"
 DETECTOR_FOLDER: Final = "it belongs with its config.json into a folder in models/grounding-dino, for Load Detector"
 SEGMENTER: Final = "it belongs into models/sams, for Load Segmenter"

@@ -89,6 +89,33 @@ def spaced(steps: str, trained: int = TRAINED) -> list[int]:
     return taken
 
 
+def evenly_spaced(steps: int, spacing: str, trained: int = TRAINED) -> list[int]:
+    """So many steps of a training, upwards, spaced as `samplers.SPACINGS` are, or as guided diffusion does.
+
+    Raises:
+        BadInput: see `spaced`.
+    """
+    if spacing == "trailing":
+        return [round(trained * (step + 1) / steps) - 1 for step in range(steps)]
+    return spaced(f"{STRIDED}{steps}" if spacing == "leading" else str(steps), trained)
+
+
+def guided(predict: Predict, scale: float) -> Predict:
+    """Classifier-free guidance (Ho and Salimans, 2022, arXiv 2207.12598) of the noise of N samples; variances are those
+    that the condition gives.
+
+    predict: the network for 2 N samples, the first N without the condition, or with the negative one.
+    """
+
+    def both(noised: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        without, given = predict(torch.cat([noised, noised]), torch.cat([time, time])).chunk(2)
+        channels = noised.shape[1]
+        foreseen = torch.lerp(without[:, :channels], given[:, :channels], scale)
+        return torch.cat([foreseen, given[:, channels:]], dim=1)
+
+    return both
+
+
 class GaussianDiffusion:
     """The way between pictures and noise over the steps taken.
 
@@ -120,6 +147,10 @@ class GaussianDiffusion:
         """What noises these pictures so."""
         reciprocal = 1 / self.left
         return (_at(reciprocal.sqrt(), index, noised) * noised - clean) / _at((reciprocal - 1).sqrt(), index, noised)
+
+    def noised(self, clean: torch.Tensor, noise: torch.Tensor, index: int) -> torch.Tensor:
+        """Pictures with noise, as they are before this step."""
+        return _at(self.left.sqrt(), index, clean) * clean + _at((1 - self.left).sqrt(), index, clean) * noise
 
     def mean(self, noised: torch.Tensor, clean: torch.Tensor, index: int | torch.Tensor) -> torch.Tensor:
         """Of the step before, where this is the picture (Ho et al., 2020, eq. 7)."""
@@ -166,14 +197,17 @@ class GaussianDiffusion:
         ancestral: bool,
         eta: float = 0.0,
         restrict: Restrict | None = None,
+        taken: int | None = None,
     ) -> torch.Tensor:
         """The pictures at the end of the way from the first noise, float32 [N, C, h, w].
 
         generators: one per sample, on the CPU, from which stochastic steps draw. report: called after every network
-        call; raising there stops the run. ancestral: DDPM's steps, else DDIM's, with its share of fresh noise.
+        call; raising there stops the run. ancestral: DDPM's steps, else DDIM's, with its share of
+        fresh noise. taken: so many steps, the last ones; all of them unasked.
         """
-        every = max(PREVIEW_EVERY, len(self.times) // MOST_PREVIEWS)
-        for calls, index in enumerate(reversed(range(len(self.times))), 1):
+        taken = len(self.times) if taken is None else taken
+        every = max(PREVIEW_EVERY, taken // MOST_PREVIEWS)
+        for calls, index in enumerate(reversed(range(taken)), 1):
             time = torch.full((len(noised),), self.times[index], device=noised.device)
             foreseen = self.foresee(predict(noised, time), noised, index, restrict)
             draws = index > 0 and (ancestral or eta > 0)

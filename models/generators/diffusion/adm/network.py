@@ -170,7 +170,7 @@ class _Network(nn.Module):
                 self.input_blocks.append(nn.ModuleList([halving]))
                 self.given.append(current)
         self.middle_block = nn.ModuleList(
-            [Residual(current, current, sizes), Attention(current, sizes), Residual(current, current, sizes)]
+            [Residual(current, current, sizes), self._attention(current), Residual(current, current, sizes)]
         )
 
     @property
@@ -178,8 +178,11 @@ class _Network(nn.Module):
         """A weight, of the dtype and on the device of all."""
         return self.time_embed[0].get_parameter("weight")
 
+    def _attention(self, width: int) -> Attention:
+        return Attention(width, self.sizes)
+
     def _block(self, inputs: int, width: int, level: int) -> nn.ModuleList:
-        attention = [Attention(width, self.sizes)] if self.sizes.attended[level] else []
+        attention = [self._attention(width)] if self.sizes.attended[level] else []
         return nn.ModuleList([Residual(inputs, width, self.sizes), *attention])
 
     def _embedded(self, time: Tensor, labels: Tensor | None = None) -> Tensor:

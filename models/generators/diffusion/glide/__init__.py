@@ -1,0 +1,1 @@
+"""GLIDE: pictures from prompts, and holes filled by them."""
