@@ -12,7 +12,7 @@ from typing import Any, Final
 import torch
 
 from ..errors import BadCheckpoint
-from ..files.groups import MARKS
+from ..files.groups import MARKS, SCALE
 from ..weights import check_fit, count_layers, under
 from . import open_clip
 from .networks import Networks
@@ -21,7 +21,11 @@ from .original_layout import V1, V2, VERSIONS, XL, Sizes, Version, weights
 UNET: Final = "model.diffusion_model."
 VAE: Final = "first_stage_model."
 TEXT_ENCODER: Final = V1.clip
+BEFORE: Final = f"{TEXT_ENCODER}attn_layers."
+"""Of CompVis's text-to-image model before Stable Diffusion, which has another text encoder in its place."""
 AVERAGED: Final = "model_ema."
+SCALE_FACTOR: Final = SCALE
+"""What latents are multiplied with, where a training has measured it."""
 FIRST_LAYER: Final = f"{UNET}input_blocks.0.0.weight"
 LABELS: Final = f"{UNET}label_emb.0.0.weight"
 """Of XL: what is told of sizes and by the pooled embedding."""
@@ -40,7 +44,7 @@ EXTRAS: Final = re.compile(
     r"(alphas_cumprod(_prev)?|betas|logvar|log_one_minus_alphas_cumprod"
     r"|sqrt_(one_minus_)?alphas_cumprod|sqrt_recip(m1)?_alphas_cumprod"
     r"|posterior_(variance|log_variance_clipped|mean_coef[12])"
-    rf"|denoiser\.(log_)?sigmas|{'|'.join(MARKS)}"
+    rf"|denoiser\.(log_)?sigmas|{SCALE_FACTOR}|{'|'.join(MARKS)}"
     r"|model_ema\.(decay|num_updates)"
     r"|(cond_stage_model|conditioner\.embedders\.[01])\.(logit_scale|text_projection)"
     r"|(cond_stage_model|conditioner\.embedders\.0)\.transformer\.text_projection(\.weight)?"
@@ -104,6 +108,8 @@ BLOCKS_PER_LEVEL: Final = 3
 
 def detect(tensors: Mapping[str, torch.Tensor], version: Version = V1) -> bool:
     """Whether these are U-Net, VAE and text encoders of this version of Stable Diffusion in the original layout."""
+    if any(name.startswith(BEFORE) for name in tensors):
+        return False
     parts = [part for part in (UNET, VAE, version.clip, version.open_clip) if part]
     return FIRST_LAYER in tensors and all(any(name.startswith(part) for name in tensors) for part in parts)
 
@@ -126,7 +132,7 @@ def convert(tensors: Mapping[str, torch.Tensor], source: str) -> tuple[dict[str,
             cannot be.
         KeyError: a tensor that tells a size is missing.
     """
-    own = _own(tensors)
+    own = own_tensors(tensors)
     sizes = read_sizes(own, source)
     check_fit({name: torch.Size(shape) for name, shape in weights(sizes).items()}, own, source)
     return configurations(sizes), _split(own)
@@ -134,7 +140,7 @@ def convert(tensors: Mapping[str, torch.Tensor], source: str) -> tuple[dict[str,
 
 def second_encoder(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The state dict of XL's second text encoder, of tensors that `convert` accepts."""
-    own = under(_own(tensors), XL.open_clip)
+    own = under(own_tensors(tensors), XL.open_clip)
     return open_clip.converted(own, _open_clip_layers(own))
 
 
@@ -242,7 +248,7 @@ def _open_clip_layers(tensors: Mapping[str, torch.Tensor]) -> int:
     return count_layers(tensors, "transformer.resblocks.{}.ln_1.weight")
 
 
-def _own(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def own_tensors(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """What the networks are made of, averaged where the file has both, without what is known to be of no use."""
     averaged = _averaged_names(tensors)
     left_out = {*averaged.values(), *filter(EXTRAS.fullmatch, tensors)}

@@ -184,8 +184,8 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
     "generator": (
         PublishedFile(
             name="base.pt",
-            source="https://openaipublic.blob.core.windows.net/diffusion/dec-2021/base.pt, with upsample.pt of the same "
-            "place beside it",
+            source="https://openaipublic.blob.core.windows.net/diffusion/dec-2021/base.pt, with upsample.pt of the "
+            "same place beside it",
         ),
         *(
             PublishedFile(

@@ -28,6 +28,8 @@ MOST_PARTS: Final = 64
 """Networks side by side; more are the layers of one."""
 MARKS: Final = ("v_pred", "ztsnr")
 """Numbers whose presence says something of the network, see `diffusion/prediction.py`."""
+SCALE: Final = "scale_factor"
+"""A number that a latent diffusion model draws by."""
 MOST: Final = 6
 """How many prefixes are taken off, one after the other."""
 
@@ -82,7 +84,9 @@ def views(tensors: Mapping[str, torch.Tensor]) -> Iterator[View]:
     """The tensors without the numbers beside them (steps, losses); without prefixes that all have; without critics and
     metrics beside the rest; and then each part whose name says that it is averaged, a generator, or the last weights.
     """
-    numbers = [name for name, value in tensors.items() if "." not in name and not value.ndim and name not in MARKS]
+    numbers = [
+        name for name, value in tensors.items() if "." not in name and not value.ndim and name not in (*MARKS, SCALE)
+    ]
     rest = {name: value for name, value in tensors.items() if name not in numbers}
     notes = (f"left out {', '.join(numbers)}",) if numbers else ()
     yield View(rest, notes)

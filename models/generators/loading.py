@@ -38,6 +38,7 @@ def _families() -> tuple[Family[Generator], ...]:
     )
     from .diffusion import adm, ddpm, diffusers_pipelines, stable_diffusion_files
     from .diffusion.glide import generator as glide
+    from .diffusion.ldm import generator as ldm
     from .gan import biggan_deep, dcgan, mlp_gan, stylegan1, stylegan2, stylegan3
     from .gan.stylegan2 import other_layouts
     from .gan.text_to_image import families as text_to_image
@@ -55,6 +56,7 @@ def _families() -> tuple[Family[Generator], ...]:
         ddpm.FAMILY,
         glide.FAMILY,
         image_gpt.FAMILY,
+        *ldm.FAMILIES,
         mindalle.FAMILY,
         mlp_gan.FAMILY,
         mnist_vae.FAMILY,

@@ -45,8 +45,8 @@ SIGNATURES: Final = (
     ),
     Signature(
         "a latent diffusion model of CompVis that draws by text (LDM, before Stable Diffusion)",
-        OWN_CODE,
-        (),
+        GENERATOR,
+        ("generator",),
         (LDM + r"input_blocks\.0\.0\.weight", r"cond_stage_model\.transformer\.(token_emb|attn_layers)\."),
     ),
     Signature(
@@ -61,9 +61,25 @@ SIGNATURES: Final = (
     ),
     Signature(
         "a latent diffusion model of CompVis (LDM)",
-        OWN_CODE,
-        (),
+        GENERATOR,
+        ("generator",),
         (LDM + r"input_blocks\.0\.0\.weight", r"first_stage_model\.quantize\."),
+    ),
+    Signature(
+        "a latent diffusion model of CompVis that draws classes (LDM)",
+        GENERATOR,
+        ("generator",),
+        (LDM + r"input_blocks\.0\.0\.weight", r"cond_stage_model\.embedding\.weight"),
+    ),
+    Signature(
+        "a latent diffusion model of CompVis without a condition (LDM)",
+        GENERATOR,
+        ("generator",),
+        (
+            LDM + r"input_blocks\.0\.0\.weight",
+            LDM + r"(input|middle)_block(s\.\d+)?\.\d\.qkv\.weight",
+            r"first_stage_model\.decoder\.conv_in\.weight",
+        ),
     ),
     Signature(
         "a Stable Diffusion checkpoint without VAE or text encoder",

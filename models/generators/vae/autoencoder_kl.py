@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -71,34 +72,46 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> Autoen
     Raises:
         BadCheckpoint: a tensor too many or too few, or widths that 32 does not divide.
     """
-    from diffusers import AutoencoderKL
-
-    tensors = renamed(checkpoint.tensors)
-    groups = beside.told(checkpoint, NAME).get("norm_num_groups", NORM_GROUPS)
-    config = {**configuration(tensors), "norm_num_groups": groups}
-    if any(width % groups for width in config["block_out_channels"]):
-        raise BadCheckpoint(
-            f"{checkpoint.name}, {NAME}: its widths {config['block_out_channels']} do not divide into "
-            f"{groups} groups, and it does not tell how many its norms have; choose another file."
-        )
-    with empty_weights():
-        network = AutoencoderKL(**config)
-    weights.fill(network, tensors, f"{checkpoint.name}, {NAME}")
-    widths, latent = config["block_out_channels"], config["latent_channels"]
+    network = build(checkpoint.tensors, beside.told(checkpoint, NAME), f"{checkpoint.name}, {NAME}")
+    config = network.config
+    identity = weights.identity(renamed(checkpoint.tensors))
+    widths, latent = tuple(config.block_out_channels), config.latent_channels
     scale = 2 ** (len(widths) - 1)
     descriptor = Descriptor(
         family="vae",
         architecture=NAME,
         height=SIDE,
         width=SIDE,
-        channels=config["in_channels"],
+        channels=config.in_channels,
         parameters=sum(map(torch.numel, network.parameters())),
         latent_shape=(latent, SIDE // scale, SIDE // scale),
         size_multiple=scale,
         options=OPTIONS,
         abilities=("encode", "decode", "interpolate"),
     )
-    return Autoencoder(descriptor, KLCoder(network), None, weights.identity(tensors), _floats(widths))
+    return Autoencoder(descriptor, KLCoder(network), None, identity, _floats(widths))
+
+
+def build(tensors: Tensors, told: Mapping[str, Any], what: str) -> AutoencoderKL:
+    """The filled network of a file's tensors. told: may hold "norm_num_groups". what: as messages begin.
+
+    Raises:
+        BadCheckpoint: see `load`.
+    """
+    from diffusers import AutoencoderKL
+
+    own = renamed(tensors)
+    groups = told.get("norm_num_groups", NORM_GROUPS)
+    config = {**configuration(own), "norm_num_groups": groups}
+    if any(width % groups for width in config["block_out_channels"]):
+        raise BadCheckpoint(
+            f"{what}: its widths {config['block_out_channels']} do not divide into {groups} groups, and it does not "
+            "tell how many its norms have; choose another file."
+        )
+    with empty_weights():
+        network = AutoencoderKL(**config)
+    weights.fill(network, own, what)
+    return network
 
 
 def renamed(tensors: Tensors) -> dict[str, torch.Tensor]:
@@ -135,7 +148,8 @@ def _floats(widths: tuple[int, ...]) -> float:
     return max(3 * below, 5 * top)
 
 
-def _build(widths: tuple[int, ...], layers: int) -> AutoencoderKL:
+def of_widths(widths: tuple[int, ...], layers: int) -> AutoencoderKL:
+    """A network with random weights."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -147,7 +161,7 @@ def _build(widths: tuple[int, ...], layers: int) -> AutoencoderKL:
 
 
 def tiny(folder: Path) -> Path:
-    return write_random(folder, _build((32, 32), 1))
+    return write_random(folder, of_widths((32, 32), 1))
 
 
 FAMILY: Final = Family(NAME, detect, load, tiny, beside.files, partial(usual_names, NAME))

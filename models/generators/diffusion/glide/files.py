@@ -14,6 +14,7 @@ from ....files.folders import CONFIG, write_json
 from ....random_weights import random_weights, write
 from ....weights import DtypeFor, Tensors, count_layers, empty_weights
 from ..adm.network import Sizes
+from ..context_unet import sizes_of
 from .network import GlideNetwork, TextSizes
 from .stages import Glide
 
@@ -111,7 +112,8 @@ def build(tensors: Tensors, told: Mapping[str, Any], what: str) -> GlideNetwork:
     heads = _told(told, "xf_heads", width, what)
     text = TextSizes(length, width, count_layers(tensors, "transformer.resblocks.{}.ln_1.weight"), heads)
     with empty_weights():
-        return GlideNetwork(sizes_of(tensors, _told(told, "num_head_channels", channels, what)), text)
+        sizes = sizes_of(tensors)._replace(head_channels=_told(told, "num_head_channels", channels, what))
+        return GlideNetwork(sizes, text)
 
 
 def _told(told: Mapping[str, Any], name: str, width: int, what: str) -> int:
@@ -122,29 +124,6 @@ def _told(told: Mapping[str, Any], name: str, width: int, what: str) -> int:
             f'{{"{name}": ...}} beside it.'
         )
     return found
-
-
-def sizes_of(tensors: Tensors, head_channels: int) -> Sizes:
-    """Of the U-Net."""
-    above = count_layers(tensors, "output_blocks.{}.0.in_layers.0.weight")
-    # What doubles the resolution stands last in the last block of a level.
-    doubling = [
-        place
-        for place in range(above)
-        if any(f"output_blocks.{place}.{slot}.in_layers.0.weight" in tensors for slot in (1, 2))
-    ]
-    blocks = doubling[0] if doubling else above - 1
-    starts = range(1, 1 + above, blocks + 1)
-    return Sizes(
-        channels=tensors["input_blocks.0.0.weight"].shape[0],
-        widths=tuple(tensors[f"input_blocks.{start}.0.out_layers.3.weight"].shape[0] for start in starts),
-        blocks=blocks,
-        attended=tuple(f"input_blocks.{start}.1.qkv.weight" in tensors for start in starts),
-        inputs=tensors["input_blocks.0.0.weight"].shape[1],
-        outputs=tensors["out.2.weight"].shape[0],
-        head_channels=head_channels,
-        grouped=True,
-    )
 
 
 TINY: Final = Sizes(32, (32, 32), 1, (False, True), 7, 6, head_channels=16, grouped=True)

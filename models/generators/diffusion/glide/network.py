@@ -5,13 +5,14 @@ The transformer that reads the text is a part of it.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..adm.network import Attention, Sizes, UNet, activated, embedding
+from ..adm.network import GROUPS, Sizes
+from ..context_unet import ContextUNet
 from .words import PIECES, Tokens
 
 
@@ -31,16 +32,19 @@ class Read(NamedTuple):
     seen: Tensor
 
 
-class TextAttention(Attention):
+class TextAttention(nn.Module):
     """To a text and to all places, in the same softmax."""
 
-    def __init__(self, width: int, sizes: Sizes, context: int) -> None:
-        super().__init__(width, sizes)
+    def __init__(self, width: int, heads: int, context: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.GroupNorm(GROUPS, width)
+        self.qkv = nn.Conv1d(width, 3 * width, 1)
         self.encoder_kv = nn.Conv1d(context, 2 * width, 1)
+        self.proj_out = nn.Conv1d(width, width, 1)
 
-    def forward(self, x: Tensor, embedded: Tensor, seen: Tensor | None = None) -> Tensor:
-        """seen: [N, L, context]."""
-        assert seen is not None, "the text is always given, if only an empty one"
+    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+        """[N, width, h, w] and [N, L, context]."""
         count, width, *sides = x.shape
         places = F.linear(self.norm(x).flatten(2).transpose(1, 2), self.qkv.weight[:, :, 0], self.qkv.bias)
         queries, keys, values = self._by_head(places, 3)
@@ -102,14 +106,13 @@ class _Transformer(nn.Module):
         return x
 
 
-class GlideNetwork(UNet):
+class GlideNetwork(ContextUNet):
     """A base model, which sees noisy pictures [N, 3, h, w]; an inpainting one sees beside them what is known and where,
-    and an upsampler a small picture of the same sides."""
+    and an upsampler a small picture of the same sides. It gives noise and variances, [N, 6, h, w]."""
 
     def __init__(self, sizes: Sizes, text: TextSizes) -> None:
-        # Each block of the U-Net asks for it.
+        super().__init__(sizes, text.width)
         self.text = text
-        super().__init__(sizes)
         self.positional_embedding = nn.Parameter(torch.zeros(text.length, text.width))
         self.padding_embedding = nn.Parameter(torch.zeros(text.length, text.width))
         self.transformer = _Transformer(text)
@@ -117,8 +120,8 @@ class GlideNetwork(UNet):
         self.token_embedding = nn.Embedding(PIECES, text.width)
         self.transformer_proj = nn.Linear(text.width, 4 * sizes.channels)
 
-    def _attention(self, width: int) -> Attention:
-        return TextAttention(width, self.sizes, self.text.width)
+    def _seeing(self, width: int) -> nn.Module:
+        return TextAttention(width, self.sizes.heads_of(width), self.context)
 
     def read(self, tokens: Tokens) -> Read:
         """Texts of the length that it was made for. The last place, mostly one of padding, stands for the whole."""
@@ -127,26 +130,3 @@ class GlideNetwork(UNet):
         embedded = self.token_embedding(tokens.numbers.to(device)) + self.positional_embedding
         seen = self.final_ln(self.transformer(torch.where(there, embedded, self.padding_embedding)))
         return Read(self.transformer_proj(seen[:, -1]), seen)
-
-    def forward(self, x: Tensor, time: Tensor, read: Read) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Noise and its variance, float32 [N, 6, h, w], of what it sees [N, C, h, w], at steps of the training [N]."""
-        embedded = self._told(time, read)
-        x = x.to(embedded.dtype, memory_format=torch.channels_last)
-        made = []
-        for block in self.input_blocks:
-            x = _through(block, x, embedded, read.seen)
-            made.append(x)
-        x = _through(self.middle_block, x, embedded, read.seen)
-        for block in self.output_blocks:
-            x = _through(block, torch.cat([x, made.pop()], dim=1), embedded, read.seen)
-        return self.out[2](activated(self.out[0], x)).float()
-
-    def _told(self, time: Tensor, read: Read) -> Tensor:
-        waves = embedding(time, self.sizes.channels).to(read.told.dtype)
-        return F.silu(self.time_embed(waves) + read.told)
-
-
-def _through(block: Any, x: Tensor, embedded: Tensor, seen: Tensor) -> Tensor:
-    for part in block:
-        x = cast("Tensor", part(x, embedded, seen) if isinstance(part, TextAttention) else part(x, embedded))
-    return x

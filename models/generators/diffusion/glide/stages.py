@@ -70,7 +70,7 @@ def drawing(
 
     def predict(noised: Tensor, time: Tensor) -> Tensor:
         around = _around(network, known, noised, network.sizes.inputs - 3)
-        return network(torch.cat([noised, *around], dim=1), time, given)
+        return network(torch.cat([noised, *around], dim=1), time, *given)
 
     return predict
 
@@ -82,7 +82,7 @@ def enlarging(network: GlideNetwork, texts: Sequence[str], small: Tensor, known:
 
     def predict(noised: Tensor, time: Tensor) -> Tensor:
         around = _around(network, known, noised, network.sizes.inputs - 6)
-        return network(torch.cat([noised, *around, large], dim=1), time, given)
+        return network(torch.cat([noised, *around, large], dim=1), time, *given)
 
     return predict
 

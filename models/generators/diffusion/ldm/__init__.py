@@ -1,0 +1,1 @@
+"""Latent diffusion models in single files of CompVis, from before Stable Diffusion."""
