@@ -9,18 +9,20 @@ from typing import Final
 import torch
 import torch.nn.functional as F
 
-from ..diffusion.samplers import OWN, effective_steps
+from ..diffusion import sampling
+from ..diffusion.samplers import OWN, Schedule, effective_steps
 from ..errors import BadInput, CannotDo
 from ..families import Family
 from ..files.checkpoints import Checkpoint
 from ..generators import noise
-from ..generators.diffusion.gaussian_diffusion import COSINE, TRAINED, GaussianDiffusion, guided, spaced, trained_betas
+from ..generators.diffusion.adm.process import COSINE, SpacedSampler, betas_of, guided, respaced
 from ..generators.diffusion.glide import files, words
 from ..generators.diffusion.glide.memory import stage_bytes
 from ..generators.diffusion.glide.progress import Progress
 from ..generators.diffusion.glide.stages import (
     SCALE,
-    UPSAMPLING_STEPS,
+    TRAINED,
+    UPSAMPLING,
     Glide,
     Known,
     drawing,
@@ -57,7 +59,7 @@ class GlideInpainter(Inpainter):
             raise CannotDo(f"scheduler: {files.NAME} inpaints by DDPM or DDIM, not by {request.sampler}; choose one.")
         if request.steps > TRAINED:
             raise BadInput(f"steps: {request.steps} is more than the model was trained with, {TRAINED}.")
-        return effective_steps(request.steps, request.strength) + UPSAMPLING_STEPS
+        return effective_steps(request.steps, request.strength) + len(UPSAMPLING)
 
     def memory_bytes(self, batch_size: int, height: int, width: int, guided: bool = True) -> int:
         rows = 2 * batch_size if guided else batch_size
@@ -65,7 +67,7 @@ class GlideInpainter(Inpainter):
         return stage_bytes(self.glide, rows, batch_size, self.glide.side) + 4 * PICTURE_FLOATS * pixels
 
     def painter(self, request: InpaintRequest) -> Paint:
-        taken = self.steps(request) - UPSAMPLING_STEPS
+        taken = self.steps(request) - len(UPSAMPLING)
 
         def paint(
             images: torch.Tensor, holes: torch.Tensor, generators: Sequence[torch.Generator], on_step: OnStep, /
@@ -112,25 +114,20 @@ class GlideInpainter(Inpainter):
         progress: Progress,
     ) -> torch.Tensor:
         """[N, 3, h, w], -1..1."""
-        process = GaussianDiffusion(trained_betas(COSINE), spaced(str(request.steps)))
+        ancestral = SAMPLERS[request.sampler]
+        process = SpacedSampler(betas_of(COSINE, TRAINED), respaced(TRAINED, str(request.steps)), ancestral)
+        process.restrict = restriction(known)
+        schedule = Schedule(process, process.timesteps[request.steps - taken :])
         start = noise.normal(generators, known.picture.shape[1:]).to(known.picture.device)
         if request.strength < 1:
-            start = process.noised(known.picture, start, taken - 1)
+            start = process.noised(known.picture, start, schedule.times[0])
         count = len(start)
         guides = request.guidance_scale > 1
         negative = [request.negative_prompt] * count if guides else None
         predict = drawing(self.glide.base, [request.prompt] * count, negative, known)
         if guides:
             predict = guided(predict, request.guidance_scale)
-        return process.denoise(
-            predict,
-            start,
-            generators,
-            progress.report,
-            SAMPLERS[request.sampler],
-            restrict=restriction(known),
-            taken=taken,
-        )
+        return sampling.denoise(predict, schedule, start, generators, progress.report)
 
 
 def _sized(pictures: torch.Tensor, side: int) -> torch.Tensor:

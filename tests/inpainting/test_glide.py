@@ -5,7 +5,7 @@ import torch
 from trilemma.models.errors import BadInput, CannotDo, MissingFile
 from trilemma.models.generators.diffusion.glide import files
 from trilemma.models.generators.diffusion.glide.network import GlideNetwork
-from trilemma.models.generators.diffusion.glide.stages import UPSAMPLING_STEPS
+from trilemma.models.generators.diffusion.glide.stages import UPSAMPLING
 from trilemma.models.inpainting.base import InpaintRequest
 from trilemma.models.inpainting.loading import load_inpainter
 from trilemma.models.random_weights import random_weights, write
@@ -77,11 +77,11 @@ def test_models_that_see_no_hole_inpaint_too(tmp_path):
 
 
 def test_steps_are_of_both_stages(inpainter):
-    assert inpainter.steps(wanted(steps=10)) == 10 + UPSAMPLING_STEPS
-    assert inpainter.steps(wanted(steps=10, strength=0.5)) == 5 + UPSAMPLING_STEPS
+    assert inpainter.steps(wanted(steps=10)) == 10 + len(UPSAMPLING)
+    assert inpainter.steps(wanted(steps=10, strength=0.5)) == 5 + len(UPSAMPLING)
     told = []
     inpainter.inpaint(wanted(), 2, lambda done, preview=None: told.append((done, preview)))
-    assert told[-1][0] == 2 * (3 + UPSAMPLING_STEPS)
+    assert told[-1][0] == 2 * (3 + len(UPSAMPLING))
     shapes = {tuple(preview.shape) for _, preview in told if preview is not None}
     assert shapes == {(6, 8, 3), (23, 32, 3)}
 

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...weights import Tensors, count_layers
 from .adm.network import Attention, Sizes, UNet, activated, embedding
 
 
@@ -56,33 +55,3 @@ def _through(block: Any, x: Tensor, embedded: Tensor, seen: Tensor | None) -> Te
     for part in block:
         x = part(x, seen) if getattr(part, "sees", False) else part(x, embedded)
     return x
-
-
-def sizes_of(tensors: Tensors) -> Sizes:
-    """What shapes tell; neither heads nor their order.
-
-    Raises:
-        KeyError: a tensor is missing that tells it.
-    """
-    above = count_layers(tensors, "output_blocks.{}.0.in_layers.0.weight")
-    # What doubles the resolution stands last in the last block of a level.
-    doubling = [
-        place
-        for place in range(above)
-        for slot in (1, 2)
-        if {f"output_blocks.{place}.{slot}.{name}.weight" for name in ("in_layers.0", "conv")} & tensors.keys()
-    ]
-    blocks = doubling[0] if doubling else above - 1
-    starts = range(1, 1 + above, blocks + 1)
-    widths = tuple(tensors[f"input_blocks.{start}.0.out_layers.3.weight"].shape[0] for start in starts)
-    return Sizes(
-        channels=tensors["time_embed.0.weight"].shape[1],
-        widths=widths,
-        blocks=blocks,
-        attended=tuple(f"input_blocks.{start}.1.norm.weight" in tensors for start in starts),
-        inputs=tensors["input_blocks.0.0.weight"].shape[1],
-        outputs=tensors["out.2.weight"].shape[0],
-        resampling_blocks=not any(name.endswith(".op.weight") for name in tensors),
-        scale_shift=tensors["input_blocks.1.0.emb_layers.1.weight"].shape[0] == 2 * widths[0],
-        grouped=True,
-    )

@@ -13,13 +13,7 @@ from trilemma.models.files.checkpoints import Checkpoint
 from trilemma.models.generators import binding, loading
 from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound
-from trilemma.models.generators.diffusion.gaussian_diffusion import (
-    COSINE,
-    GaussianDiffusion,
-    guided,
-    spaced,
-    trained_betas,
-)
+from trilemma.models.generators.diffusion.adm.process import COSINE, SpacedSampler, betas_of, guided, respaced
 from trilemma.models.generators.diffusion.glide import files, stages, words
 from trilemma.models.generators.diffusion.glide.network import Read
 from trilemma.models.generators.diffusion.glide.stages import UPSAMPLING, Known
@@ -89,22 +83,26 @@ def test_parity_of_the_base_model(name):
     }
     if around is not None:
         answers["model_out_no_image"] = stages.drawing(network, prompts, None, None)(inputs["x"], inputs["t"])
-    process = GaussianDiffusion(trained_betas(COSINE), spaced("100"))
+    process = SpacedSampler(betas_of(COSINE, 1000), respaced(1000, "100"), ancestral=False)
+    process.restrict = stages.restriction(around)
+    times = process.timesteps.flip(0)
+    assert torch.equal(times, inputs["timesteps_100"])
     index, scale = int(inputs["index"]), float(inputs["guidance_scale"])
     x = inputs["x"][:1]
-    time = torch.tensor([process.times[index]])
+    time = times[index]
     given = guided(stages.drawing(network, prompts[:1], [""], around), scale)(x, time)
     # The reference guides both halves, and leaves each its variances.
     without = stages.drawing(network, [""], None, around)(x, time)
     output = torch.cat([given, torch.cat([given[:, :3], without[:, 3:]], dim=1)])
     twice = x.repeat(2, 1, 1, 1)
-    foreseen = process.foresee(output, twice, index, stages.restriction(around))
+    foreseen = process.moments(output, index, twice)
     answers |= {
         "cfg_model_out": output,
         "p_mean": foreseen.mean,
         "p_log_variance": foreseen.log_variance,
-        "p_pred_xstart": foreseen.clean,
-        "ddim_sample": process.ddim_step(foreseen.clean, twice, index),
+        "p_pred_xstart": foreseen.foreseen,
+        "ddim_sample": process.step(output, time, twice).prev_sample,
+        "betas_100": process.betas,
     }
     check(row, answers)
 
@@ -121,15 +119,19 @@ def test_parity_of_the_upsampler(name):
         "model_out": predict(inputs["x"], inputs["t"]),
     }
     noised = inputs["x"] * (stages.TEMPERATURE if around is None else 1)
-    time = torch.tensor([UPSAMPLING.times[index]])
-    foreseen = UPSAMPLING.foresee(predict(noised, time), noised, index, stages.restriction(around))
+    process = stages.upsampling(around).scheduler
+    assert list(UPSAMPLING) == inputs["timesteps_fast27"].tolist()
+    time = torch.tensor(UPSAMPLING[index])
+    output = predict(noised, time)
+    foreseen = process.moments(output, index, noised)
+    answers["betas_fast27"] = process.betas
     if around is None:
-        answers["ddim_sample"] = UPSAMPLING.ddim_step(foreseen.clean, noised, index)
+        answers["ddim_sample"] = process.step(output, time, noised).prev_sample
     else:
         answers |= {
             "p_mean": foreseen.mean,
             "p_log_variance": foreseen.log_variance,
-            "p_pred_xstart": foreseen.clean,
+            "p_pred_xstart": foreseen.foreseen,
         }
     check(row, answers)
 

@@ -11,7 +11,7 @@ from trilemma.models.files.checkpoints import Checkpoint
 from trilemma.models.generators import binding, loading
 from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound
-from trilemma.models.generators.diffusion.context_unet import sizes_of
+from trilemma.models.generators.diffusion.adm.layouts import sizes_of
 from trilemma.models.generators.diffusion.ldm import files, generator
 from trilemma.models.generators.diffusion.ldm.network import LdmUNet, TextEncoder, text_sizes
 from trilemma.models.generators.vae import autoencoder_kl
@@ -36,7 +36,7 @@ def case(name):
 def test_parity():
     """Of the U-Net, the encoder of texts, and the autoencoder, each in its layout."""
     row, tensors, inputs = case("golden_small_unet")
-    unet = LdmUNet(sizes_of(tensors)._replace(heads=4), 96)
+    unet = LdmUNet(sizes_of(tensors, "x")._replace(heads=4), 96)
     unet.load_state_dict(tensors)
     print(reference_kit.compare(row, {"eps": unet(inputs["x"], inputs["t"], None, inputs["context"])}))
     row, tensors, inputs = case("golden_small_text")
@@ -58,7 +58,7 @@ def test_every_tensor_of_the_published_file_is_known():
     assert files.kind_of(tensors) == "text"
     unet = under(tensors, "model.diffusion_model.")
     encoder = under(tensors, "cond_stage_model.transformer.")
-    sizes = sizes_of(unet)
+    sizes = sizes_of(unet, "x")
     assert files._heads(sizes, True, {}, "the kit's") == {"heads": 8, "head_channels": 0}
     with empty_weights():
         networks = (LdmUNet(sizes._replace(heads=8), 1280), TextEncoder(text_sizes(encoder)))

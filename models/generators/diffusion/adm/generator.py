@@ -9,10 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ....diffusion import samplers
 from ....diffusion.samplers import OWN, Schedule
 from ....diffusion.sampling import Predict
-from ....errors import CannotDo
 from ....steps import OnStep, quiet
 from ... import noise
 from ...base import Descriptor, SampleRequest
@@ -22,11 +20,10 @@ from ..ddpm import STATE_FLOATS
 from .layouts import Told
 from .memory import peak_floats
 from .network import UNet
-from .process import COSINE, LINEAR_BETAS, NOISE, SpacedSampler, betas_of, respaced, spaced
+from .process import ANCESTRAL, COSINE, LINEAR_BETAS, NOISE, SpacedSampler, betas_of, own_schedule
 
 STEPS: Final = 250
 """As the published samples were drawn."""
-ANCESTRAL, IMPLICIT = "DDPM", "DDIM"
 COLOURS: Final = 3
 
 
@@ -149,27 +146,8 @@ class GuidedDiffusion(DiffusionGenerator):
         return predict
 
     def _schedule(self, options: Mapping[str, Any], device: torch.device | str = "cpu") -> Schedule:
-        sampler, text = options["sampler"], options["respacing"]
-        if sampler not in (ANCESTRAL, IMPLICIT):
-            if text:
-                raise CannotDo(f"respacing: it is for DDPM and DDIM, not for {sampler}; leave it empty.")
-            return super()._schedule(options, device)
-        samplers.check_eta(options["eta"], sampler, sampler == IMPLICIT)
-        trained, steps, spacing = self._told.steps, options["steps"], options["spacing"]
-        if text:
-            times = respaced(trained, text)
-        else:
-            samplers.check_steps(steps, trained)
-            times = spaced(trained, steps, spacing, sampler == ANCESTRAL)
-            samplers.check_beginning(
-                times[-1],
-                steps,
-                trained,
-                spacing,
-                lambda fewer: spaced(trained, fewer, spacing, sampler == ANCESTRAL)[-1],
-            )
-        made = SpacedSampler(self._betas, times, sampler == ANCESTRAL, self.learned, self._told.prediction)
-        return Schedule(made, made.timesteps)
+        own = own_schedule(self._betas, options, self.learned, self._told.prediction)
+        return super()._schedule(options, device) if own is None else own
 
     def _rendered(self, latents: Tensor) -> Tensor:
         return latents / 2 + 0.5

@@ -17,7 +17,7 @@ PLACES: Final = "out.2.positional_embedding"
 LABELS: Final = "label_emb.weight"
 
 RESIDUAL: Final = "in_layers.2.weight"
-ATTENTION: Final = "qkv.weight"
+ATTENTION: Final = "norm.weight"
 CONVOLUTIONS: Final = {"op.weight", "conv.weight"}
 """Of layers that halve or double the side by nothing else."""
 

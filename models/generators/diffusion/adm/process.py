@@ -7,17 +7,20 @@ class has the attributes that `sampling.denoise` asks of diffusers' schedulers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ....diffusion.samplers import OWN
-from ....errors import BadInput
+from ....diffusion import samplers
+from ....diffusion.samplers import OWN, Schedule
+from ....diffusion.sampling import Predict
+from ....errors import BadInput, CannotDo
 from ... import noise
 
+ANCESTRAL, IMPLICIT = "DDPM", "DDIM"
 LINEAR: Final = "linear"
 COSINE: Final = "cosine"
 SCHEDULES: Final = (LINEAR, COSINE)
@@ -31,6 +34,13 @@ NOISE: Final = "epsilon"
 PICTURE: Final = "sample"
 """What a network foresees, as diffusers calls it."""
 
+FAST: Final = "fast27"
+"""The steps of GLIDE's upsampler, as its authors call them: most where there is little noise, the last where there is
+some signal."""
+FAST_PARTS, FAST_LAST = "10,10,3,2,2", 3
+
+Restrict = Callable[[Tensor], Tensor]
+"""What is foreseen [N, C, h, w] -> the same with what is known of it."""
 Gradient = Callable[[Tensor, Tensor], Tensor]
 """(noisy pictures [N, C, h, w], time) -> what their log probability rises by, scaled, of the same shape."""
 
@@ -52,12 +62,14 @@ def respaced(trained: int, text: str) -> list[int]:
     """The time steps of the reference's `--timestep_respacing`, ascending.
 
     ddim25: 25 steps at equal distances. 250: so many, evenly from the first to the last. 10,10,3,2,2: so many of each
-    of as many equal parts of the training, the first of little noise.
+    of as many equal parts of the training, the first of little noise. fast27: see FAST.
 
     Raises:
         BadInput: it is none of these, or cannot be had.
     """
     words = text.replace(" ", "")
+    if words == FAST:
+        return [*respaced(trained, FAST_PARTS)[:-1], trained - FAST_LAST]
     if words.startswith(STRIDE):
         return _strided(trained, _count(words.removeprefix(STRIDE), text), text)
     counts = [_count(word, text) for word in words.split(",")]
@@ -116,6 +128,51 @@ def spaced(trained: int, steps: int, spacing: str, ancestral: bool) -> list[int]
     return _evenly(0, trained, steps) if stride is None else list(range(0, trained, stride))
 
 
+def own_schedule(
+    betas: Tensor, options: Mapping[str, Any], learned: bool = True, prediction: str = NOISE
+) -> Schedule | None:
+    """Of these options, where their sampler is DDPM or DDIM; None for another. See `SpacedSampler`.
+
+    Raises:
+        CannotDo: another sampler than DDIM with fresh noise, or than both with a respacing.
+        BadInput: no such steps.
+    """
+    sampler, text = options["sampler"], options["respacing"]
+    if sampler not in (ANCESTRAL, IMPLICIT):
+        if text:
+            raise CannotDo(f"respacing: it is for DDPM and DDIM, not for {sampler}; leave it empty.")
+        return None
+    samplers.check_eta(options["eta"], sampler, sampler == IMPLICIT)
+    trained, steps, spacing = len(betas), options["steps"], options["spacing"]
+    if text:
+        times = respaced(trained, text)
+    else:
+        samplers.check_steps(steps, trained)
+        times = spaced(trained, steps, spacing, sampler == ANCESTRAL)
+        samplers.check_beginning(
+            times[-1],
+            steps,
+            trained,
+            spacing,
+            lambda fewer: spaced(trained, fewer, spacing, sampler == ANCESTRAL)[-1],
+        )
+    made = SpacedSampler(betas, times, sampler == ANCESTRAL, learned, prediction)
+    return Schedule(made, made.timesteps)
+
+
+def guided(predict: Predict, scale: float) -> Predict:
+    """Classifier-free guidance (Ho and Salimans, 2022, arXiv 2207.12598) of the noise of N samples; variances are those
+    that the condition gives. predict: see `sampling.guided`."""
+
+    def both(latents: Tensor, time: Tensor) -> Tensor:
+        without, given = predict(torch.cat([latents, latents]), time).chunk(2)
+        channels = latents.shape[1]
+        foreseen = torch.lerp(without[:, :channels], given[:, :channels], scale)
+        return torch.cat([foreseen, given[:, channels:]], dim=1)
+
+    return both
+
+
 class Step(NamedTuple):
     """prev_sample: noisy pictures of the step before."""
 
@@ -135,7 +192,8 @@ class SpacedSampler:
 
     betas: float64, of all trained steps. times: those that are taken, ascending. learned: whether the network also
     gives how much of two variances there is to be; else the larger one is taken. prediction: what it foresees.
-    gradient: steers each step where it is set. Serves one run.
+    gradient: steers each step where it is set. restrict: puts in what is known, where it is set, before it is cut off
+    at -1 and 1. Serves one run.
     """
 
     order: Final = 1
@@ -146,6 +204,7 @@ class SpacedSampler:
     ) -> None:
         self.ancestral, self.learned = ancestral, learned
         self.gradient: Gradient | None = None
+        self.restrict: Restrict | None = None
         self.alphas_cumprod = (1 - betas).cumprod(0)
         self.timesteps = torch.tensor(list(times)).flip(0)
         self.config = SimpleNamespace(
@@ -182,6 +241,8 @@ class SpacedSampler:
         foreseen = output[:, :channels]
         if self.config.prediction_type == NOISE:
             foreseen = signal**-0.5 * latents - (1 / signal - 1) ** 0.5 * foreseen
+        if self.restrict is not None:
+            foreseen = self.restrict(foreseen)
         foreseen = foreseen.clamp(-1, 1)
         mean = before**0.5 * beta / (1 - signal) * foreseen
         mean = mean + (1 - beta) ** 0.5 * (1 - before) / (1 - signal) * latents
@@ -212,6 +273,11 @@ class SpacedSampler:
         sigma = eta * ((1 - before) / (1 - signal) * (1 - signal / before)) ** 0.5
         made = before**0.5 * foreseen + (1 - before - sigma**2) ** 0.5 * noise_found
         return made + sigma * self._noise(generator, latents) if sigma and place else made
+
+    def noised(self, clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """Pictures with noise, as they are before a step."""
+        signal = self._signals[self._places[int(time)]]
+        return signal**0.5 * clean + (1 - signal) ** 0.5 * noise
 
     @staticmethod
     def _noise(generator: Sequence[Any], latents: Tensor) -> Tensor:

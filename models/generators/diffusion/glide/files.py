@@ -13,8 +13,8 @@ from ....files.checkpoints import Checkpoint
 from ....files.folders import CONFIG, write_json
 from ....random_weights import random_weights, write
 from ....weights import DtypeFor, Tensors, count_layers, empty_weights
+from ..adm.layouts import sizes_of
 from ..adm.network import Sizes
-from ..context_unet import sizes_of
 from .network import GlideNetwork, TextSizes
 from .stages import Glide
 
@@ -112,7 +112,9 @@ def build(tensors: Tensors, told: Mapping[str, Any], what: str) -> GlideNetwork:
     heads = _told(told, "xf_heads", width, what)
     text = TextSizes(length, width, count_layers(tensors, "transformer.resblocks.{}.ln_1.weight"), heads)
     with empty_weights():
-        sizes = sizes_of(tensors)._replace(head_channels=_told(told, "num_head_channels", channels, what))
+        sizes = sizes_of(tensors, what)._replace(
+            grouped=True, head_channels=_told(told, "num_head_channels", channels, what)
+        )
         return GlideNetwork(sizes, text)
 
 

@@ -9,6 +9,7 @@ import torch
 
 from ....diffusion import sampling
 from ....diffusion.samplers import OWN, Schedule
+from ....diffusion.sampling import Predict
 from ....errors import CannotDo
 from ....families import Family
 from ....files.checkpoints import Checkpoint
@@ -16,16 +17,14 @@ from ....steps import OnStep, within
 from ....weights import DtypeFor, full_precision
 from ... import noise
 from ...base import Condition, Descriptor, SampleRequest
+from ..adm.process import COSINE, SpacedSampler, betas_of, guided, own_schedule
 from ..base import DiffusionGenerator
-from ..gaussian_diffusion import COSINE, TRAINED, GaussianDiffusion, Predict, evenly_spaced, guided, trained_betas
 from . import files, words
 from .files import NAME
 from .memory import stage_bytes
 from .progress import Progress
-from .stages import GUIDANCE_SCALE, SCALE, STEPS, UPSAMPLING_STEPS, Glide, drawing, enlarge
+from .stages import GUIDANCE_SCALE, SCALE, STEPS, TRAINED, UPSAMPLING, Glide, drawing, enlarge
 
-OWN_STEPS: Final = ("DDPM", "DDIM")
-"""Samplers that the variances, or the steps, of guided diffusion are of; the others are diffusers'."""
 ROUNDS_OFF: Final = "Euler ancestral"
 SCHEDULER: Final[Mapping[str, Any]] = {
     "_class_name": "DDPMScheduler",
@@ -62,6 +61,7 @@ class GlideGenerator(DiffusionGenerator):
                 "eta": 0.0,
                 "guidance_scale": GUIDANCE_SCALE,
                 "spacing": OWN,
+                "respacing": "",
             },
             abilities=("sample", "decode", "interpolate"),
         )
@@ -74,6 +74,9 @@ class GlideGenerator(DiffusionGenerator):
         return stage_bytes(self.glide, rows, batch_size, self.latent_shape[1])
 
     def _schedule(self, options: Mapping[str, Any], device: torch.device | str = "cpu") -> Schedule:
+        own = own_schedule(betas_of(COSINE, TRAINED), options)
+        if own is not None:
+            return own
         if options["sampler"] == ROUNDS_OFF:
             raise CannotDo(
                 f"sampler: {ROUNDS_OFF} takes the square root of a difference that rounds to less than nothing where "
@@ -82,7 +85,7 @@ class GlideGenerator(DiffusionGenerator):
         return super()._schedule(options, device)
 
     def evaluations(self, options: Mapping[str, Any]) -> int:
-        return super().evaluations(options) + UPSAMPLING_STEPS
+        return super().evaluations(options) + len(UPSAMPLING)
 
     def _condition(
         self, requests: Sequence[SampleRequest], generators: Sequence[torch.Generator]
@@ -135,17 +138,13 @@ class GlideGenerator(DiffusionGenerator):
         if self._guided(options):
             predict = guided(predict, options["guidance_scale"])
         progress.rows = self._rows(options)
-        sampler = options["sampler"]
-        if sampler in OWN_STEPS:
-            process = GaussianDiffusion(trained_betas(COSINE), evenly_spaced(options["steps"], options["spacing"]))
-            return process.denoise(
-                predict, start.to(device), generators, progress.report, sampler == "DDPM", options["eta"]
-            )
+        start = schedule.start(start.to(device))
+        if isinstance(schedule.scheduler, SpacedSampler):
+            return sampling.denoise(predict, schedule, start, generators, progress.report, options["eta"])
 
         def noise_alone(noised: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-            return predict(noised, time.reshape(-1).expand(len(noised)))[:, : noised.shape[1]]
+            return predict(noised, time)[:, : noised.shape[1]]
 
-        start = schedule.start(start.to(device))
         return sampling.denoise(noise_alone, schedule, start, generators, progress.report).clamp(-1, 1)
 
 

@@ -9,9 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ....diffusion.sampling import Report
+from ....diffusion import sampling
+from ....diffusion.samplers import Schedule
+from ....diffusion.sampling import Predict, Report
 from ... import noise
-from ..gaussian_diffusion import FAST, LINEAR, GaussianDiffusion, Predict, Restrict, spaced, trained_betas
+from ..adm.process import FAST, LINEAR, Restrict, SpacedSampler, betas_of, respaced
 from .network import GlideNetwork, Read
 from .words import tokens
 
@@ -22,8 +24,10 @@ GUIDANCE_SCALE: Final = 3.0
 TEMPERATURE: Final = 0.997
 """Of the noise that large pictures begin with. All three as the authors' notebooks draw."""
 
-UPSAMPLING: Final = GaussianDiffusion(trained_betas(LINEAR), spaced(FAST))
-UPSAMPLING_STEPS: Final = len(UPSAMPLING.times)
+TRAINED: Final = 1000
+"""Steps of both trainings."""
+UPSAMPLING: Final = tuple(respaced(TRAINED, FAST))
+"""Steps of the training of the upsampler that are taken."""
 
 
 class Glide(NamedTuple):
@@ -70,7 +74,7 @@ def drawing(
 
     def predict(noised: Tensor, time: Tensor) -> Tensor:
         around = _around(network, known, noised, network.sizes.inputs - 3)
-        return network(torch.cat([noised, *around], dim=1), time, *given)
+        return network(torch.cat([noised, *around], dim=1), _each(time, noised), *given)
 
     return predict
 
@@ -82,9 +86,14 @@ def enlarging(network: GlideNetwork, texts: Sequence[str], small: Tensor, known:
 
     def predict(noised: Tensor, time: Tensor) -> Tensor:
         around = _around(network, known, noised, network.sizes.inputs - 6)
-        return network(torch.cat([noised, *around, large], dim=1), time, *given)
+        return network(torch.cat([noised, *around, large], dim=1), _each(time, noised), *given)
 
     return predict
+
+
+def _each(time: Tensor, noised: Tensor) -> Tensor:
+    """One time for each sample."""
+    return time.reshape(-1).expand(len(noised))
 
 
 def _around(network: GlideNetwork, known: Known | None, noised: Tensor, channels: int) -> list[Tensor]:
@@ -115,6 +124,11 @@ def enlarge(
     height, width = (SCALE * side for side in small.shape[2:])
     start = TEMPERATURE * noise.normal(generators, (3, height, width)).to(small.device)
     predict = enlarging(glide.upsampler, texts, small, known)
-    return UPSAMPLING.denoise(
-        predict, start, generators, report, ancestral=known is not None, restrict=restriction(known)
-    )
+    return sampling.denoise(predict, upsampling(known), start, generators, report)
+
+
+def upsampling(known: Known | None) -> Schedule:
+    """Of large pictures."""
+    made = SpacedSampler(betas_of(LINEAR, TRAINED), UPSAMPLING, ancestral=known is not None)
+    made.restrict = restriction(known)
+    return Schedule(made, made.timesteps)

@@ -21,8 +21,8 @@ from ....files.folders import CONFIG
 from ....weights import DtypeFor, Tensors, empty_weights, under
 from ...autoregressive import vqgan
 from ...vae import autoencoder_kl
+from ..adm.layouts import sizes_of
 from ..adm.network import Sizes
-from ..context_unet import sizes_of
 from .network import ClassEncoder, LdmUNet, TextEncoder, text_sizes
 
 Kind = Literal["text", "class", "none"]
@@ -124,7 +124,7 @@ def _encoder(kind: Kind, tensors: Tensors, what: str, dtype: torch.dtype) -> nn.
 
 def _unet(tensors: Tensors, told: Mapping[str, Any], what: str, dtype: torch.dtype) -> LdmUNet:
     context = next((value.shape[1] for name, value in tensors.items() if name.endswith("attn2.to_k.weight")), 0)
-    sizes = sizes_of(tensors)
+    sizes = sizes_of(tensors, what)._replace(grouped=True)
     with empty_weights():
         unet = LdmUNet(sizes._replace(**_heads(sizes, bool(context), told, what)), context)
     _fill(unet, UNET, tensors, f"{what}, U-Net", dtype)
