@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import torch
@@ -29,7 +29,7 @@ ROUNDS_OFF: Final = "Euler ancestral"
 SCHEDULER: Final[Mapping[str, Any]] = {
     "_class_name": "DDPMScheduler",
     "num_train_timesteps": TRAINED,
-    "beta_schedule": COSINE,
+    "beta_schedule": "squaredcos_cap_v2",
     "timestep_spacing": "linspace",
     "clip_sample": True,
 }
@@ -103,8 +103,17 @@ class GlideGenerator(DiffusionGenerator):
         negative = [request.condition.negative for request in condition] if guided else None
         return drawing(self.glide.base, texts, negative, None)
 
-    def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
-        return (latents / 2 + 0.5).clamp(0, 1).movedim(1, -1)
+    def _rendered(self, latents: torch.Tensor) -> torch.Tensor:
+        return latents / 2 + 0.5
+
+    def draw_steered(
+        self,
+        requests: Sequence[SampleRequest],
+        options: Mapping[str, Any],
+        on_step: OnStep,
+        losses: Callable[[torch.Tensor], torch.Tensor],
+    ) -> torch.Tensor:
+        raise CannotDo(f"generator: {self.descriptor.architecture} draws in two stages, which no critic leads yet.")
 
     def _run(
         self,

@@ -10,7 +10,7 @@ from typing import Any, Final
 import torch
 
 from ....detection.captions import read_vocabulary
-from ....diffusion.autoencoders import decode, latent_scale, preview
+from ....diffusion.autoencoders import decoded, latent_scale, preview
 from ....diffusion.memory import BLOCK, FEED_FORWARD, vae_floats
 from ....diffusion.samplers import OWN
 from ....diffusion.sampling import Predict
@@ -141,8 +141,8 @@ class LdmGenerator(DiffusionGenerator):
         cut = found if len(found) <= length else [*found[: length - 1], found[-1]]
         return torch.tensor([cut + [PADDING] * (length - len(cut))])
 
-    def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
-        return decode(self.ldm.vae, latents).expand(-1, -1, -1, 3).contiguous()
+    def _rendered(self, latents: torch.Tensor) -> torch.Tensor:
+        return decoded(self.ldm.vae, latents)
 
     def _preview(self, latents: torch.Tensor) -> torch.Tensor:
         return preview(self.ldm.vae, latents).expand(-1, -1, 3)
