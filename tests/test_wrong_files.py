@@ -78,6 +78,7 @@ READ = {
     ("dalle_dvae_decoder", "generator"),
     ("dalle_dvae_encoder", "generator"),
     ("igpt_openai_small", "generator"),
+    ("latent_diffusion_txt2img", "generator"),
     ("mindalle", "generator"),
     ("mindalle_small", "generator"),
     ("mindalle_stage1", "generator"),

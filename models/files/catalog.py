@@ -187,6 +187,11 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             source="https://openaipublic.blob.core.windows.net/diffusion/dec-2021/base.pt, with upsample.pt of the "
             "same place beside it",
         ),
+        PublishedFile(
+            name="model.ckpt",
+            source="https://github.com/CompVis/latent-diffusion, by the links in its README (text2img-large, cin256-v2, "
+            "and zips of celeba, ffhq, lsun_bedrooms and lsun_churches)",
+        ),
         *(
             PublishedFile(
                 name=f"biggan-deep-{side}-pytorch_model.bin",
