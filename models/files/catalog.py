@@ -189,8 +189,8 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
         ),
         PublishedFile(
             name="model.ckpt",
-            source="https://github.com/CompVis/latent-diffusion, by the links in its README (text2img-large, cin256-v2, "
-            "and zips of celeba, ffhq, lsun_bedrooms and lsun_churches)",
+            source="https://github.com/CompVis/latent-diffusion, by the links in its README (text2img-large, "
+            "cin256-v2, and zips of celeba, ffhq, lsun_bedrooms and lsun_churches)",
         ),
         *(
             PublishedFile(
