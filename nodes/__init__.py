@@ -35,6 +35,7 @@ from . import (
     score_verdicts,
     segment,
 )
+from .common.checking import with_checked_menus
 
 FILES = (
     files,
@@ -72,5 +73,5 @@ FILES = (
     score_diagnosis,
 )
 
-NODE_CLASS_MAPPINGS = {name: node for file in FILES for name, node in file.NODES.items()}
+NODE_CLASS_MAPPINGS = {name: with_checked_menus(node) for file in FILES for name, node in file.NODES.items()}
 NODE_DISPLAY_NAME_MAPPINGS = {name: node.DISPLAY_NAME for name, node in NODE_CLASS_MAPPINGS.items()}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..errors import BadInput
+from ..texts import check_characters
 from .stable_diffusion import StableDiffusion
 
 
@@ -33,6 +33,7 @@ def encoded(parts: StableDiffusion, text: str, negative: bool = False) -> Encode
 
 def both(parts: StableDiffusion, prompt: str, negative_prompt: str) -> tuple[Encoded, Encoded]:
     """The prompt and the negative prompt, the shorter of them filled up as in `encode`."""
+    check_characters("negative_prompt", negative_prompt)
     if parts.second is None:
         positive, negative = encode(parts.text_encoder, parts.tokenizer, prompt, negative_prompt)
         return Encoded(positive[0]), Encoded(negative[0])
@@ -112,8 +113,7 @@ def pieces(text: str, tokenizer: Any, positions: int) -> list[list[int]]:
     Raises:
         BadInput: the text holds half a character, which no tokenizer reads.
     """
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise BadInput(f"prompt: {text[:60]!r} holds half a character, as a cut text does; write it anew.")
+    check_characters("prompt", text)
     tokens = tokenizer(text, add_special_tokens=False, verbose=False).input_ids
     room = positions - 2
     rows = []

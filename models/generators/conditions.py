@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 
 from ..errors import BadInput, CannotDo
+from ..texts import check_characters
 from .base import Condition, Descriptor
 from .given import Given
 
@@ -23,8 +24,10 @@ def read_conditions(descriptor: Descriptor, text: str, negative: str = "") -> li
     A negative prompt goes with each, and alone makes one condition; without both there is none.
 
     Raises:
-        CannotDo: `*` for a model without classes.
+        BadInput: half a character. CannotDo: `*` for a model without classes.
     """
+    check_characters("text", text)
+    check_characters("negative_prompt", negative)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     texts = [each for line in lines for each in (_every_class(descriptor) if line == EVERY_CLASS else [line])]
     if not texts and negative.strip():

@@ -11,6 +11,7 @@ import torch
 
 from ..errors import BadInput
 from ..pictures.boxes import Box, clipped, corners, per_image
+from ..texts import counted
 
 
 class Point(NamedTuple):
@@ -90,8 +91,8 @@ def _from_points(positive: list[tuple[Point, ...]], negative: list[tuple[Point, 
     for frame, (on, off) in enumerate(zip(positive, negative, strict=True)):
         if off and not on:
             raise BadInput(
-                f"positive_points: image {frame} has {len(off)} negative points, but no positive point and no box says "
-                "where its object is; add one."
+                f"positive_points: image {frame} has {counted(len(off), 'negative point')}, but no positive point "
+                "and no box says where its object is; add one."
             )
     prompts = tuple(Prompt(i, None, on + off) for i, (on, off) in enumerate(zip(positive, negative, strict=True)) if on)
     if not prompts:

@@ -178,6 +178,8 @@ def test_a_negative_prompt_alone_is_a_condition():
         ({}, ("",), BadInput, "condition: it is empty"),
         ({}, ("grey",), BadInput, "no class 'grey'; give one of light, dark, or a number from 0 to 1"),
         ({}, ("light", "rain"), CannotDo, "negative_prompt: Toy takes no prompts"),
+        ({}, ("light \ud83d",), BadInput, "^text: .*ud83d.* holds half a character"),
+        ({}, ("light", "rain \ud83d"), BadInput, "^negative_prompt: .*ud83d.* holds half a character"),
         ({"num_classes": 0}, ("light",), CannotDo, "condition: Toy takes none"),
         ({"num_classes": 0}, ("*",), CannotDo, r"text: \* stands for every class, but Toy has none"),
     ],

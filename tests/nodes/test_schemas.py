@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+from trilemma.models.errors import BadInput
 from trilemma.models.generators.options import OPTIONS
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.nodes.common.inputs import NUMBERED
@@ -70,6 +71,25 @@ def test_defaults_are_the_methods(name):
         assert named[field].default is None, field
     for field in said["required"].keys() & named.keys():
         assert named[field].default is NOTHING, field
+
+
+def test_every_menu_is_checked_where_the_node_runs():
+    """By a wire, or by a program that calls it, a value comes past ComfyUI's check."""
+    checked = 0
+    for name in NODES:
+        node = NODE_CLASS_MAPPINGS[name]
+        own = parameters(node.VALIDATE_INPUTS)[0] if hasattr(node, "VALIDATE_INPUTS") else {}
+        said = {**sections(node)["required"], **sections(node)["optional"]}
+        menus = {field: spec[0] for field, spec in said.items() if isinstance(spec[0], list) and field not in own}
+        for field, choices in menus.items():
+            given = {other: default_of(said[other]) for other in sections(node)["required"]}
+            given = {other: None if value is NOTHING else value for other, value in given.items()}
+            with pytest.raises(BadInput) as told:
+                getattr(node(), node.FUNCTION)(**{**given, field: "no such entry"})
+            shown = f"{field}: 'no such entry' is not in its list; choose one of: {', '.join(map(str, choices))}."
+            assert str(told.value) == shown
+            checked += 1
+    assert checked > 50
 
 
 @pytest.mark.parametrize("name", NODES)

@@ -62,7 +62,7 @@ def test_points_refine_the_smallest_of_several_boxes_around_them():
         ({}, "neither boxes nor points are given"),
         ({"positive_points": "  "}, "neither boxes nor points are given"),
         ({"positive_points": "[]"}, "neither boxes nor points are given"),
-        ({"negative_points": text((1, 1))}, "image 0 has 1 negative points, but no positive point"),
+        ({"negative_points": text((1, 1))}, "image 0 has 1 negative point, but no positive point"),
         ({"positive_points": "12, 34"}, r"positive_points: expected JSON .* found 12, 34"),
         ({"positive_points": "[" * 100_000}, r"positive_points: expected JSON .* found \[+"),
         ({"positive_points": '{"x": 1, "y": 2}'}, r'expected a list such as .* found \{"x": 1, "y": 2\}'),

@@ -131,8 +131,8 @@ def configuration(tensors: Tensors) -> dict[str, Any]:
     return {
         "in_channels": tensors["encoder.conv_in.weight"].shape[1],
         "out_channels": len(tensors["decoder.conv_out.weight"]),
-        "down_block_types": ("DownEncoderBlock2D",) * levels,
-        "up_block_types": ("UpDecoderBlock2D",) * levels,
+        "down_block_types": _blocks(tensors, "encoder.down_blocks.{}", levels, "DownEncoderBlock2D"),
+        "up_block_types": _blocks(tensors, "decoder.up_blocks.{}", levels, "UpDecoderBlock2D"),
         "block_out_channels": tuple(len(tensors[first.format(level)]) for level in range(levels)),
         "layers_per_block": weights.count_layers(tensors, "encoder.down_blocks.0.resnets.{}.conv1.weight"),
         "latent_channels": tensors["decoder.conv_in.weight"].shape[1],
@@ -140,6 +140,12 @@ def configuration(tensors: Tensors) -> dict[str, Any]:
         "use_post_quant_conv": "post_quant_conv.weight" in tensors,
         "mid_block_add_attention": "encoder.mid_block.attentions.0.to_q.weight" in tensors,
     }
+
+
+def _blocks(tensors: Tensors, place: str, levels: int, plain: str) -> tuple[str, ...]:
+    """The kinds of the levels of one half: those of latent diffusion's kl-f16 attend at a side of 16."""
+    attended = (f"{place.format(level)}.attentions.0.to_q.weight" in tensors for level in range(levels))
+    return tuple(f"Attn{plain}" if attends else plain for attends in attended)
 
 
 def _floats(widths: tuple[int, ...]) -> float:

@@ -12,6 +12,7 @@ from ...errors import BadInput, MissingFile
 from ...files.atomic import locked, replacing, sweep_parts
 from ...files.numbering import first_number
 from ...files.paths import prefix_inside
+from ...texts import counted
 from ...values import Objects
 from . import coco, labelme, yolo
 from .base import Annotated
@@ -43,7 +44,7 @@ def named(objects: Objects, names: Sequence[str]) -> list[Annotated]:
     """
     names = list(names) or [f"image_{number:05}.png" for number in range(1, objects.frames + 1)]
     if len(names) != objects.frames:
-        raise BadInput(f"names: {len(names)} names for {objects.frames} images; give one to each image, one to a line.")
+        raise _uneven(names, objects.frames)
     for name in names:
         broken = any(character < " " for character in name)
         # Half of a character, as broken JSON holds it, can be called so by no file.
@@ -56,6 +57,11 @@ def named(objects: Objects, names: Sequence[str]) -> list[Annotated]:
     for item in objects.objects:
         found[item.frame].append(item)
     return [Annotated(name, objects.height, objects.width, tuple(own)) for name, own in zip(names, found, strict=True)]
+
+
+def _uneven(names: Sequence[str], frames: int) -> BadInput:
+    told = f"{counted(len(names), 'name')} for {counted(frames, 'image')}"
+    return BadInput(f"names: {told}; give one to each image, one to a line.")
 
 
 def save(images: Sequence[Annotated], folder: Path, prefix: str, kind: Format) -> list[str]:
@@ -116,12 +122,13 @@ def load(path: Path, size: tuple[int, int, int], names: Sequence[str] = ()) -> L
     """
     frames, height, width = size
     if names and len(names) != frames:
-        raise BadInput(f"names: {len(names)} names for {frames} images; give one to each image, one to a line.")
+        raise _uneven(names, frames)
     wanted = {stem(name) for name in names}
     images = _read(path, height, width, wanted or None)
     if not names and len(images) != frames:
         raise BadInput(
-            f"path: {path.name} has {len(images)} images, and the batch {frames}; connect the names of Load Images."
+            f"path: {path.name} has {counted(len(images), 'image')}, and the batch {frames}; connect the "
+            "names of Load Images."
         )
     by_name: dict[str, list[Annotated]] = {}
     for image in images:
@@ -143,8 +150,14 @@ def load(path: Path, size: tuple[int, int, int], names: Sequence[str] = ()) -> L
             told = ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
             left_out.append(f"left out of {image.name}, as no objects: {told}")
     if names and len(missing) == frames:
-        raise BadInput(f"names: {path.name} has annotations for none of the images; it has {', '.join(by_name)[:80]}.")
+        raise BadInput(f"names: {path.name} has annotations for none of the images; it has {_told(path, by_name)}.")
     return Loaded(Objects(tuple(objects), frames, height, width), (*missing, *left_out))
+
+
+def _told(path: Path, by_name: Mapping[str, Any]) -> str:
+    """What it has annotations for, of a folder also the images that were not asked for."""
+    beside = sorted(file.stem for file in path.iterdir() if file.name != yolo.CLASSES) if path.is_dir() else ()
+    return ", ".join(by_name or beside)[:80] or "none"
 
 
 def _called(name: str, images: Sequence[Annotated]) -> Annotated | None:
@@ -165,8 +178,14 @@ def _read(path: Path, height: int, width: int, wanted: set[str] | None) -> list[
         found = sorted(file for file in path.iterdir() if file.suffix.lower() in (".txt", ".json") and file.is_file())
         if not found:
             raise MissingFile(f"path: {path} holds no .txt and no .json file; choose another folder.")
+        found = [file for file in found if file.name != yolo.CLASSES]
+        if not found:
+            raise MissingFile(
+                f"path: {path} holds {yolo.CLASSES} alone, the names of YOLO's classes, but no .txt file of any image; "
+                "choose the folder that has those too."
+            )
         named_so = [file for file in found if wanted is None or file.stem in wanted]
-        return [image for file in named_so if file.name != yolo.CLASSES for image in _read(file, height, width, wanted)]
+        return [image for file in named_so for image in _read(file, height, width, wanted)]
     if path.suffix.lower() == ".txt":
         classes = path.with_name(yolo.CLASSES)
         labels = [line.strip() for line in _text(classes).split("\n")] if classes.is_file() else []

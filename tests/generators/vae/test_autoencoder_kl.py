@@ -31,6 +31,10 @@ TO_ORIGINAL = (
     ("mid_block.attentions.0.group_norm", "mid.attn_1.norm"),
     ("mid_block.attentions.0.to_out.0", "mid.attn_1.proj_out"),
     ("mid_block.attentions.0.to_", "mid.attn_1."),
+    (".group_norm.", ".norm."),
+    (".to_out.0.", ".proj_out."),
+    (".attentions.", ".attn."),
+    (".to_", "."),
     (".downsamplers.0.", ".downsample."),
     (".upsamplers.0.", ".upsample."),
     (".resnets.", ".block."),
@@ -42,14 +46,11 @@ def build(widths=WIDTHS, **changes) -> AutoencoderKL:
     from diffusers import AutoencoderKL
 
     levels = len(widths)
-    network = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        block_out_channels=widths,
-        norm_num_groups=4,
-        latent_channels=3,
-        **changes,
-    )
+    blocks = {
+        "down_block_types": ("DownEncoderBlock2D",) * levels,
+        "up_block_types": ("UpDecoderBlock2D",) * levels,
+    }
+    network = AutoencoderKL(block_out_channels=widths, norm_num_groups=4, latent_channels=3, **{**blocks, **changes})
     network.load_state_dict(autoencoders.random_weights(network))
     return network.eval()
 
@@ -61,7 +62,7 @@ def original(tensors: dict[str, torch.Tensor], levels: int) -> dict[str, torch.T
         for diffusers_name, original_name in TO_ORIGINAL:
             name = name.replace(diffusers_name, original_name)
         name = re.sub(r"up_blocks\.(\d)", lambda match: f"up.{levels - 1 - int(match[1])}", name)
-        attention = re.search(r"attn_1\.(q|k|v|proj_out)\.weight", name)
+        attention = re.search(r"attn(_1|\.\d)\.(q|k|v|proj_out)\.weight", name)
         renamed[name] = value[..., None, None] if attention else value
     return renamed
 
@@ -114,6 +115,33 @@ def test_the_original_layout(widths, prefix, tmp_path):
     with torch.no_grad():
         expected = network.encode(2 * images.permute(0, 3, 1, 2) - 1).latent_dist.mean
     assert_close(generator.encode(images).values, expected)
+
+
+@pytest.mark.parametrize("attended", [(4,), (3, 4)])
+def test_the_levels_of_attention_are_those_of_the_file(attended, tmp_path):
+    """Latent diffusion's kl-f16 (five levels, two blocks each) attends at its last, where a picture of 256 has 16."""
+    widths, levels = (4, 4, 8, 8, 16), range(5)
+    down, up = (
+        tuple(f"Attn{kind}" if level in attended else kind for level in levels)
+        for kind in ("DownEncoderBlock2D", "UpDecoderBlock2D")
+    )
+    network = build(widths, layers_per_block=2, down_block_types=down, up_block_types=up[::-1])
+    theirs = original(network.state_dict(), len(widths))
+    found = {re.sub(r"^(en|de)coder\.(.*attn\.\d)\..*", r"\2", name) for name in theirs if ".attn." in name}
+    expected = {f"down.{level}.attn.{block}" for level in attended for block in range(2)}
+    assert found == expected | {f"up.{level}.attn.{block}" for level in attended for block in range(3)}
+    assert {"encoder.down.4.attn.0.norm.weight", "decoder.up.4.attn.2.proj_out.weight"} <= theirs.keys()
+    generator = autoencoders.load(theirs, tmp_path, METADATA)
+    config = generator.modules[0].network.config
+    assert (config.down_block_types, config.up_block_types) == (down, up[::-1])
+    assert generator.descriptor.size_multiple == 16
+    images = autoencoders.pictures(2, 32)
+    with torch.no_grad():
+        expected = network.encode(2 * images.permute(0, 3, 1, 2) - 1).latent_dist.mean
+        decoded = (network.decode(expected).sample.permute(0, 2, 3, 1) + 1) / 2
+    latents = generator.encode(images)
+    assert_close(latents.values, expected)
+    assert_close(generator.decode(latents, [], generator.descriptor.options), decoded.clamp(0, 1))
 
 
 def test_the_names_of_older_libraries(network, tmp_path):

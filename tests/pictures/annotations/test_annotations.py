@@ -189,7 +189,7 @@ def test_what_does_not_fit_is_told(tmp_path):
         load(path, (2, HEIGHT, WIDTH + 1))
     with pytest.raises(BadInput, match="annotations for none of the images"):
         load(path, SIZE, ["three.png", "four.png"])
-    with pytest.raises(BadInput, match="names: 1 names for 2 images"):
+    with pytest.raises(BadInput, match="names: 1 name for 2 images"):
         load(path, SIZE, ["one.png"])
     assert load(path, SIZE, ["one.png", "four.png"]).remarks == ("no annotations for four.png",)
     with pytest.raises(BadInput, match="two images have the same name"):
@@ -272,6 +272,16 @@ def test_what_others_write_otherwise(tmp_path):
     (tmp_path / "classes.txt").write_bytes(b"cat \r\n\r\nbig dog\r\n")
     text = "0 .5 .5 .2 .2\r\n1 .5 .5 .1 .1 .9\r\n2 .1 .1 .5 .1 .5 .5\r\n"
     assert [each.label for each in loaded_of(tmp_path, text, "a.txt").objects.objects] == ["cat", "1", "big dog"]
+
+
+def test_a_folder_of_yolo_without_the_images_own_files(tmp_path):
+    (tmp_path / "classes.txt").write_text("cat")
+    for names in ((), ["one.png", "two.png"]):
+        with pytest.raises(MissingFile, match=r"holds classes\.txt alone, .* but no \.txt file of any image"):
+            load(tmp_path, SIZE, names)
+    (tmp_path / "three.txt").write_text("0 .5 .5 .2 .2")
+    with pytest.raises(BadInput, match=r"annotations for none of the images; it has three\."):
+        load(tmp_path, SIZE, ["one.png", "two.png"])
 
 
 def test_what_is_left_out_is_told(tmp_path):
