@@ -12,7 +12,7 @@ from torch import nn
 
 from ... import weights
 from ...diffusion.networks import todays_attention
-from ...diffusion.single_file import flat_attention, vae_name
+from ...diffusion.single_file import flat_attention, original_vae_name, vae_name
 from ...errors import BadCheckpoint
 from ...families import Family
 from ...files import beside
@@ -110,18 +110,36 @@ def build(tensors: Tensors, told: Mapping[str, Any], what: str) -> AutoencoderKL
         )
     with empty_weights():
         network = AutoencoderKL(**config)
+    prefix = FIRST_STAGE if any(name.startswith(FIRST_STAGE) for name in tensors) else ""
+    levels = _original_levels(_bare(tensors))
+    # Before it is filled, so that messages have the file's names.
+    named = partial(original_vae_name, levels=levels) if levels else str
+    weights.check_fit(
+        {prefix + named(name): value.shape for name, value in network.state_dict().items()},
+        {prefix + named(name): value for name, value in own.items()},
+        what,
+    )
     weights.fill(network, own, what)
     return network
 
 
 def renamed(tensors: Tensors) -> dict[str, torch.Tensor]:
     """Under diffusers' names of today, without what only training needs."""
-    bare = {name.removeprefix(FIRST_STAGE): value for name, value in tensors.items()}
-    kept = {name: value for name, value in bare.items() if not name.startswith(LOSS)}
-    levels = weights.count_layers(kept, "decoder.up.{}.block.0.conv1.weight")
+    kept = _bare(tensors)
+    levels = _original_levels(kept)
     if not levels:
         return todays_attention(kept)
     return {vae_name(name, levels): flat_attention(name, value) for name, value in kept.items()}
+
+
+def _bare(tensors: Tensors) -> dict[str, torch.Tensor]:
+    named = {name.removeprefix(FIRST_STAGE): value for name, value in tensors.items()}
+    return {name: value for name, value in named.items() if not name.startswith(LOSS)}
+
+
+def _original_levels(tensors: Tensors) -> int:
+    """Levels of the decoder under the original's names; 0 under those of diffusers."""
+    return weights.count_layers(tensors, "decoder.up.{}.block.0.conv1.weight")
 
 
 def configuration(tensors: Tensors) -> dict[str, Any]:

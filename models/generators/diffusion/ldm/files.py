@@ -96,6 +96,12 @@ def read(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Ldm:
     dtype = dtype_for(sum(map(torch.numel, parts[UNET].values())))
     encoder = _encoder(kind, parts[ENCODER], what, dtype)
     unet = _unet(parts[UNET], told, what, dtype)
+    given, seen = _told_width(kind, parts[ENCODER]), _context(parts[UNET])
+    if given != seen:
+        raise BadCheckpoint(
+            f"{what}: its parts do not belong together: {ENCODER.rstrip('.')} tells vectors of {given} numbers, and "
+            f"its U-Net attends to such of {seen}."
+        )
     vae, latent = _autoencoder(own, told, what)
     if unet.sizes.inputs != latent or unet.sizes.outputs != latent:
         raise BadCheckpoint(
@@ -122,8 +128,21 @@ def _encoder(kind: Kind, tensors: Tensors, what: str, dtype: torch.dtype) -> nn.
     return encoder
 
 
+def _told_width(kind: Kind, tensors: Tensors) -> int:
+    """Numbers of each vector that the U-Net is told; 0 without any."""
+    if kind == "none":
+        return 0
+    name = "embedding.weight" if kind == "class" else "transformer.token_emb.weight"
+    return tensors[name].shape[1]
+
+
+def _context(tensors: Tensors) -> int:
+    """Numbers of each vector that the U-Net attends to; 0 where it attends to none but its own."""
+    return next((value.shape[1] for name, value in tensors.items() if name.endswith("attn2.to_k.weight")), 0)
+
+
 def _unet(tensors: Tensors, told: Mapping[str, Any], what: str, dtype: torch.dtype) -> LdmUNet:
-    context = next((value.shape[1] for name, value in tensors.items() if name.endswith("attn2.to_k.weight")), 0)
+    context = _context(tensors)
     sizes = sizes_of(tensors, what)._replace(grouped=True)
     with empty_weights():
         unet = LdmUNet(sizes._replace(**_heads(sizes, bool(context), told, what)), context)
