@@ -51,7 +51,7 @@ def test_names_agree_with_the_conversion_of_diffusers():
 
 def test_averaged_weights_are_preferred():
     tensors = marked(layout.weights() | layout.averages() | layout.buffers())
-    unet = single_file._split(single_file._own(tensors)).unet
+    unet = single_file._split(single_file.own_tensors(tensors)).unet
     assert set(map(int, unet.values())) == {int(tensors[name]) for name in layout.averages()}
 
 

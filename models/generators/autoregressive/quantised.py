@@ -41,7 +41,7 @@ class QuantisedCoder(nn.Module, ABC):
         straight through (Bengio et al. 2013, arXiv:1308.3432)."""
         with torch.no_grad():
             vectors = self.vectors(self.codes(latents))
-        return self.restored(vectors + (latents - latents.detach()))
+        return self.restored(vectors + (latents - latents.detach()) if latents.requires_grad else vectors)
 
 
 def nearest(vectors: torch.Tensor, book: torch.Tensor) -> torch.Tensor:

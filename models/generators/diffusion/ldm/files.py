@@ -32,6 +32,10 @@ SIGNS: Final[Mapping[Kind, str]] = {
     "text": f"{TEXT}attn_layers.layers.0.1.to_q.weight",
     "class": f"{ENCODER}embedding.weight",
 }
+WIDTHS: Final[Mapping[Kind, str]] = {"text": "transformer.token_emb.weight", "class": "embedding.weight"}
+"""What tells how wide the vectors are that the U-Net attends to."""
+OTHERS: Final = ("conditioner.", "model.control_model.")
+"""How what else encodes prompts or steers begins, in files of Stable Diffusion XL and others."""
 UNUSED: Final = "to_logits."
 """Of the encoder of texts: it foresees pieces, and no picture depends on it."""
 BOOK: Final = f"{VAE}quantize.embedding.weight"
@@ -75,7 +79,7 @@ def kind_of(tensors: Tensors) -> Kind | None:
     for kind, sign in SIGNS.items():
         if sign in tensors:
             return kind
-    return None if any(name.startswith(ENCODER) for name in tensors) else "none"
+    return None if any(name.startswith((ENCODER, *OTHERS)) for name in tensors) else "none"
 
 
 def read(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Ldm:
@@ -97,10 +101,10 @@ def read(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Ldm:
     encoder = _encoder(kind, parts[ENCODER], what, dtype)
     unet = _unet(parts[UNET], told, what, dtype)
     given, seen = _told_width(kind, parts[ENCODER]), _context(parts[UNET])
-    if given != seen:
+    if kind in WIDTHS and given != seen:
         raise BadCheckpoint(
-            f"{what}: its parts do not belong together: {ENCODER.rstrip('.')} tells vectors of {given} numbers, and "
-            f"its U-Net attends to such of {seen}."
+            f"{what}: its parts do not belong together: {ENCODER}{WIDTHS[kind]} tells vectors of {given} "
+            f"numbers, and its U-Net attends to such of {seen}."
         )
     vae, latent = _autoencoder(own, told, what)
     if unet.sizes.inputs != latent or unet.sizes.outputs != latent:
@@ -130,10 +134,7 @@ def _encoder(kind: Kind, tensors: Tensors, what: str, dtype: torch.dtype) -> nn.
 
 def _told_width(kind: Kind, tensors: Tensors) -> int:
     """Numbers of each vector that the U-Net is told; 0 without any."""
-    if kind == "none":
-        return 0
-    name = "embedding.weight" if kind == "class" else "transformer.token_emb.weight"
-    return tensors[name].shape[1]
+    return tensors[WIDTHS[kind]].shape[1] if kind in WIDTHS else 0
 
 
 def _context(tensors: Tensors) -> int:

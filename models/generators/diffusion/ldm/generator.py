@@ -104,7 +104,7 @@ class LdmGenerator(DiffusionGenerator):
     def _condition(
         self, requests: Sequence[SampleRequest], generators: Sequence[torch.Generator]
     ) -> torch.Tensor | Sequence[SampleRequest]:
-        """int64 [N], the classes; else the requests."""
+        """int64 [N], the classes; else what was asked for."""
         return noise.labels(self.descriptor, requests, generators) if self.descriptor.num_classes else requests
 
     def _network(self, condition: Any, generators: Sequence[torch.Generator], guided: bool, calls: int) -> Predict:
