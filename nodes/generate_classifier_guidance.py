@@ -26,10 +26,10 @@ class ClassifierGuidance:
     CATEGORY = menus.GENERATE
     DESCRIPTION = (
         "Steers a diffusion model that draws pixels towards its classes by a classifier: guided diffusion's of noisy "
-        "pictures, or the pack's own, which looks at what the model foresees. More scale gives surer pictures, more "
-        "alike."
+        "pictures. More scale gives surer pictures, more alike. For classifiers of clean pictures there are Class "
+        "Critic and Guide Generator."
     )
-    SEARCH_ALIASES = ["guided diffusion", "adm-g", "classifier scale", "noisy classifier", "universal guidance"]
+    SEARCH_ALIASES = ["guided diffusion", "adm-g", "classifier scale", "noisy classifier"]
     RETURN_TYPES = (kinds.GENERATOR,)
     RETURN_NAMES = ("generator",)
     OUTPUT_TOOLTIPS = ("The same model, steered; Condition says towards what.",)
@@ -42,7 +42,7 @@ class ClassifierGuidance:
             "required": {
                 "generator": inputs.link(kinds.GENERATOR, "A DDPM or guided diffusion from Load Generator."),
                 "model": inputs.choice(
-                    names, "A classifier of the generator's classes, and of its size where it looks at noisy pictures."
+                    names, "A classifier of the generator's classes, for noisy pictures of its size."
                 ),
                 "scale": inputs.number(
                     1.0, 0.0, 100.0, 0.1, "How strongly it steers: 0 not at all; as published 0.5 to 10.", rounded=0.01

@@ -222,8 +222,6 @@ def moved(scheduler: Any, output: torch.Tensor, time: torch.Tensor, derivative: 
         factor = factor / alpha.sqrt()
     if scheduler.config.prediction_type == "sample":
         factor = -factor * factor / alpha.sqrt()
-    # Of a schedule that ends without any signal (Lin et al., 2024), what is foreseen there has no way to be moved.
-    factor = torch.where(alpha > 0, factor, 0)
     own, variances = output.tensor_split((derivative.shape[1],), dim=1)
     return torch.cat([own + factor * derivative, variances], dim=1)
 

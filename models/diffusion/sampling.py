@@ -15,6 +15,10 @@ import torch
 from .samplers import Schedule, foresee, moved
 
 PREVIEW_EVERY: Final = 4
+CLEAR: Final = 0.01
+"""Share of the signal's variance from which on losses of what is foreseen are asked: below it that hardly depends on
+the latents, and the step divides its derivative, mostly the network's error, by the root of that share. The starter
+DDPM, 6 steps of DDIM, lost its class without this (log p -2.4, unguided -0.0016), and with it is surer (-0.0012)."""
 MOST_PREVIEWS: Final = 20
 
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -53,10 +57,12 @@ def steered(predict: Predict, scheduler: Any, losses: Callable[[torch.Tensor], t
     goes back through the network (semantic and universal guidance: Liu et al., 2021, arXiv 2112.05744, Bansal et al.,
     2023, arXiv 2302.07121).
 
-    losses: of latents without noise [N, C, h, w], each by its own alone: [N].
+    losses: of latents without noise [N, C, h, w], each by its own alone: [N]. Not asked below CLEAR.
     """
 
     def shifted(latents: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        if float(scheduler.alphas_cumprod[round(float(time))]) < CLEAR:
+            return predict(latents, time)
         # Inference tensors take part in no derivative.
         with torch.inference_mode(False), torch.enable_grad():
             noised = latents.clone().requires_grad_()

@@ -28,7 +28,7 @@ STARTERS: dict[Kind, dict[str, str]] = {
     },
     "extractor": {"starter emoji classifier": "emoji_classifier"},
     "controlnet": {},
-    "classifier": {"starter emoji classifier": "emoji_classifier"},
+    "classifier": {},
 }
 """Public names, for ever, of the models in `models/starter/`, and their folders."""
 

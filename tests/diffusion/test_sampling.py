@@ -83,7 +83,7 @@ def test_losses_move_what_is_foreseen_by_their_derivative(prediction):
 
 
 def test_where_no_signal_is_left_nothing_is_moved():
-    """Zero terminal SNR: the factor would be infinite."""
+    """Zero terminal SNR, where the factor would be infinite, and hardly any signal."""
     settings = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
     schedule = samplers.schedule({**CONFIG, "beta_schedule": "scaled_linear", **settings}, samplers.OWN, 8)
     time = schedule.times[0]
@@ -94,7 +94,9 @@ def test_where_no_signal_is_left_nothing_is_moved():
 
     steered = sampling.steered(predict, schedule.scheduler, lambda clean: clean.square().sum(dim=(1, 2, 3)))
     assert torch.equal(steered(TARGET, time), predict(TARGET, time))
-    later = schedule.times[1]
+    assert 0 < schedule.scheduler.alphas_cumprod[int(schedule.times[1])] < sampling.CLEAR
+    assert torch.equal(steered(TARGET, schedule.times[1]), predict(TARGET, schedule.times[1]))
+    later = schedule.times[2]
     assert not torch.equal(steered(TARGET, later), predict(TARGET, later))
 
 

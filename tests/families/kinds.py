@@ -221,7 +221,6 @@ EXTRACTOR = Kind(
     EXTRACTORS,
     (Run(main_tap, lambda extractor, size: extractor.memory_bytes(size), lambda extractor, count: count),),
     other_taps,
-    shared=frozenset({"classifier of the pack"}),
     with_metadata=frozenset({"classifier of the pack"}),
 )
 
@@ -242,8 +241,6 @@ def classify(guide: Guide, count: int, batch_size: int, on_step: OnStep) -> torc
 CLASSIFIER = Kind(
     CLASSIFIERS,
     (Run(classify, lambda guide, size: guide.memory_bytes(size), lambda guide, count: count),),
-    shared=frozenset({"classifier of the pack"}),
-    with_metadata=frozenset({"classifier of the pack"}),
 )
 
 

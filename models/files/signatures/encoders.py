@@ -86,7 +86,7 @@ SIGNATURES: Final = (
     Signature(
         "a classifier of small pictures of the pack",
         EXTRACTOR,
-        ("extractor", "classifier"),
+        ("extractor",),
         (r"head\.bias", r"\A((blocks\.\d+\.\S+|head\.(weight|bias))\n?)+\Z"),
     ),
     Signature(

@@ -24,8 +24,6 @@ from . import guides
 from .guides import Guide
 
 SCALE: Final = "classifier_scale"
-SAVED: Final = 5.5
-"""Memory of a network with its derivative, relative to that without."""
 LONG: Final = 50_000_000
 """Parameters from which on a step can take so long that it asks within whether it is to stop."""
 
@@ -98,11 +96,10 @@ class DiffusionGenerator(Generator):
         """Activation memory of a batch that takes so much without a guide."""
         if self._guide is None:
             return own
-        asked = self._guide.memory_bytes(batch_size)
-        return int(SAVED * own) + asked if self._guide.clean else max(own, asked)
+        return max(own, self._guide.memory_bytes(batch_size))
 
     def _steered(self, predict: Predict, schedule: samplers.Schedule, labels: torch.Tensor, scale: float) -> Predict:
-        """The network as the guide has it; see `guides.moved`. labels: of the samples."""
+        """The network as the guide has it; see `samplers.moved`. labels: of the samples."""
         scheduler, guide = schedule.scheduler, self._guide
         assert guide is not None and self._places is not None
         asked = self._places[labels.cpu()]
@@ -110,13 +107,8 @@ class DiffusionGenerator(Generator):
 
         def steered(latents: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
             told = (time * told_by).reshape(1)
-            if guide.clean and float(scheduler.alphas_cumprod[round(float(time))]) < guides.CLEAR:
-                return predict(latents, time)
-            if guide.clean:
-                output, risen = guides.foreseen_gradient(guide, predict, scheduler, latents, time, told, asked)
-            else:
-                output, risen = predict(latents, time), guides.gradient(guide, latents, told, asked)
-            return guides.moved(output, scale * risen, scheduler, time)
+            risen = guides.gradient(guide, latents, told, asked)
+            return samplers.moved(scheduler, predict(latents, time), time, -scale * risen)
 
         return steered
 

@@ -28,8 +28,6 @@ PARTS: Final = frozenset({"time_embed", "input_blocks", "middle_block", "out"})
 class NoisyClassifier(Guide):
     """Looks at noisy pictures, told their time."""
 
-    clean = False
-
     def __init__(self, network: Classifier, side: int, name: str, identity: str) -> None:
         self.name = name
         self.network = network

@@ -137,7 +137,7 @@ class GuidedDiffusion(DiffusionGenerator):
         """Its own steps are steered as the reference's are."""
         scheduler, guide = schedule.scheduler, self._guide
         assert guide is not None and self._places is not None
-        if guide.clean or not isinstance(scheduler, SpacedSampler):
+        if not isinstance(scheduler, SpacedSampler):
             return super()._steered(predict, schedule, labels, scale)
         asked, told_by = self._places[labels.cpu()], guides.TRAINED / self._told.steps
         scheduler.gradient = lambda latents, time: (
