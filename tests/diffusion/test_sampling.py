@@ -85,7 +85,7 @@ def test_losses_move_what_is_foreseen_by_their_derivative(prediction):
 def test_where_no_signal_is_left_nothing_is_moved():
     """Zero terminal SNR, where the factor would be infinite, and hardly any signal."""
     settings = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-    schedule = samplers.schedule({**CONFIG, "beta_schedule": "scaled_linear", **settings}, samplers.OWN, 8)
+    schedule = samplers.schedule({**CONFIG, "beta_schedule": "scaled_linear", **settings}, samplers.OWN, 16)
     time = schedule.times[0]
     assert schedule.scheduler.alphas_cumprod[int(time)] == 0
 
