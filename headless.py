@@ -179,7 +179,7 @@ def _literature_parser() -> argparse.ArgumentParser:
 def _literature(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     if (refused := _boot(options, options.input, options.output)) is not None:
         return refused
-    pack = importlib.import_module("trilemma")
+    importlib.import_module("trilemma")
     if not options.comfyui:
         temp = options.output and options.output / "temp"
         places = {"input": options.input, "output": options.output, "temp": temp, "models": options.models}
@@ -187,21 +187,16 @@ def _literature(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     literature, errors = _part("nodes.common.literature"), _part("models.errors")
     try:
         wish = literature.asked(
-            options.count,
-            options.seed,
-            options.prompts,
-            options.extractor,
-            options.reference,
-            options.names,
-            options.sort_by,
+            options.count, options.seed, options.prompts, options.names, not options.reference, options.sort_by
         )
         with _on_sigint(_part("host").interrupt):
-            found = literature.run(pack.NODE_CLASS_MAPPINGS, wish, lambda name: print(name, file=sys.stderr))
+            scale = literature.scale_of(options.extractor, options.reference)
+            found = literature.run(wish, scale, lambda name: print(name, file=sys.stderr))
     except errors.TrilemmaError as error:
         return INVALID, _complain(str(error))
     except KeyboardInterrupt:
         return STOPPED, _complain("Stopped by the user; the same call goes on.")
-    result = {"literature": found._asdict()} if options.json else {"page": literature.page(found)}
+    result = {"literature": literature.as_values(found)} if options.json else {"page": literature.page(found)}
     return NODE_FAILED if found.failed else DONE, result
 
 

@@ -30,6 +30,7 @@ from . import (
     score_images,
     score_known_truth,
     score_leaderboard,
+    score_literature,
     score_prompts,
     score_published,
     score_verdicts,
@@ -70,6 +71,7 @@ FILES = (
     score_benchmark,
     score_leaderboard,
     score_published,
+    score_literature,
     score_diagnosis,
 )
 

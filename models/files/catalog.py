@@ -188,6 +188,11 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             "same place beside it",
         ),
         PublishedFile(
+            name="last.ckpt",
+            source="https://github.com/CompVis/taming-transformers, by the links in its README (VQGANs of 1,024 and "
+            "16,384 codes and of Gumbel f8, and their transformers), with its configuration beside it",
+        ),
+        PublishedFile(
             name="model.ckpt",
             source="https://github.com/CompVis/latent-diffusion, by the links in its README (text2img-large, "
             "cin256-v2, and zips of celeba, ffhq, lsun_bedrooms and lsun_churches)",

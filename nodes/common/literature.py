@@ -23,7 +23,7 @@ from ...models.generators.noise import SEEDS
 from ...models.pictures.grids import Theme
 from ...models.pictures.png import write_png
 from ...models.scoring import scores as reports
-from ...models.scoring.leaderboard import COLUMNS, leaderboard
+from ...models.scoring.leaderboard import COLUMNS, Leaderboard, leaderboard
 from ...models.scoring.literature.tables import ALL, tables_of
 from ...models.scoring.reports.leaderboard_table import draw_table
 from ...models.scoring.reports.leaderboard_text import to_csv, to_json, to_markdown
@@ -43,35 +43,37 @@ class Wish(NamedTuple):
     """What is asked.
 
     count: samples of each system; classes are drawn in turn, or at random where there are more of them. seed: of the
-    first. prompts: for systems that draw from them, in turn. extractor: as Load Feature Extractor lists it. reference:
-    a folder below the host's input folder; empty for the starters' own pictures. names: of systems, as Load Generator
-    lists them; empty for all that are found, with the starters where the reference is theirs. sort_by: see Leaderboard.
+    first. prompts: for systems that draw from them, in turn. names: of systems, as Load Generator lists them; empty for
+    all that are found. starters: whether those that come with the pack are among them. sort_by: see Leaderboard.
     """
 
     count: int
     seed: int
     prompts: Sequence[str]
-    extractor: str
-    reference: str
     names: Sequence[str]
+    starters: bool
     sort_by: str
 
 
-class Found(NamedTuple):
-    """board: the table as Markdown. files: below the output folder. failed: by name, why nothing was measured.
-    absent: published files that are not on this machine, each with source, size, hash and folder."""
+class Scale(NamedTuple):
+    """What all are held against. reference: features that the extractor took, for Benchmark Generator."""
 
-    board: str
+    extractor: host.Handle
+    reference: Any
+
+
+class Found(NamedTuple):
+    """board: the table, None where nothing was measured. files: below the output folder. failed: by name, why nothing
+    was measured. absent: published files that are not on this machine, each with source, size, hash and folder."""
+
+    board: Leaderboard | None
     files: Sequence[str]
     failed: Mapping[str, str]
     absent: Sequence[Mapping[str, Any]]
 
 
-def asked(
-    count: int, seed: int, prompts: Path | None, extractor: str, reference: str, names: Sequence[str], sort_by: str
-) -> Wish:
-    """The wish of a command line. prompts: a file of them, one to a line. An empty extractor: the one that comes with
-    the pack, or for a folder of real pictures the published Inception.
+def asked(count: int, seed: int, prompts: Path | None, names: Sequence[str], starters: bool, sort_by: str) -> Wish:
+    """The wish of a command line. prompts: a file of them, one to a line.
 
     Raises:
         BadInput: a number that is out of range, a score that there is not, or prompts that cannot be read.
@@ -83,46 +85,68 @@ def asked(
     lines: list[str] = []
     if prompts is not None:
         try:
-            lines = [line.strip() for line in prompts.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+            lines = lines_of(prompts.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(f"--prompts: {prompts} cannot be read as text ({error}).") from error
         if not lines:
             raise BadInput(f"--prompts: {prompts} has no line with a prompt.")
-    published = catalog.PUBLISHED["extractor"][0].name
-    extractor = extractor or (published if reference else catalog.starter_names("extractor")[0])
-    return Wish(count, seed, lines, extractor, reference, names, sort_by)
+    return Wish(count, seed, lines, names, starters, sort_by)
 
 
-def run(nodes: Mapping[str, type], wish: Wish, on_system: Callable[[str], None]) -> Found:
-    """Measures them all. nodes: the pack's, by id. on_system: called with the name of each before it is loaded.
+def lines_of(text: str) -> list[str]:
+    """Those that are not blank."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def scale_of(extractor: str, reference: str) -> Scale:
+    """The scale by names. extractor: as Load Feature Extractor lists it; empty for the one that comes with the pack, or
+    for a folder of real pictures the published Inception. reference: that folder, below the host's input folder; empty
+    for the starters' own pictures.
 
     Raises:
-        TrilemmaError: extractor or reference cannot be had, or `names` are of no system that is there.
+        TrilemmaError: one of them cannot be had.
     """
-    loader: type[ModelLoader] = nodes["TrilemmaLoadGenerator"]
-    listed = [name for source in loader.SOURCES for name in source.names()]
-    starters = catalog.starter_names(loader.KIND) if not wish.reference else []
-    systems = list(wish.names) or [*starters, *listed]
+    published = catalog.PUBLISHED["extractor"][0].name
+    extractor = extractor or (published if reference else catalog.starter_names("extractor")[0])
+    with torch.inference_mode():
+        (held, *_) = _call("TrilemmaLoadFeatureExtractor", model=extractor, resize=RESIZE)
+        if not reference:
+            return Scale(held, *_call("TrilemmaExampleReference", reference=next(iter(catalog.REFERENCES)))[:1])
+        folder = {"location": "input", "folder": reference, "subfolders": True, "skip_corrupt": True}
+        return Scale(held, *_call("TrilemmaFolderFeatures", extractor=held, **folder)[:1])
+
+
+def paths_here() -> dict[str, Path]:
+    """All generators in the host's model folders, by their names as Load Generator lists them."""
+    loader = _loader()
+    return {name: loader.path(name) for source in loader.SOURCES for name in source.names()}
+
+
+def run(wish: Wish, scale: Scale, on_system: Callable[[str], None]) -> Found:
+    """Measures them all. on_system: called with the name of each before it is loaded.
+
+    Raises:
+        TrilemmaError: `names` are of no system that is there.
+    """
+    loader, listed = _loader(), list(paths_here())
+    starters = catalog.starter_names(loader.KIND) if wish.starters else []
     for name in wish.names:
         loader.path(name)
+    board, files, measured, failed = None, [], [], {}
     with torch.inference_mode():
-        (extractor, *_) = _call(nodes["TrilemmaLoadFeatureExtractor"], model=wish.extractor, resize=RESIZE)
-        (reference, *_) = _reference(nodes, wish, extractor)
-        measured, failed = [], {}
-        files: Sequence[str] = ()
-        for name in systems:
+        for name in wish.names or [*starters, *listed]:
             host.check_interrupted()
             on_system(name)
             try:
-                measured.append(_measure(nodes, name, wish, extractor, reference))
+                measured.append(_measure(name, wish, scale))
             except TrilemmaError as error:
                 failed[name] = str(error)
                 continue
             finally:
                 # The networks of one system make room before the next is read.
                 gc.collect()
-            files = _write(measured, wish.sort_by)
-    board = to_markdown(_board(measured, wish.sort_by)) if measured else ""
+            board = leaderboard(measured, wish.sort_by, published=tables_of(ALL))
+            files = _write(measured, board)
     here = {Path(name).name for name in listed}
     absent = [file for file in catalog.PUBLISHED[loader.KIND] if file.name not in here]
     told = [{**vars(file), "folder": str(host.model_folder(file.folder or loader.SOURCES[0].key))} for file in absent]
@@ -131,7 +155,7 @@ def run(nodes: Mapping[str, type], wish: Wish, on_system: Callable[[str], None])
 
 def page(found: Found) -> str:
     """All of it, to read."""
-    parts = [found.board or "Nothing was measured."]
+    parts = [to_markdown(found.board) if found.board else "Nothing was measured."]
     if found.failed:
         parts.append("\n".join(["Not measured:", *(f"- {name}: {why}" for name, why in found.failed.items())]))
     if found.absent:
@@ -140,28 +164,38 @@ def page(found: Found) -> str:
     return "\n\n".join([*parts, *(["Files:\n" + "\n".join(found.files)] if found.files else [])])
 
 
-def _call(node: type, **given: Any) -> tuple[Any, ...]:
+def as_values(found: Found) -> dict[str, Any]:
+    """All of it, for JSON."""
+    return {**found._asdict(), "board": to_markdown(found.board) if found.board else ""}
+
+
+def _node(node_id: str) -> Any:
+    """One of the pack's nodes, each of which takes its part as in a graph."""
+    # The table is made of files that import this one.
+    from .. import NODE_CLASS_MAPPINGS
+
+    return NODE_CLASS_MAPPINGS[node_id]
+
+
+def _loader() -> type[ModelLoader]:
+    return _node("TrilemmaLoadGenerator")
+
+
+def _call(node_id: str, /, **given: Any) -> tuple[Any, ...]:
     """What a node gives, without what it shows."""
-    given = {**_defaults(node), **given}
-    returned = getattr(node(), node.FUNCTION)(**given)  # pyright: ignore[reportAttributeAccessIssue]
+    node = _node(node_id)
+    returned = getattr(node(), node.FUNCTION)(**{**_defaults(node), **given})
     return returned["result"] if isinstance(returned, dict) else returned
 
 
-def _defaults(node: type) -> dict[str, Any]:
+def _defaults(node: Any) -> dict[str, Any]:
     """Of the required inputs that have one, as the page fills them in."""
-    types = node.INPUT_TYPES()["required"]  # pyright: ignore[reportAttributeAccessIssue]
+    types = node.INPUT_TYPES()["required"]
     return {name: options["default"] for name, (_, options) in types.items() if "default" in options}
 
 
-def _reference(nodes: Mapping[str, type], wish: Wish, extractor: host.Handle) -> tuple[Any, ...]:
-    if not wish.reference:
-        return _call(nodes["TrilemmaExampleReference"], reference=next(iter(catalog.REFERENCES)))
-    folder = {"location": "input", "folder": wish.reference, "subfolders": True, "skip_corrupt": True}
-    return _call(nodes["TrilemmaFolderFeatures"], extractor=extractor, **folder)
-
-
-def _measure(nodes: Mapping[str, type], name: str, wish: Wish, extractor: host.Handle, reference: Any) -> Scores:
-    (handle, *_) = _call(nodes["TrilemmaLoadGenerator"], model=name)
+def _measure(name: str, wish: Wish, scale: Scale) -> Scores:
+    (handle, *_) = _call("TrilemmaLoadGenerator", model=name)
     bound: Bound = handle.model
     descriptor = bound.generator.descriptor
     if 0 < descriptor.num_classes <= wish.count:
@@ -169,10 +203,9 @@ def _measure(nodes: Mapping[str, type], name: str, wish: Wish, extractor: host.H
     elif "prompt" in descriptor.conditions and wish.prompts:
         bound = bound.with_conditions(read_conditions(descriptor, "\n".join(wish.prompts)))
     (scored, *_) = _call(
-        nodes["TrilemmaBenchmarkGenerator"],
+        "TrilemmaBenchmarkGenerator",
         generator=handle._replace(model=bound),
-        extractor=extractor,
-        reference=reference,
+        **scale._asdict(),
         num_images=wish.count,
         first_seed=wish.seed,
         filename_prefix=f"{FOLDER}/systems/{_plain(name)}",
@@ -186,13 +219,8 @@ def _plain(name: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in name)
 
 
-def _board(measured: Sequence[Scores], sort_by: str) -> Any:
-    return leaderboard(measured, sort_by, published=tables_of(ALL))
-
-
-def _write(measured: Sequence[Scores], sort_by: str) -> list[str]:
+def _write(measured: Sequence[Scores], board: Leaderboard) -> list[str]:
     """The board of what is measured so far, in place of the one before."""
-    board = _board(measured, sort_by)
     root = host.output_folder() / FOLDER
     root.mkdir(parents=True, exist_ok=True)
     texts = {

@@ -19,8 +19,8 @@ WITH_A_CHECKPOINT = [path for path in EXAMPLES if "CheckpointLoaderSimple" in pa
 """They want a published file of the host's, and are held against what the host says of its nodes."""
 OF_PHOTOGRAPHS = [path for path in EXAMPLES if "photographs/real" in path.read_text()]
 """They want folders of the user's and the extra `photo`: tests/examples/test_score_photographs_example.py."""
-OF_PUBLISHED_FILES = [path for path in EXAMPLES if path.stem == "text_to_image_gans"]
-"""It wants published generators: tests/examples/test_text_to_image_example.py."""
+OF_PUBLISHED_FILES = [path for path in EXAMPLES if path.stem in ("text_to_image_gans", "vqgan_clip")]
+"""They want published generators: tests/examples/test_text_to_image_example.py."""
 APART = (*WITH_A_CHECKPOINT, *OF_PHOTOGRAPHS, *OF_PUBLISHED_FILES)
 
 
@@ -34,6 +34,9 @@ def graph_of(path):
     graph = json.loads(path.read_text())
     for entry in benchmarks(graph):
         entry["inputs"]["num_images"] = 8
+    for entry in graph.values():
+        if entry["class_type"] == "TrilemmaLiteratureTable":
+            entry["inputs"] |= {"num_images": 8, "systems": "starter emoji vae\nstarter emoji stylegan2"}
     return graph
 
 

@@ -1,8 +1,9 @@
-"""The example of GANs that draw by text: what it shows, and says where published files are missing.
+"""The examples of published files: what GANs that draw by text show, and what is said where files are missing.
 
 The files are the published ones by name and layout; here they are small and know other words.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,9 +13,13 @@ from PIL import Image
 from safetensors.torch import load_file
 from trilemma import headless
 from trilemma.host import standalone
+from trilemma.models.errors import MissingFile
 from trilemma.models.generators.gan.text_to_image import families, words
+from trilemma.nodes import NODE_CLASS_MAPPINGS
 
 pytestmark = pytest.mark.slow
+
+LoadGenerator = NODE_CLASS_MAPPINGS["TrilemmaLoadGenerator"]
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "example_workflows" / "api" / "text_to_image_gans.json"
 PLACES = {"AttnGAN": "bird_AttnGAN/bird_AttnGAN2.pth", "DM-GAN": "bird_DMGAN/bird_DMGAN.pth"}
@@ -66,3 +71,13 @@ def test_missing_files_are_named_with_their_publisher(models, tmp_path, monkeypa
     said = message()
     assert "bird_AttnGAN2.pth is not on this machine. Fetch it from https://github.com/taoxugit/AttnGAN" in said
     assert str(models / "generators" / "bird_AttnGAN") in said
+
+
+def test_vqgan_clip_names_the_vqgan_it_wants(tmp_path):
+    """Its CLIP is loaded by ComfyUI, which says what its own folders lack."""
+    graph = json.loads(EXAMPLE.with_name("vqgan_clip.json").read_text())
+    (loader,) = (node["inputs"] for node in graph.values() if node["class_type"] == "TrilemmaLoadGenerator")
+    standalone.use_folders(models=tmp_path)
+    with pytest.raises(MissingFile, match="CompVis/taming-transformers") as refused:
+        LoadGenerator.path(loader["model"])
+    assert str(tmp_path / "generators" / "vqgan_imagenet_f16_16384") in str(refused.value)

@@ -1,4 +1,4 @@
-"""The table of the literature, run from the command line: measured, failed, absent, resumed, stopped."""
+"""The table of the literature, by the command line and by its node: measured, failed, absent, resumed, stopped."""
 
 import json
 import shutil
@@ -6,12 +6,16 @@ import shutil
 import pytest
 from trilemma import headless, host
 from trilemma.host import standalone
+from trilemma.models.errors import BadInput
 from trilemma.models.files import catalog
 from trilemma.models.generators.loading import GENERATORS
 from trilemma.models.scoring import scores
+from trilemma.nodes import NODE_CLASS_MAPPINGS
+from trilemma.nodes.common import literature
 
 VAE, GAN = "starter emoji vae", "starter emoji stylegan2"
 COUNT = 16
+LiteratureTable = NODE_CLASS_MAPPINGS["TrilemmaLiteratureTable"]
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +110,52 @@ def test_a_call_that_cannot_be_is_refused(run, arguments, said):
     code, text = run(*arguments)
     assert code == headless.INVALID
     assert said in json.loads(text)["error"]["message"]
+
+
+def table(systems, **given):
+    return LiteratureTable().run(systems, COUNT, 0, "", "fid", "fid", "recall", "light", **given)["result"]
+
+
+@pytest.fixture
+def folders(tmp_path):
+    generators = tmp_path / "models" / "generators"
+    generators.mkdir(parents=True)
+    standalone.use_folders(models=tmp_path / "models", output=tmp_path / "out", temp=tmp_path / "temp")
+    return generators
+
+
+@pytest.mark.slow
+def test_a_graph_measures_what_is_named(folders):
+    (folders / "broken.pt").write_text("hi")
+    board, pictures, plots, markdown, _, data, report = table(f"{VAE}\n\nbroken.pt\n")
+    (group,) = board.groups
+    assert [row.name for row in group.rows] == ["emoji vae"]
+    assert pictures.shape[0] == plots.shape[0] == 1
+    assert markdown.index("emoji vae") < markdown.index("StackGAN++")
+    assert json.loads(data)["groups"] and "it is a text file" in report and "bird_AttnGAN2.pth" in report
+
+
+@pytest.mark.slow
+def test_a_reference_of_ones_own_is_for_the_models_in_the_folder(folders):
+    shutil.copy(catalog.starter_folder("generator", VAE) / "model.safetensors", folders / "mine.safetensors")
+    scale = literature.scale_of("", "")
+    board, *_ = table("*", extractor=scale.extractor, reference=scale.reference)
+    assert [row.name for group in board.groups for row in group.rows] == ["mine"]
+    with pytest.raises(BadInput, match="extractor, reference: one of them is connected"):
+        table("*", reference=scale.reference)
+
+
+@pytest.mark.parametrize(
+    ("systems", "said"),
+    [(" \n", "systems: there are none"), ("broken.pt", r"(?s)nothing was measured.*it is a text file")],
+)
+def test_a_graph_without_systems_is_refused(folders, systems, said):
+    (folders / "broken.pt").write_text("hi")
+    with pytest.raises(BadInput, match=said):
+        table(systems)
+
+
+def test_a_new_file_is_a_change(folders):
+    before = LiteratureTable.IS_CHANGED()
+    (folders / "new.pt").write_text("hi")
+    assert LiteratureTable.IS_CHANGED() != before == ""
