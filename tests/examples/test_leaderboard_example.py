@@ -1,4 +1,4 @@
-"""The example of the leaderboard runs headless, with fewer samples than it has, and compares four families by eight models."""
+"""The example of the leaderboard runs headless, with fewer samples than it has: eight models of four families."""
 
 import json
 from pathlib import Path
