@@ -81,10 +81,10 @@ def write(nodes: Mapping[str, type], titles: Mapping[str, str]) -> list[str]:
     said = []
     for language in LANGUAGES:
         before, now = table(language), completed(language, files)
-        folder = HERE / language
-        said += [f"{language}: no translation of {text!r} in {folder / 'texts.json'}" for text in now if not now[text]]
-        said += [f"{language}: no node says {text!r} any more; it was {before[text]!r}" for text in before.keys() - now]
-        (folder / "texts.json").write_text(written(now), encoding="utf-8")
+        file = HERE / language / "texts.json"
+        said += [f"locales/{language}/texts.json: no translation yet of {text!r}" for text in now if not now[text]]
+        said += [f"locales/{language}/texts.json: left out {text!r}: {before[text]!r}" for text in before.keys() - now]
+        file.write_text(written(now), encoding="utf-8")
         for name, content in files.items():
-            (folder / name).write_text(written(translated(content, now)), encoding="utf-8")
+            (file.parent / name).write_text(written(translated(content, now)), encoding="utf-8")
     return said
