@@ -58,6 +58,7 @@ WORDS = {
 READ = {
     ("attngan", "generator"),
     ("biggan_deep", "generator"),
+    ("denoising_diffusion_gan", "generator"),
     ("df_gan", "generator"),
     ("dm_gan", "generator"),
     ("glide", "generator"),

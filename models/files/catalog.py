@@ -248,6 +248,13 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
                 "lsun_uncond_100M_2400K_bs64.pt",
             )
         ),
+        *(
+            PublishedFile(
+                name=name,
+                source=f"https://github.com/NVlabs/denoising-diffusion-gan, by the link in its README ({data})",
+            )
+            for name, data in (("netG_1200.pth", "CIFAR-10"), ("netG_550.pth", "CelebA-HQ 256"))
+        ),
         PublishedFile(
             name="netG_210000.pth",
             source="https://github.com/hanzhanggit/StackGAN-v2, by the links in its README, with "

@@ -36,7 +36,7 @@ def _families() -> tuple[Family[Generator], ...]:
         vqgan,
         vqvae,
     )
-    from .diffusion import adm, ddpm, diffusers_pipelines, stable_diffusion_files
+    from .diffusion import adm, ddpm, denoising_diffusion_gan, diffusers_pipelines, stable_diffusion_files
     from .diffusion.glide import generator as glide
     from .diffusion.ldm import generator as ldm
     from .gan import biggan_deep, dcgan, mlp_gan, stylegan1, stylegan2, stylegan3
@@ -54,6 +54,7 @@ def _families() -> tuple[Family[Generator], ...]:
         dalle_dvae.FAMILY,
         dcgan.FAMILY,
         ddpm.FAMILY,
+        denoising_diffusion_gan.FAMILY,
         glide.FAMILY,
         image_gpt.FAMILY,
         *ldm.FAMILIES,

@@ -155,7 +155,7 @@ GENERATOR = Kind(
     ),
     latents,
     shared=DRAW_AND_REPAINT,
-    with_metadata=frozenset({"DDPM", "MLP GAN", "guided diffusion"}),
+    with_metadata=frozenset({"DDPM", "MLP GAN", "denoising diffusion GAN", "guided diffusion"}),
 )
 
 

@@ -119,6 +119,6 @@ SIGNATURES: Final = (
         ("generator",),
         (r"down_blocks\.0\.resnets\.0\.conv1\.weight", r"time_embedding\.linear_1\.bias"),
     ),
-    Signature("a denoising diffusion GAN", OWN_CODE, (), (r"all_modules\.\d+\.", r"z_transform\.")),
+    Signature("a denoising diffusion GAN", GENERATOR, ("generator",), (r"all_modules\.\d+\.", r"z_transform\.")),
     Signature("a U-Net of score_sde (NCSN++, DDPM++)", OWN_CODE, (), (r"all_modules\.\d+\.",)),
 )
