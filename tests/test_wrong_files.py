@@ -129,7 +129,9 @@ PROMPTLESS = {
     "a MAT ": ["model.synthesis.first_stage.conv_first.conv.resample_filter", "model.synthesis.first_stage.tran.0.x"],
 }
 """The beginnings of files that an inpainter is read from."""
-WHOLE = ("a Stable Diffusion 2", "a Stable Diffusion XL", "a StyleGAN2 generator in the layout of rosinality")
+DRAWN = ("a StyleGAN2 generator in the layout of rosinality", "a DiT")
+"""Those that only draw."""
+WHOLE = ("a Stable Diffusion 2", "a Stable Diffusion XL", *DRAWN)
 """Those that are read where they are whole."""
 
 
@@ -169,7 +171,7 @@ def test_every_loader_knows_published_files_of_other_kinds(system):
 def test_every_loader_knows_what_users_mistake_for_its_files(what, names):
     for kind, said in asked(of_names(names)).items():
         assert isinstance(said, str), kind
-        read = what.strip() in WHOLE and kind in ("generator", *(() if "GAN" in what else ("inpainter",)))
+        read = what.strip() in WHOLE and kind in ("generator", *(() if what.strip() in DRAWN else ("inpainter",)))
         assert f"{'looks like' if read else 'holds'} {what.strip()}" in said
 
 

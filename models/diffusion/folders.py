@@ -12,7 +12,7 @@ import torch
 from ..errors import BadCheckpoint
 from ..files.checkpoints import Checkpoint
 from ..files.folders import CONFIG, INDEX, read_json, read_weights, understood
-from ..weights import empty_weights, fill
+from ..weights import empty_weights, fill, undrawn_weights
 from . import samplers
 from .networks import accepted, todays_attention
 
@@ -105,13 +105,14 @@ class PipelineFolder(NamedTuple):
         with understood(f"{self.name}: one of {', '.join(file.name for file in there)} in {part}/"):
             return CLIPTokenizerFast.from_pretrained(str(folder), local_files_only=True)
 
-    def network(self, part: str) -> Any:
-        """A network of diffusers of the class in the index, strictly filled, float32."""
+    def network(self, part: str, computes: bool = False) -> Any:
+        """A network of diffusers of the class in the index, strictly filled, float32. computes: whether it makes
+        tensors that its file does not hold."""
         import diffusers
 
         config = self.config(part)
         made = getattr(diffusers, config["_class_name"])
-        with empty_weights(), understood(f"{self.name}: {part}/{CONFIG}"):
+        with undrawn_weights() if computes else empty_weights(), understood(f"{self.name}: {part}/{CONFIG}"):
             network = made(**accepted(made, config))
         fill(network, todays_attention(self.tensors(part)), f"{self.name}, {part}")
         return network

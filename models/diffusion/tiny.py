@@ -241,3 +241,19 @@ def write_latent(folder: Path) -> Path:
     """A diffusers folder of a model that draws latents of a VQModel; gives its path."""
     scheduler = {"_class_name": "DDIMScheduler", "num_train_timesteps": 100}
     return write_pipeline(folder, "LDMPipeline", scheduler, unet=unconditional_unet(), vqvae=quantising_autoencoder())
+
+
+def write_transformer(folder: Path) -> Path:
+    """A diffusers folder of a DiT; gives its path."""
+    from diffusers import DiTTransformer2DModel
+
+    transformer = DiTTransformer2DModel(
+        num_attention_heads=2,
+        attention_head_dim=8,
+        out_channels=8,
+        num_layers=2,
+        sample_size=8,
+        num_embeds_ada_norm=3,
+    ).train(False)
+    scheduler = {"_class_name": "DDIMScheduler", "num_train_timesteps": 100, "clip_sample": False}
+    return write_pipeline(folder, "DiTPipeline", scheduler, transformer=transformer, vae=autoencoder())

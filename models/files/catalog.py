@@ -236,6 +236,14 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             )
         ),
         *(
+            PublishedFile(
+                name=name,
+                source=f"https://dl.fbaipublicfiles.com/DiT/models/{name}, with sd-vae-ft-ema "
+                "(https://huggingface.co/stabilityai/sd-vae-ft-ema) beside it",
+            )
+            for name in ("DiT-XL-2-256x256.pt", "DiT-XL-2-512x512.pt")
+        ),
+        *(
             PublishedFile(name=name, source=f"https://openaipublic.blob.core.windows.net/diffusion/march-2021/{name}")
             for name in (
                 "imagenet64_uncond_100M_1500K.pt",

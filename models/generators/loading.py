@@ -37,6 +37,7 @@ def _families() -> tuple[Family[Generator], ...]:
         vqvae,
     )
     from .diffusion import adm, ddpm, denoising_diffusion_gan, diffusers_pipelines, stable_diffusion_files
+    from .diffusion.dit import generator as dit
     from .diffusion.glide import generator as glide
     from .diffusion.ldm import generator as ldm
     from .gan import biggan_deep, dcgan, mlp_gan, stylegan1, stylegan2, stylegan3
@@ -55,6 +56,7 @@ def _families() -> tuple[Family[Generator], ...]:
         dcgan.FAMILY,
         ddpm.FAMILY,
         denoising_diffusion_gan.FAMILY,
+        dit.FAMILY,
         glide.FAMILY,
         image_gpt.FAMILY,
         *ldm.FAMILIES,

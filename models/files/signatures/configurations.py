@@ -45,6 +45,7 @@ MODEL_TYPES: Final = {
     "DDPMPipeline": GENERATOR,
     "DDIMPipeline": GENERATOR,
     "LDMPipeline": GENERATOR,
+    "DiTPipeline": GENERATOR,
     "StableDiffusionPipeline": STABLE_DIFFUSION_FOLDER,
     "StableDiffusionInpaintPipeline": STABLE_DIFFUSION_FOLDER,
     "StableDiffusionImg2ImgPipeline": "it belongs into models/diffusers, for Load Inpainter",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .signature import CHECKPOINT, GENERATOR, GLIDE, OWN_CODE, STABLE_DIFFUSION, UNET, Signature
+from .signature import CHECKPOINT, DIT, GENERATOR, GLIDE, OWN_CODE, STABLE_DIFFUSION, UNET, Signature
 
 LDM: Final = r"model\.diffusion_model\."
 
@@ -87,7 +87,7 @@ SIGNATURES: Final = (
         (),
         (LDM + r"input_blocks\.0\.0\.weight",),
     ),
-    Signature("a DiT", OWN_CODE, (), (r"x_embedder\.proj\.weight", r"blocks\.0\.adaLN_modulation\.1\.weight")),
+    Signature("a DiT", DIT, ("generator",), (r"x_embedder\.proj\.weight", r"blocks\.0\.adaLN_modulation\.1\.weight")),
     Signature("an EDM", OWN_CODE, (), (r"(model\.)?map_layer0\.weight", r"(model\.)?(enc|dec)\.")),
     Signature("a GLIDE", GLIDE, ("generator", "inpainter"), (r"padding_embedding$", r"input_blocks\.0\.0\.weight")),
     Signature(

@@ -21,6 +21,7 @@ GLIDE: Final = (
     "it belongs with its upsampler into a folder in models/generators, for Load Generator, or into models/inpaint, "
     "for Load Inpainter"
 )
+DIT: Final = "it belongs with its autoencoder, sd-vae-ft-ema, into a folder in models/generators, for Load Generator"
 DETECTOR: Final = "it belongs into models/grounding-dino, for Load Detector"
 DETECTOR_FOLDER: Final = "it belongs with its config.json into a folder in models/grounding-dino, for Load Detector"
 SEGMENTER: Final = "it belongs into models/sams, for Load Segmenter"

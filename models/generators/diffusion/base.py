@@ -131,6 +131,10 @@ class DiffusionGenerator(Generator):
         """The network as this schedule's steps take its output."""
         return predict
 
+    def _guided_by(self, predict: Predict, scale: float) -> Predict:
+        """The network of N samples by that of 2 N, see `_network`."""
+        return sampling.guided(predict, scale)
+
     @abstractmethod
     def _rendered(self, latents: torch.Tensor) -> torch.Tensor:
         """float32 [N, channels, H, W], about 0..1, of latents float32 [N, C, h, w], with derivatives."""
@@ -217,7 +221,7 @@ class DiffusionGenerator(Generator):
         predict = self._network(condition, generators, self._guided(options), len(schedule.times))
         predict = self._fitted(predict, schedule)
         if self._guided(options):
-            predict = sampling.guided(predict, options["guidance_scale"])
+            predict = self._guided_by(predict, options["guidance_scale"])
         if losses is not None:
             predict = sampling.steered(predict, schedule.scheduler, lambda clean: losses(self._rendered(clean)))
         scale = options.get(SCALE, 0.0)

@@ -1,4 +1,4 @@
-"""Diffusion generators from diffusers folders: five pipelines, offline, strict, and never running code."""
+"""Diffusion generators from diffusers folders: pipelines, offline, strict, and never running code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from ... import imagenet
 from ...diffusion import loading, samplers, tiny
 from ...diffusion.folders import Classes, PipelineFolder, holds, open_folder
 from ...errors import BadCheckpoint
@@ -15,10 +16,16 @@ from ...files.folders import read_description
 from ...weights import DtypeFor
 from ..base import Generator
 from .ddpm import check_channels, of_scheduler
+from .dit.generator import DiTPipeline
 from .latent_diffusion import STEPS, TextToImage, UnconditionalLatentDiffusion
 
 UNCONDITIONAL_CLASSES: Final[Classes] = {"unet": ("UNet2DModel",), "scheduler": samplers.SUPPORTED}
 LATENT_CLASSES: Final[Classes] = {**UNCONDITIONAL_CLASSES, "vqvae": ("VQModel", "AutoencoderKL")}
+TRANSFORMER_CLASSES: Final[Classes] = {
+    "transformer": ("DiTTransformer2DModel", "Transformer2DModel"),
+    "vae": ("AutoencoderKL",),
+    "scheduler": samplers.SUPPORTED,
+}
 """What a folder of the pack's own says of itself, as safetensors metadata elsewhere: class_names, steps and
 guidance_scale, which cannot be detected."""
 
@@ -56,6 +63,21 @@ def _check_size(folder: PipelineFolder) -> None:
         raise BadCheckpoint(f"{folder.name}: unet/config.json does not tell sample_size; download the folder again.")
 
 
+def _transformer(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Generator:
+    folder = open_folder(checkpoint, TRANSFORMER_CLASSES)
+    # Its class of before 0.30 builds many networks, this one among them.
+    index = {**folder.index, "transformer": ["diffusers", "DiTTransformer2DModel"]}
+    transformer, vae = folder._replace(index=index).network("transformer", computes=True), folder.network("vae")
+    transformer.to(dtype_for(sum(parameter.numel() for parameter in transformer.parameters())))
+    given, wanted = transformer.config.in_channels, vae.config.latent_channels
+    if given != wanted:
+        raise BadCheckpoint(
+            f"{folder.name}: its transformer has {given} channels, its autoencoder {wanted}; they must agree."
+        )
+    names = imagenet.names_of(transformer.config.num_embeds_ada_norm)
+    return DiTPipeline(folder.index["_class_name"], transformer, vae, names, folder.scheduler_config())
+
+
 def _text_to_image(checkpoint: Checkpoint, dtype_for: DtypeFor) -> Generator:
     _check_size(PipelineFolder(Path(checkpoint.path or "."), checkpoint.config))
     described = read_description(checkpoint.path)
@@ -73,6 +95,7 @@ FAMILIES: Final = tuple(
         ("DDPMPipeline", _pixels, partial(tiny.write_unconditional, pipeline="DDPMPipeline")),
         ("DDIMPipeline", _pixels, partial(tiny.write_unconditional, pipeline="DDIMPipeline")),
         ("LDMPipeline", _latents, tiny.write_latent),
+        ("DiTPipeline", _transformer, tiny.write_transformer),
         (
             "StableDiffusionPipeline",
             _text_to_image,

@@ -129,7 +129,7 @@ def spaced(trained: int, steps: int, spacing: str, ancestral: bool) -> list[int]
 
 
 def own_schedule(
-    betas: Tensor, options: Mapping[str, Any], learned: bool = True, prediction: str = NOISE
+    betas: Tensor, options: Mapping[str, Any], learned: bool = True, prediction: str = NOISE, clip: bool = True
 ) -> Schedule | None:
     """Of these options, where their sampler is DDPM or DDIM; None for another. See `SpacedSampler`.
 
@@ -156,19 +156,19 @@ def own_schedule(
             spacing,
             lambda fewer: spaced(trained, fewer, spacing, sampler == ANCESTRAL)[-1],
         )
-    made = SpacedSampler(betas, times, sampler == ANCESTRAL, learned, prediction)
+    made = SpacedSampler(betas, times, sampler == ANCESTRAL, learned, prediction, clip)
     return Schedule(made, made.timesteps)
 
 
-def guided(predict: Predict, scale: float) -> Predict:
+def guided(predict: Predict, scale: float, channels: int | None = None) -> Predict:
     """Classifier-free guidance (Ho and Salimans, 2022, arXiv 2207.12598) of the noise of N samples; variances are those
-    that the condition gives. predict: see `sampling.guided`."""
+    that the condition gives. predict: see `sampling.guided`. channels: the first so many alone; None for all."""
 
     def both(latents: Tensor, time: Tensor) -> Tensor:
         without, given = predict(torch.cat([latents, latents]), time).chunk(2)
-        channels = latents.shape[1]
-        foreseen = torch.lerp(without[:, :channels], given[:, :channels], scale)
-        return torch.cat([foreseen, given[:, channels:]], dim=1)
+        count = latents.shape[1] if channels is None else channels
+        foreseen = torch.lerp(without[:, :count], given[:, :count], scale)
+        return torch.cat([foreseen, given[:, count:]], dim=1)
 
     return both
 
@@ -193,16 +193,22 @@ class SpacedSampler:
     betas: float64, of all trained steps. times: those that are taken, ascending. learned: whether the network also
     gives how much of two variances there is to be; else the larger one is taken. prediction: what it foresees.
     gradient: steers each step where it is set. restrict: puts in what is known, where it is set, before it is cut off
-    at -1 and 1. Serves one run.
+    at -1 and 1, where `clip`. Serves one run.
     """
 
     order: Final = 1
     init_noise_sigma: Final = 1.0
 
     def __init__(
-        self, betas: Tensor, times: Sequence[int], ancestral: bool, learned: bool = True, prediction: str = NOISE
+        self,
+        betas: Tensor,
+        times: Sequence[int],
+        ancestral: bool,
+        learned: bool = True,
+        prediction: str = NOISE,
+        clip: bool = True,
     ) -> None:
-        self.ancestral, self.learned = ancestral, learned
+        self.ancestral, self.learned, self.clip = ancestral, learned, clip
         self.gradient: Gradient | None = None
         self.restrict: Restrict | None = None
         self.alphas_cumprod = (1 - betas).cumprod(0)
@@ -243,7 +249,8 @@ class SpacedSampler:
             foreseen = signal**-0.5 * latents - (1 / signal - 1) ** 0.5 * foreseen
         if self.restrict is not None:
             foreseen = self.restrict(foreseen)
-        foreseen = foreseen.clamp(-1, 1)
+        if self.clip:
+            foreseen = foreseen.clamp(-1, 1)
         mean = before**0.5 * beta / (1 - signal) * foreseen
         mean = mean + (1 - beta) ** 0.5 * (1 - before) / (1 - signal) * latents
         if not self.learned:
