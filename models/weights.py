@@ -63,6 +63,25 @@ def undrawn_weights() -> Iterator[None]:
 
 
 @contextmanager
+def empty_parameters() -> Iterator[None]:
+    """Modules that are made within, by this thread, have their parameters on the meta device, and the tensors that they
+    keep beside them in memory, with their values: for networks that compute some of these when they are made."""
+    own = get_ident()
+
+    def emptied(module: nn.Module, name: str, parameter: nn.Parameter | None) -> Any:
+        if get_ident() != own or parameter is None or parameter.is_meta:
+            return parameter  # on the meta device it is one that two layers share
+        return nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
+
+    hook = register_module_parameter_registration_hook(emptied)
+    try:
+        with undrawn_weights():
+            yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
 def bounded(parameters: int, elements: int, what: str) -> Iterator[None]:
     """Networks that are made within, by this thread, have at most so many parameters, of so many elements together.
 

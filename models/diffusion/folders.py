@@ -18,8 +18,13 @@ from .networks import accepted, todays_attention
 
 USUAL: Final = ("diffusion_pytorch_model.safetensors", "model.safetensors")
 """What most parts have, of diffusers and of transformers."""
-TOKENIZER_FILES: Final = (("tokenizer.json",), ("vocab.json", "merges.txt"))
-"""Either of these sets is enough: the first is written by transformers 5, the second by all before it."""
+TOKENIZER_FILES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "CLIPTokenizerFast": (("tokenizer.json",), ("vocab.json", "merges.txt")),
+    "T5TokenizerFast": (("tokenizer.json",), ("spiece.model",)),
+    "PreTrainedTokenizerFast": (("tokenizer.json",),),
+}
+"""By class, sets of files of which each is enough: the first is written by transformers 5, the second by all before it.
+"""
 
 Classes = Mapping[str, Collection[str]]
 """Parts that are read, and the classes they may be of; a safety checker and the like are left alone."""
@@ -78,17 +83,17 @@ class PipelineFolder(NamedTuple):
         """The state dict of a network."""
         return read_weights(self.part(part), USUAL).tensors
 
-    def tokenizer(self, part: str = "tokenizer") -> Any:
-        """A tokenizer of CLIP.
+    def tokenizer(self, part: str = "tokenizer", named: str = "CLIPTokenizerFast") -> Any:
+        """A tokenizer. named: its class of transformers, one of TOKENIZER_FILES.
 
         Raises:
             BadCheckpoint: its files are missing, no JSON, or begin with a byte-order mark.
         """
-        from transformers import CLIPTokenizerFast
+        import transformers
 
-        folder = self.folder / part
-        if not any(all((folder / name).is_file() for name in files) for files in TOKENIZER_FILES):
-            expected = " or ".join(" and ".join(files) for files in TOKENIZER_FILES)
+        folder, sets = self.folder / part, TOKENIZER_FILES[named]
+        if not any(all((folder / name).is_file() for name in files) for files in sets):
+            expected = " or ".join(" and ".join(files) for files in sets)
             raise BadCheckpoint(f"{self.name}: {expected} is missing in {part}/; download the whole folder.")
         there = sorted(file for file in folder.iterdir() if file.suffix in (".json", ".txt"))
         for file in there:
@@ -103,7 +108,7 @@ class PipelineFolder(NamedTuple):
                 with understood(f"{self.name}: {part}/{file.name}"):
                     file.read_text(encoding="utf-8")
         with understood(f"{self.name}: one of {', '.join(file.name for file in there)} in {part}/"):
-            return CLIPTokenizerFast.from_pretrained(str(folder), local_files_only=True)
+            return getattr(transformers, named).from_pretrained(str(folder), local_files_only=True)
 
     def network(self, part: str, computes: bool = False) -> Any:
         """A network of diffusers of the class in the index, strictly filled, float32. computes: whether it makes

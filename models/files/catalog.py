@@ -263,6 +263,21 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             )
             for name, data in (("netG_1200.pth", "CIFAR-10"), ("netG_550.pth", "CelebA-HQ 256"))
         ),
+        *(
+            PublishedFile(
+                name=repository.partition("/")[2],
+                source=f"https://huggingface.co/{repository}, the whole folder",
+                folder="diffusers",
+            )
+            for repository in (
+                "PixArt-alpha/PixArt-XL-2-512x512",
+                "PixArt-alpha/PixArt-XL-2-1024-MS",
+                "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS",
+                "DeepFloyd/IF-I-M-v1.0",
+                "DeepFloyd/IF-I-XL-v1.0",
+                "zai-org/CogView3-Plus-3B",
+            )
+        ),
         PublishedFile(
             name="netG_210000.pth",
             source="https://github.com/hanzhanggit/StackGAN-v2, by the links in its README, with "

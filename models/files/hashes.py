@@ -10,7 +10,7 @@ from typing import Final
 
 from .paths import fingerprint
 
-WEIGHTS: Final = (".safetensors", ".bin", ".json", ".txt")
+WEIGHTS: Final = (".safetensors", ".bin", ".json", ".txt", ".model")
 """Endings of the files that make up a model folder."""
 BLOCK: Final = 2**20
 

@@ -36,7 +36,14 @@ def _families() -> tuple[Family[Generator], ...]:
         vqgan,
         vqvae,
     )
-    from .diffusion import adm, ddpm, denoising_diffusion_gan, diffusers_pipelines, stable_diffusion_files
+    from .diffusion import (
+        adm,
+        ddpm,
+        denoising_diffusion_gan,
+        diffusers_pipelines,
+        pipeline_families,
+        stable_diffusion_files,
+    )
     from .diffusion.dit import generator as dit
     from .diffusion.glide import generator as glide
     from .diffusion.ldm import generator as ldm
@@ -80,6 +87,7 @@ def _families() -> tuple[Family[Generator], ...]:
         vqgan.FAMILY,
         vqvae.FAMILY,
         *diffusers_pipelines.FAMILIES,
+        *pipeline_families.FAMILIES,
     )
 
 

@@ -11,6 +11,7 @@ from .signature import (
     GENERATOR,
     OWN_CODE,
     OWN_CONTROLNET,
+    PROMPT_FOLDER,
     SEGMENTER,
     STABLE_DIFFUSION_FOLDER,
     TEXT_ENCODER,
@@ -52,5 +53,9 @@ MODEL_TYPES: Final = {
     "StableDiffusionXLPipeline": STABLE_DIFFUSION_FOLDER,
     "StableDiffusionXLInpaintPipeline": STABLE_DIFFUSION_FOLDER,
     "StableDiffusionXLImg2ImgPipeline": "it belongs into models/diffusers, for Load Inpainter",
+    "PixArtAlphaPipeline": PROMPT_FOLDER,
+    "PixArtSigmaPipeline": PROMPT_FOLDER,
+    "IFPipeline": PROMPT_FOLDER,
+    "CogView3PlusPipeline": PROMPT_FOLDER,
 }
 """Where a folder belongs whose configuration says that it is of this class of diffusers, or type of transformers."""

@@ -12,6 +12,7 @@ STABLE_DIFFUSION: Final = (
     "it belongs into models/checkpoints, for Load Inpainter, or into models/generators, for Load Generator"
 )
 STABLE_DIFFUSION_FOLDER: Final = "it belongs into models/diffusers, for Load Generator and Load Inpainter"
+PROMPT_FOLDER: Final = "it belongs into models/diffusers, for Load Generator"
 UNET: Final = "it belongs into models/diffusion_models, for ComfyUI's Load Diffusion Model"
 GENERATOR: Final = "it belongs into models/generators, for Load Generator"
 WITH_WORDS: Final = (

@@ -146,8 +146,8 @@ def test_code_is_refused(folder):
     ("changes", "words"),
     [
         (
-            {"_class_name": "FluxPipeline"},
-            "the model 'FluxPipeline'; .* the pack reads .* DDPMPipeline, DDIMPipeline, LDM",
+            {"_class_name": "WuerstchenPipeline"},
+            "the model 'WuerstchenPipeline'; .* the pack reads .* DDPMPipeline, DDIMPipeline, LDM",
         ),
         ({"unet": ["diffusers", "UNet3DConditionModel"]}, "its unet is a UNet3DConditionModel"),
         ({"scheduler": ["diffusers", "ScoreSdeVeScheduler"]}, "its scheduler is a ScoreSdeVe"),
