@@ -11,6 +11,7 @@ from typing import Final
 import torch
 
 from . import (
+    adm,
     codes,
     crops,
     detection,
@@ -38,6 +39,7 @@ TIMES: Final = {
     "sampling": sampling.rows,
     "codes": codes.rows,
     "guidance": guidance.rows,
+    "adm": adm.rows,
     "loading": loading.rows,
     "extraction": extraction.rows,
     "stylegan": stylegan.rows,
