@@ -27,6 +27,7 @@ from . import (
     sampling,
     scores,
     segmentation,
+    stable_diffusion,
     stylegan,
 )
 
@@ -45,7 +46,11 @@ TIMES: Final = {
     "stylegan": stylegan.rows,
     "retrieval": retrieval.rows,
 }
-TIMES_AND_PEAKS: Final = {"published_segmenters": published_segmenters.rows, "scores": scores.rows}
+TIMES_AND_PEAKS: Final = {
+    "published_segmenters": published_segmenters.rows,
+    "stable_diffusion": stable_diffusion.rows,
+    "scores": scores.rows,
+}
 OTHERS: Final = ("memory", "restoration")
 
 
