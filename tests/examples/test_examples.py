@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 from trilemma import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, headless
-from trilemma.host import core_nodes, validation, workflow
+from trilemma.host import core_nodes, standalone, validation, workflow
 from trilemma.models.files import catalog
 from trilemma.models.scoring.extractors import photo_package
+from trilemma.nodes.common.loading import ModelLoader
 from trilemma.tests.examples import host_nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "example_workflows"
 EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.json"))
 CLASSES = {**core_nodes.NODES, **host_nodes.CLASSES, **NODE_CLASS_MAPPINGS}
-OF_PUBLISHED_FILES = ("text_to_image_gans", "vqgan_clip")
+OF_PUBLISHED_FILES = ("text_to_image_gans", "vqgan_clip", "grounded_inpaint_photo")
 """Their files are the user's: test_text_to_image_example.py."""
 TITLES = {**core_nodes.DISPLAY_NAMES, **host_nodes.TITLES, **NODE_DISPLAY_NAME_MAPPINGS}
 
@@ -105,21 +106,29 @@ def test_crops_have_the_side_that_is_said(name):
     graph = api_form(name)
     for node in graph.values():
         if node["class_type"] == "TrilemmaCropObjects" and "inpainter" in node["inputs"]:
-            folder = catalog.starter_folder("inpainter", graph[node["inputs"]["inpainter"][0]]["inputs"]["model"])
+            model = graph[node["inputs"]["inpainter"][0]]["inputs"]["model"]
+            folder = catalog.starter_folder("inpainter", model)
+            if folder is None:
+                assert (model, node["inputs"]["resolution"]) == ("sd-v1-5-inpainting.safetensors", 512)
+                continue
             unet = json.loads((folder / "unet" / "config.json").read_text())
             vae = json.loads((folder / "vae" / "config.json").read_text())
             assert node["inputs"]["resolution"] == unet["sample_size"] * 2 ** (len(vae["block_out_channels"]) - 1)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_every_link_and_value_fits(name):
+def test_every_link_and_value_fits(name, tmp_path, monkeypatch):
     """By ComfyUI's rules, with its own nodes as it describes them."""
+    # A picture of this name comes with ComfyUI.
+    monkeypatch.setitem(standalone._places, "input", tmp_path)
+    Image.new("RGB", (8, 8)).save(tmp_path / "example.png")
     graph = api_form(name)
     for node in graph.values():
         if node["inputs"].get("model") == photo_package.NAME and photo_package.installed_file() is None:
             node["inputs"]["model"] = next(iter(catalog.starter_names("extractor")))
-        if name in OF_PUBLISHED_FILES and node["class_type"] == "TrilemmaLoadGenerator":
-            node["inputs"]["model"] = next(iter(catalog.starter_names("generator")))
+        loader = NODE_CLASS_MAPPINGS.get(node["class_type"])
+        if name in OF_PUBLISHED_FILES and loader is not None and issubclass(loader, ModelLoader):
+            node["inputs"]["model"] = next(iter(catalog.starter_names(loader.KIND)))
     validation.validate(graph, CLASSES)
     assert {node["class_type"] for node in graph.values()} - {*core_nodes.NODES, *NODE_CLASS_MAPPINGS} <= {
         *host_nodes.OBJECT_INFO
@@ -143,15 +152,24 @@ def test_grounded_inpaint_native_repaints_by_the_hosts_own_nodes():
     assert graph[only("VAEDecode")]["inputs"]["samples"] == [only("KSampler"), 0]
     assert graph[stitch]["inputs"] == {"crops": [crop, 2], "image": [only("VAEDecode"), 0]}
 
-    page = json.loads((FOLDER / "grounded_inpaint_native.json").read_text())
-    (loader,) = (node for node in page["nodes"] if node["type"] == "CheckpointLoaderSimple")
-    (model,) = loader["properties"]["models"]
-    published = next(file for file in catalog.PUBLISHED["inpainter"] if file.name == model["name"])
-    assert loader["widgets_values"] == [model["name"]]
-    assert model["url"] == f"{published.source}/resolve/main/{published.name}"
-    assert (model["hash"], model["hash_type"], model["directory"]) == (published.sha256, "SHA256", "checkpoints")
-    # What the page offers to download (`isModelDownloadable` of its frontend).
-    assert model["url"].startswith("https://huggingface.co/") and model["name"].endswith(".safetensors")
+
+PUBLISHED = {file.name: file for files in catalog.PUBLISHED.values() for file in files}
+
+
+@pytest.mark.parametrize("name", ["grounded_inpaint_native", "grounded_inpaint_photo"])
+def test_the_page_is_told_where_published_files_are_from(name):
+    told = 0
+    for node in json.loads((FOLDER / f"{name}.json").read_text())["nodes"]:
+        for model in node["properties"].get("models", []):
+            published = PUBLISHED[model["name"]]
+            assert node["widgets_values"][0] == model["name"]
+            assert (model["hash"], model["hash_type"]) == (published.sha256, "SHA256")
+            if published.source.startswith("https://huggingface.co/"):
+                # What the page offers to download (`isModelDownloadable` of its frontend).
+                assert model["url"] == f"{published.source}/resolve/main/{published.name}"
+                assert model["name"].endswith(".safetensors") and model["directory"] == "checkpoints"
+            told += 1
+    assert told == (3 if name == "grounded_inpaint_photo" else 1)
 
 
 def test_grounded_inpaint_native_asks_for_comfyui_when_headless(tmp_path, capsys):
