@@ -79,7 +79,17 @@ def unpacked(packed, tmp_path_factory):
 
 def test_what_runs_is_published_and_nothing_else():
     tops = {name.split("/")[0] for name in FILES}
-    assert {"__init__.py", "headless.py", "host", "models", "nodes", "web", "locales", "example_workflows"} <= tops
+    assert {
+        "__init__.py",
+        "headless.py",
+        "host",
+        "models",
+        "nodes",
+        "web",
+        "locales",
+        "example_workflows",
+        "subgraphs",
+    } <= tops
     assert {"pyproject.toml", "requirements.txt", "README.md", "LICENSE", "NOTICE"} <= tops
     assert not tops & {"tests", "training", "typings", ".github", "Makefile", ".comfyignore", ".gitignore"}
     assert not [name for name in FILES if re.search(r"(^|/)(test_|conftest)", name)]

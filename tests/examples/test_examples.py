@@ -153,6 +153,17 @@ def test_grounded_inpaint_native_repaints_by_the_hosts_own_nodes():
     assert graph[stitch]["inputs"] == {"crops": [crop, 2], "image": [only("VAEDecode"), 0]}
 
 
+@pytest.mark.parametrize("name", ["grounded_inpaint", "four_families", "leaderboard", "literature_table"])
+def test_its_app_form_asks_for_widgets_and_shows_outputs_that_there_are(name):
+    graph = json.loads((FOLDER / f"{name}.json").read_text())
+    nodes = {node["id"]: node for node in graph["nodes"]}
+    form = graph["extra"]["linearData"]
+    for node_id, widget in form["inputs"]:
+        assert widget in [slot["name"] for slot in nodes[node_id]["inputs"] if "widget" in slot]
+    assert form["inputs"] and form["outputs"]
+    assert {nodes[node_id]["type"] for node_id in form["outputs"]} <= {"SaveImage", "PreviewImage"}
+
+
 PUBLISHED = {file.name: file for files in catalog.PUBLISHED.values() for file in files}
 
 
