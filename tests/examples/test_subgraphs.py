@@ -34,8 +34,9 @@ def in_a_graph(name, before, after, changes=()):
     def add(kind, values, inputs):
         node_id = 1000 + len(nodes)
         outputs = [{"name": each, "type": each, "links": None} for each in CLASSES[kind].RETURN_TYPES]
-        nodes.append({"id": node_id, "type": kind, "pos": [0, 0], "size": [200, 100], "flags": {}, "order": 0, "mode": 0,
-                      "inputs": inputs, "outputs": outputs, "properties": {}, "widgets_values": values})  # fmt: skip
+        placed = {"pos": [0, 0], "size": [200, 100], "flags": {}, "order": 0, "mode": 0, "properties": {}}
+        nodes.append({"id": node_id, "type": kind, **placed, "inputs": inputs, "outputs": outputs})
+        nodes[-1]["widgets_values"] = values
         return nodes[-1]
 
     for slot, given in enumerate(node["inputs"]):
