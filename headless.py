@@ -264,15 +264,17 @@ def _complain(message: str, **details: Any) -> dict[str, Any]:
 
 
 def _outputs(graph: dict[str, Any], shown: dict[str, dict[str, list[Any]]]) -> dict[str, Any]:
-    """What each node showed, with its title, and pictures as absolute paths."""
+    """What each node showed, with its title, and pictures as absolute paths; without what is for the page's scripts."""
     host = _part("host")
     title_of = _part("host.problems").title_of
+    page = _part("nodes.common.showing").PAGE
     folders = {"input": host.input_folder, "output": host.output_folder, "temp": host.temp_folder}
     outputs = {}
     for node_id, ui in shown.items():
         images = [folders[image["type"]]() / image["subfolder"] / image["filename"] for image in ui.get("images", [])]
         # A node of a subgraph that grew while running is not in the graph.
-        outputs[node_id] = {"title": title_of(node_id, graph.get(node_id, {})), **ui}
+        told = {key: value for key, value in ui.items() if not key.startswith(page)}
+        outputs[node_id] = {"title": title_of(node_id, graph.get(node_id, {})), **told}
         if images:
             outputs[node_id]["images"] = [str(image.resolve()) for image in images]
     return outputs

@@ -19,6 +19,7 @@ checkpoint_sampler = _host.checkpoint_sampler
 compute_device = _host.compute_device
 compute_dtype = _host.compute_dtype
 halving = _host.halving
+has_page = _host.has_page
 hold = _host.hold
 image_reader = _host.image_reader
 image_tower = _host.image_tower
@@ -49,6 +50,7 @@ __all__ = [
     "compute_device",
     "compute_dtype",
     "halving",
+    "has_page",
     "hold",
     "image_reader",
     "image_tower",

@@ -163,6 +163,11 @@ def temp_folder() -> Path:
     return Path(folder_paths.get_temp_directory())
 
 
+def has_page() -> bool:
+    """Whether anybody can see what a node shows on itself."""
+    return True
+
+
 def image_reader() -> str:
     """What reads the files of ComfyUI's own Load Image: PyAV, or Pillow as until 0.3.64."""
     import nodes  # here, for ComfyUI may still be at it when it imports the pack

@@ -186,6 +186,11 @@ def temp_folder() -> Path:
     return _places["temp"]
 
 
+def has_page() -> bool:
+    """Whether anybody can see what a node shows on itself: nobody."""
+    return False
+
+
 def image_reader() -> str:
     """What reads the files of Load Image: PyAV, or Pillow."""
     return reader()

@@ -21,7 +21,7 @@ from ..models.pictures.images import check_images
 from .common import inputs, kinds, menus
 from .common.loading import WEIGHT_FILES, DiffusionLoader, Source
 from .common.provenance import graph_texts
-from .common.showing import show_note
+from .common.showing import captions_of, show_note, show_samples
 
 SHOWN = 16
 """Of the images that were saved, on the node: it grows with them."""
@@ -160,6 +160,7 @@ class SampleImages:
         "JSON, for each image its index, seed, condition, and the model with its settings; for Save Samples.",
     )
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -174,14 +175,14 @@ class SampleImages:
             },
         }
 
-    def run(self, generator: host.Handle, num_images: int, seed: int, batch_size: int = 0) -> tuple[torch.Tensor, str]:
+    def run(self, generator: host.Handle, num_images: int, seed: int, batch_size: int = 0) -> dict[str, Any]:
         bound = generator.model
         batch_size = min(batch_size, num_images) or fitting_batch(bound.generator, num_images)
         memory = bound.generator.memory_bytes(batch_size)
         with host.placed(generator, memory=memory), host.progress(total_steps(bound, num_images)) as on_step:
             images = host.halving(Samples(bound, num_images, seed, on_step).fill, batch_size)
-        drawn = records_of(bound, noise.requests(num_images, seed, bound.conditions))
-        return (host.intermediate(images), to_json(drawn))
+        requests = noise.requests(num_images, seed, bound.conditions)
+        return show_samples(captions_of(requests), host.intermediate(images), to_json(records_of(bound, requests)))
 
 
 class SaveSamples:

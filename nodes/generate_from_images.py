@@ -9,7 +9,8 @@ import torch
 from .. import host
 from ..models.diffusion import samplers
 from ..models.errors import BadInput
-from ..models.generators import upsampling
+from ..models.generators import noise, upsampling
+from ..models.generators.base import Condition
 from ..models.generators.binding import total_steps
 from ..models.generators.diffusion.latent_diffusion import TextToImage
 from ..models.generators.latents import Resize
@@ -19,6 +20,7 @@ from ..models.inpainting.stable_diffusion import StableDiffusionInpainter
 from ..models.pictures.images import check_images
 from .common import inputs, kinds, menus
 from .common.encoding import RESIZE_INPUT
+from .common.showing import captions_of, show_samples
 
 
 class ImageToImage:
@@ -33,6 +35,7 @@ class ImageToImage:
     RETURN_NAMES = ("image",)
     OUTPUT_TOOLTIPS = ("The redrawn images, of the same size; an alpha channel stays as it is.",)
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -79,7 +82,7 @@ class ImageToImage:
         strength: float = STRENGTH,
         scheduler: str = samplers.OWN,
         batch_size: int = 1,
-    ) -> tuple[torch.Tensor]:
+    ) -> dict[str, Any]:
         image = check_images(image)
         handle, networks = _model(generator, inpainter)
         model, whole = image_to_image(networks, image)
@@ -97,7 +100,8 @@ class ImageToImage:
         memory = model.memory_bytes(batch_size, *image.shape[1:3], guided=guidance_scale > 1)
         with host.placed(handle, memory=memory), host.progress(total) as on_step:
             drawn = host.halving(lambda size: model.inpaint(request, size, on_step), batch_size)
-        return (host.intermediate(drawn),)
+        requests = noise.requests(len(image), seed, [Condition(text=prompt)])
+        return show_samples(captions_of(requests), host.intermediate(drawn))
 
 
 def _model(generator: host.Handle | None, inpainter: host.Handle | None) -> tuple[host.Handle, Any]:
@@ -132,6 +136,7 @@ class UpsampleImage:
     RETURN_NAMES = ("images", "original")
     OUTPUT_TOOLTIPS = ("The enlarged images.", "The images at the size that the model enlarges.")
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -157,7 +162,7 @@ class UpsampleImage:
         seed: int = 0,
         resize: Resize = "crop",
         batch_size: int = 0,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> dict[str, Any]:
         bound = generator.model
         original = upsampling.small(bound, image, resize)
         count = len(original)
@@ -165,7 +170,8 @@ class UpsampleImage:
         memory = bound.generator.memory_bytes(batch_size)
         with host.placed(generator, memory=memory), host.progress(total_steps(bound, count)) as on_step:
             drawn = host.halving(lambda size: upsampling.upsample(bound, original, seed, size, on_step), batch_size)
-        return host.intermediate(drawn), host.intermediate(original)
+        captions = captions_of(noise.requests(count, seed, bound.conditions))
+        return show_samples(captions, host.intermediate(drawn), host.intermediate(original))
 
 
 NODES = {"TrilemmaImageToImage": ImageToImage, "TrilemmaUpsampleImage": UpsampleImage}

@@ -16,7 +16,7 @@ from ..models.generators.sampling import fitting_batch
 from ..models.generators.seeds import read_seeds
 from .common import inputs, kinds, menus
 from .common.encoding import RESIZE_INPUT, decoded, encoded
-from .common.showing import show_text
+from .common.showing import captions_of, show_samples
 
 
 class Interpolate:
@@ -31,6 +31,7 @@ class Interpolate:
     RETURN_NAMES = ("images",)
     OUTPUT_TOOLTIPS = ("The frames in order, a batch.",)
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -67,7 +68,7 @@ class Interpolate:
         loop: bool = False,
         resize: Resize = "crop",
         latent: Latents | None = None,
-    ) -> tuple[torch.Tensor]:
+    ) -> dict[str, Any]:
         bound = generator.model
         if latent is not None:
             if images is not None:
@@ -83,7 +84,7 @@ class Interpolate:
             keys = encoded(generator, fitted(images, bound.generator.descriptor, resize))
         walked = walking.walk(bound, keys, frames, loop)
         # One request for all: what differs from frame to frame is the latent alone.
-        return (decoded(generator, walked, requests[:1] * len(walked.values)),)
+        return show_samples([], decoded(generator, walked, requests[:1] * len(walked.values)))
 
 
 class StyleMix:
@@ -98,6 +99,7 @@ class StyleMix:
     RETURN_NAMES = ("images",)
     OUTPUT_TOOLTIPS = ("A batch, row by row: one row for each coarse seed, one column for each fine seed.",)
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -114,16 +116,15 @@ class StyleMix:
             },
         }
 
-    def run(
-        self, generator: host.Handle, coarse_seeds: str, fine_seeds: str, crossover: int = 4
-    ) -> tuple[torch.Tensor]:
+    def run(self, generator: host.Handle, coarse_seeds: str, fine_seeds: str, crossover: int = 4) -> dict[str, Any]:
         bound = generator.model
         rows = walking.requests_of(bound, read_seeds(coarse_seeds, "coarse_seeds"))
         columns = walking.requests_of(bound, read_seeds(fine_seeds, "fine_seeds"))
         with host.placed(generator, memory=bound.generator.memory_bytes(max(len(rows), len(columns)))):
             coarse, fine = (walking.latents_of(bound, requests) for requests in (rows, columns))
             mixed = walking.mix(bound, coarse, fine, crossover)
-        return (decoded(generator, mixed, [row for row in rows for _ in columns]),)
+        captions = [{"condition": f"coarse {row.seed}, fine {column.seed}"} for row in rows for column in columns]
+        return show_samples(captions, decoded(generator, mixed, [row for row in rows for _ in columns]))
 
 
 class EncodeLatent:
@@ -159,6 +160,7 @@ class DecodeLatent:
     RETURN_NAMES = ("image",)
     OUTPUT_TOOLTIPS = ("One image for each latent.",)
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -174,9 +176,9 @@ class DecodeLatent:
             },
         }
 
-    def run(self, generator: host.Handle, latent: Latents, seed: int = 0) -> tuple[torch.Tensor]:
+    def run(self, generator: host.Handle, latent: Latents, seed: int = 0) -> dict[str, Any]:
         requests = noise.requests(len(latent.values), seed, generator.model.conditions)
-        return (decoded(generator, latent, requests),)
+        return show_samples(captions_of(requests), decoded(generator, latent, requests))
 
 
 class Reconstruct:
@@ -212,7 +214,7 @@ class Reconstruct:
         requests = noise.requests(len(original), 0, generator.model.conditions)
         images = decoded(generator, encoded(generator, original), requests)
         text = reconstruction.report(reconstruction.psnr(original, images))
-        return show_text(text, images, host.intermediate(original), text)
+        return show_samples([], images, host.intermediate(original), text, text=text)
 
 
 class CompleteImage:
@@ -230,6 +232,7 @@ class CompleteImage:
         "The images at the model's size, and grey for a model of grey pictures.",
     )
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -260,7 +263,7 @@ class CompleteImage:
         own_pixels: bool = True,
         resize: Resize = "crop",
         batch_size: int = 0,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> dict[str, Any]:
         bound = generator.model
         descriptor = bound.generator.descriptor
         original = reconstruction.in_colours_of(descriptor, fitted(image, descriptor, resize))
@@ -273,7 +276,8 @@ class CompleteImage:
             )
         if own_pixels:
             drawn = completion.with_own_pixels(original, drawn, completion.kept_rows(descriptor, keep)[1])
-        return host.intermediate(drawn), host.intermediate(original)
+        captions = captions_of(noise.requests(total, seed, bound.conditions))
+        return show_samples(captions, host.intermediate(drawn), host.intermediate(original))
 
 
 NODES = {

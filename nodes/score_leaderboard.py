@@ -14,8 +14,8 @@ from ..models.scoring.leaderboard import COLUMNS, EMPTY, leaderboard
 from ..models.scoring.leaderboard import Leaderboard as Board
 from ..models.scoring.literature.tables import PublishedTable
 from ..models.scoring.reports.leaderboard_files import Report, save
+from ..models.scoring.reports.leaderboard_page import to_page
 from ..models.scoring.reports.leaderboard_table import draw_table
-from ..models.scoring.reports.leaderboard_text import to_csv, to_json, to_markdown
 from ..models.scoring.reports.methods import write_methods
 from ..models.scoring.reports.trilemma_plot import draw_trilemma
 from ..models.scoring.scores import Scores
@@ -95,13 +95,14 @@ class Leaderboard:
         board = leaderboard(inputs.connected("scores", scores), sort_by, one_row, published or ())
         groups = board.groups or (EMPTY,)
         plots = torch.cat([draw_trilemma(group, quality, coverage, theme) for group in groups])
-        texts = (to_markdown(board), to_csv(board), to_json(board, quality, coverage))
+        page = to_page(board, quality, coverage)
+        texts = (page["markdown"], page["csv"], page["json"])
         report = Report(*texts, draw_table(board, theme), plots)
         files = []
         if filename_prefix:
             files = save(report, host.output_folder(), filename_prefix, graph_texts(prompt, extra_pnginfo))
         pictures = (host.intermediate(report.table), host.intermediate(report.trilemma))
-        return show_text(report.markdown, board, *pictures, *texts, "\n".join(files))
+        return show_text(report.markdown, board, *pictures, *texts, "\n".join(files), board=page)
 
 
 class PaperText:

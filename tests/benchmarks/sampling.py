@@ -112,7 +112,7 @@ def compare_sampling(generator: Generator, loop: Loop, count: int = COUNT) -> Co
 
     def through_the_node(images: int = count) -> torch.Tensor:
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-            return node.run(handle, images, 0, BATCH)[0]
+            return node.run(handle, images, 0, BATCH)["result"][0]
 
     with torch.inference_mode():
         bare_loop(generator, loop, BATCH)

@@ -146,7 +146,7 @@ def schedulers():
 
 def sampled_by_the_node():
     """Through Sample Images: the same pictures, and what their records say."""
-    images, records = SampleImages().run(handle("euler_ancestral"), 2, SEED, batch_size=2)
+    images, records = SampleImages().run(handle("euler_ancestral"), 2, SEED, batch_size=2)["result"]
     (first, second) = json.loads(records)
     same = (images - drawn(handle("euler_ancestral"), 2, 2)).abs().max().item()
     return [same, first["architecture"], first["settings"], second["seed"] - first["seed"]]

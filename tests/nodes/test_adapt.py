@@ -60,7 +60,7 @@ def drawn(kind: str, handle, count: int = 1) -> torch.Tensor:
         handle = NODE_CLASS_MAPPINGS["TrilemmaDiffusionOptions"]().run(
             handle, sampler="model's own", steps=2, eta=0.0, guidance_scale=2.0, spacing="model's own"
         )[0]
-        return Sample().run(Condition().run(handle, "cat")[0], count, 3)[0]
+        return Sample().run(Condition().run(handle, "cat")[0], count, 3)["result"][0]
     image, mask = torch.full((count, 32, 32, 3), 0.5), torch.ones(1, 32, 32)
     return Inpaint().run(handle, image, mask, "cat", steps=2, guidance_scale=2.0, seed=3)[0]
 
@@ -116,7 +116,7 @@ def test_pictures_are_redrawn_with_what_a_model_carries(kind):
 
     def redrawn(given, **settings):
         with torch.inference_mode():
-            return Redraw().run(image, "cat", **{kind.lower(): given}, steps=4, **settings)[0]
+            return Redraw().run(image, "cat", **{kind.lower(): given}, steps=4, **settings)["result"][0]
 
     plain = redrawn(handle, strength=0.5)
     assert plain.shape == image.shape
@@ -129,7 +129,7 @@ def test_pictures_are_redrawn_with_what_a_model_carries(kind):
 def test_an_inpainter_and_a_generator_redraw_alike():
     image = torch.rand(1, 32, 32, 3)
     with torch.inference_mode():
-        one, other = (Redraw().run(image, "cat", **{kind.lower(): load(kind)}, steps=4)[0] for kind in KINDS)
+        one, other = (Redraw().run(image, "cat", **{kind.lower(): load(kind)}, steps=4)["result"][0] for kind in KINDS)
     assert is_close(one, other)
 
 
@@ -149,7 +149,7 @@ def test_what_draws_otherwise_takes_none():
     generator = NODE_CLASS_MAPPINGS["TrilemmaLoadGenerator"]().run("tiny.safetensors")["result"][0]
     for call in (
         lambda: NODE_CLASS_MAPPINGS["TrilemmaApplyLoRAToGenerator"]().run(generator, ()),
-        lambda: Redraw().run(torch.rand(1, 8, 8, 3), "cat", generator=generator),
+        lambda: Redraw().run(torch.rand(1, 8, 8, 3), "cat", generator=generator)["result"],
     ):
         with pytest.raises(BadInput, match="MNIST VAE is no Stable Diffusion model"):
             call()

@@ -47,7 +47,7 @@ def drawn(generator: host.Handle) -> list[int]:
 
 @torch.inference_mode()
 def sample(generator, count=5, seed=7, batch_size=0):
-    images, text = Sample().run(generator, count, seed, batch_size)
+    images, text = Sample().run(generator, count, seed, batch_size)["result"]
     return images, json.loads(text)
 
 
@@ -222,7 +222,7 @@ def test_option_nodes_leave_the_generator_that_came_in_as_it_was():
 
 
 def test_saved_files_hold_their_own_records_and_the_graph(tmp_path):
-    images, text = Sample().run(handle(), 3, 5)
+    images, text = Sample().run(handle(), 3, 5)["result"]
     graph = {"1": {"class_type": "TrilemmaSampleImages", "inputs": {}}}
     shown = Save().run(images, text, "run/toy", graph, {"workflow": {"nodes": []}})
     assert shown["ui"]["images"] == [
@@ -244,13 +244,13 @@ def test_numbers_go_on_from_the_highest(tmp_path):
     folder.mkdir()
     for name in ("toy_00007_.png", "toy_00009.txt", "toys_00020_.png", "toy_x.png"):
         (folder / name).touch()
-    images, text = Sample().run(handle(), 1, 0)
+    images, text = Sample().run(handle(), 1, 0)["result"]
     assert Save().run(images, text, "toy")["result"][0] == "toy_00010_.png"
     assert not [path for path in folder.iterdir() if path.name.endswith(".part")]
 
 
 def test_the_node_shows_the_first_of_many():
-    shown = Save().run(*Sample().run(handle(), 20, 0), "run/toy")
+    shown = Save().run(*Sample().run(handle(), 20, 0)["result"], "run/toy")
     assert len(shown["ui"]["images"]) == 16
     assert shown["ui"]["text"] == ["20 files in run, the first 16 shown"]
     assert len(shown["result"][0].splitlines()) == 20
@@ -261,8 +261,8 @@ def test_overwriting_leaves_this_batch_alone(tmp_path):
     folder.mkdir(parents=True)
     for name in ("toys_00020_.png", "toy_x.png"):
         (folder / name).touch()
-    Save().run(*Sample().run(handle(), 4, 0), "run/toy")
-    images, text = Sample().run(handle(), 2, 9)
+    Save().run(*Sample().run(handle(), 4, 0)["result"], "run/toy")
+    images, text = Sample().run(handle(), 2, 9)["result"]
     names, subfolder = Save().run(images, text, "run/toy", overwrite=True)["result"]
     assert names.splitlines() == ["run/toy_00001_.png", "run/toy_00002_.png"]
     assert subfolder == "run"
@@ -274,7 +274,7 @@ def test_overwriting_leaves_this_batch_alone(tmp_path):
 
 def test_a_host_that_keeps_no_metadata_gets_the_record_only(tmp_path, monkeypatch):
     monkeypatch.setattr(host, "keeps_metadata", lambda: False)
-    images, text = Sample().run(handle(), 1, 0)
+    images, text = Sample().run(handle(), 1, 0)["result"]
     name = Save().run(images, text, "toy", {"1": {}})["result"][0]
     with Image.open(tmp_path / "output" / name) as file:
         assert list(file.text) == ["trilemma"]

@@ -49,13 +49,13 @@ def places(tmp_path, monkeypatch):
 @pytest.mark.parametrize("psi", [1.0, 0.6])
 def test_drawn_latents_are_those_of_the_samples(styled, psi):
     generator = Options().run(styled, truncation_psi=psi)[0]
-    expected = Sample().run(generator, 5, 3)[0]
+    expected = Sample().run(generator, 5, 3)["result"][0]
     latent = Draw().run(generator, 5, 3)[0]
     assert (latent.space, latent.values.shape) == ("w", (5, 6, 6))
-    torch.testing.assert_close(Decode().run(generator, latent, 3)[0], expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(Decode().run(generator, latent, 3)["result"][0], expected, rtol=0, atol=1e-5)
     gaussian = Draw().run(generator, 5, 3, "z")[0]
     assert (gaussian.space, gaussian.values.shape) == ("z", (5, 8))
-    torch.testing.assert_close(Decode().run(generator, gaussian, 3)[0], expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(Decode().run(generator, gaussian, 3)["result"][0], expected, rtol=0, atol=1e-5)
 
 
 @torch.inference_mode()
@@ -91,8 +91,8 @@ def test_from_directions_to_pictures(styled, method, far):
     ]
     assert len(moved.values) == len(labels.splitlines()) == 12
     assert torch.equal(moved.values[0][3:], latent.values[0][3:])
-    pictures = Decode().run(styled, moved)[0]
-    still = Decode().run(styled, latent)[0]
+    pictures = Decode().run(styled, moved)["result"][0]
+    still = Decode().run(styled, latent)["result"][0]
     torch.testing.assert_close(pictures[[1, 7]], still, rtol=0, atol=1e-5)
     assert (pictures[0] - pictures[2]).abs().max() > 1e-2
 
@@ -139,7 +139,7 @@ def test_z_of_a_stylegan_is_edited_too(styled, places):
     np.save(places["input"] / "age.npy", np.ones((1, 8), np.float32))
     loaded, _ = Read().run(styled, "input", "age.npy", "z")["result"]
     moved, _ = Edit().run(styled, Draw().run(styled, 1, 0, "z")[0], loaded, "age", "1")
-    assert Decode().run(styled, moved)[0].shape == (1, 16, 16, 3)
+    assert Decode().run(styled, moved)["result"][0].shape == (1, 16, 16, 3)
     with pytest.raises(BadInput, match="directions: they are of z, but the latents are in w"):
         Edit().run(styled, Draw().run(styled, 1, 0)[0], loaded, "age", "1")
 
@@ -150,7 +150,7 @@ def test_a_plain_gan_by_its_first_layer(tmp_path):
     directions, info = Find().run(generator, "sefa", 4)["result"]
     assert info.splitlines()[0] == "4 directions of z"
     moved, _ = Edit().run(generator, Draw().run(generator, 1, 0)[0], directions, "*", "3")
-    assert (Decode().run(generator, moved)[0].std(dim=0)).max() > 1e-3
+    assert (Decode().run(generator, moved)["result"][0].std(dim=0)).max() > 1e-3
     with pytest.raises(CannotDo, match="take the method sefa"):
         Find().run(generator, "pca", 4)
 
@@ -166,9 +166,10 @@ def test_the_starters_first_direction_moves_it_the_most():
     generator = Options().run(Load().run("starter emoji stylegan2")["result"][0], noise_mode="const")[0]
     directions, _ = Find().run(generator, "sefa", 64)["result"]
     latent = Draw().run(generator, 8, 0)[0]
-    still = Decode().run(generator, latent)[0]
+    still = Decode().run(generator, latent)["result"][0]
     moved = [
-        Decode().run(generator, Edit().run(generator, latent, directions, which, "3")[0])[0] for which in ("1", "64")
+        Decode().run(generator, Edit().run(generator, latent, directions, which, "3")[0])["result"][0]
+        for which in ("1", "64")
     ]
     first, last = ((pictures - still).square().mean().sqrt() for pictures in moved)
     assert first > 2 * last

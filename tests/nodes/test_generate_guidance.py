@@ -54,11 +54,11 @@ def test_a_class_for_a_vae(classifier):
     shown = Guide().run(generator, critic, 1.0, 20)
     made = shown["result"][0]
     assert shown["ui"]["text"][0].endswith("class critic: log p of cat, tiger by starter emoji classifier")
-    before, records = Sample().run(generator, 4, 0)
-    after, told = Sample().run(made, 4, 0)
+    before, records = Sample().run(generator, 4, 0)["result"]
+    after, told = Sample().run(made, 4, 0)["result"]
     assert (scores(critic, after) - scores(critic, before)).min() > 2
     assert "guided by class" in told and "log p of cat, tiger" in told and "guided" not in records
-    assert torch.equal(Sample().run(guide(generator, critic, 0.0), 4, 0)[0], before)
+    assert torch.equal(Sample().run(guide(generator, critic, 0.0), 4, 0)["result"][0], before)
     assert {*made.patchers} == {*generator.patchers, *classifier.patchers}
 
 
@@ -67,21 +67,21 @@ def test_a_diffusion_model_with_options_and_without_a_class(classifier):
     generator = Options().run(load("ddpm"), steps=5, guidance_scale=1.0)[0]
     generator = Condition().run(generator, "(none)")[0]
     (critic,) = Class().run(classifier, "cat")
-    found = Sample().run(guide(generator, critic, 10.0), 4, 0)[0]
-    assert scores(critic, found).mean() > scores(critic, Sample().run(generator, 4, 0)[0]).mean() + 2
+    found = Sample().run(guide(generator, critic, 10.0), 4, 0)["result"][0]
+    assert scores(critic, found).mean() > scores(critic, Sample().run(generator, 4, 0)["result"][0]).mean() + 2
 
 
 @torch.inference_mode()
 def test_pictures_become_like_others(classifier):
     """In content, in style, and in both together."""
     generator = load("vae")
-    wanted = Sample().run(generator, 2, 100)[0]
-    before = Sample().run(generator, 2, 0)[0]
+    wanted = Sample().run(generator, 2, 100)["result"][0]
+    before = Sample().run(generator, 2, 0)["result"][0]
     (content,) = Image().run(wanted, classifier)
     (style,) = Style().run(wanted, classifier)
     (both,) = Style().run(wanted, classifier, 0.5, content)
     for critic in (content, style, both):
-        after = Sample().run(guide(generator, critic), 2, 0)[0]
+        after = Sample().run(guide(generator, critic), 2, 0)["result"][0]
         assert (scores(critic, after) - scores(critic, before)).min() > 3
     torch.testing.assert_close(scores(content, wanted), torch.full((2,), 100.0))
     torch.testing.assert_close(
@@ -129,8 +129,8 @@ def test_a_text_for_a_gan(clip):
     generator = load("stylegan2")
     (critic,) = Text().run("clip", "vision", "a\nbb", cutouts=3)
     assert critic.model.notes == ("text critic: cosine to a, bb by CLIP vision, mean over 3 cutouts",)
-    before = Sample().run(generator, 2, 0)[0]
-    after = Sample().run(guide(generator, critic), 2, 0)[0]
+    before = Sample().run(generator, 2, 0)["result"][0]
+    after = Sample().run(guide(generator, critic), 2, 0)["result"][0]
     assert (scores(critic, after) - scores(critic, before)).min() > 10
 
 
@@ -138,8 +138,8 @@ def test_a_text_for_a_gan(clip):
 def test_pictures_of_clip_vision(clip):
     (critic,) = Image().run(torch.rand(1, 9, 7, 4), None, "vision")
     assert len(critic.patchers) == 1
-    after = Sample().run(guide(load("vae"), critic, 5.0), 1, 0)[0]
-    assert scores(critic, after) > scores(critic, Sample().run(load("vae"), 1, 0)[0]) + 10
+    after = Sample().run(guide(load("vae"), critic, 5.0), 1, 0)["result"][0]
+    assert scores(critic, after) > scores(critic, Sample().run(load("vae"), 1, 0)["result"][0]) + 10
 
 
 def test_half_a_clip_is_refused(clip):
@@ -169,7 +169,7 @@ def test_what_is_missing_is_named(classifier):
 def test_memory_that_runs_out_halves_the_batch(classifier, monkeypatch):
     (critic,) = Class().run(classifier, "cat")
     made = guide(load("vae"), critic, steps=3)
-    expected = Sample().run(made, 3, 5)[0]
+    expected = Sample().run(made, 3, 5)["result"][0]
     whole = GuidedLatents._guided
 
     def small(self, requests, *others):
@@ -178,7 +178,7 @@ def test_memory_that_runs_out_halves_the_batch(classifier, monkeypatch):
         return whole(self, requests, *others)
 
     monkeypatch.setattr(GuidedLatents, "_guided", small)
-    torch.testing.assert_close(Sample().run(made, 3, 5)[0], expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(Sample().run(made, 3, 5)["result"][0], expected, rtol=0, atol=1e-4)
 
 
 @torch.inference_mode()

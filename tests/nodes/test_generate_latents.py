@@ -37,7 +37,7 @@ def plain():
 
 
 def samples(generator, *seeds):
-    return torch.cat([Sample().run(generator, 1, seed)[0] for seed in seeds])
+    return torch.cat([Sample().run(generator, 1, seed)["result"][0] for seed in seeds])
 
 
 def close(first, second):
@@ -46,7 +46,7 @@ def close(first, second):
 
 @torch.inference_mode()
 def test_a_walk_passes_through_every_seed(plain):
-    frames = Interpolate().run(plain, 4, "3, 1\n2")[0]
+    frames = Interpolate().run(plain, 4, "3, 1\n2")["result"][0]
     assert frames.shape == (9, HEIGHT, WIDTH, 3)
     close(frames[[0, 4, 8]], samples(plain, 3, 1, 2))
     steps = (frames[1:] - frames[:-1]).flatten(1).norm(dim=1)
@@ -57,17 +57,17 @@ def test_a_walk_passes_through_every_seed(plain):
 
 @torch.inference_mode()
 def test_a_loop_ends_one_frame_before_its_beginning(plain):
-    frames = Interpolate().run(plain, 3, "3, 1, 2", loop=True)[0]
+    frames = Interpolate().run(plain, 3, "3, 1, 2", loop=True)["result"][0]
     assert len(frames) == 9
     close(frames[[0, 3, 6]], samples(plain, 3, 1, 2))
-    close(frames[:7], Interpolate().run(plain, 3, "3, 1, 2")[0])
-    back = Interpolate().run(plain, 3, "2, 3")[0]
+    close(frames[:7], Interpolate().run(plain, 3, "3, 1, 2")["result"][0])
+    back = Interpolate().run(plain, 3, "2, 3")["result"][0]
     close(frames[6:], back[:3])
 
 
 @torch.inference_mode()
 def test_one_step_each_draws_a_list_of_seeds(plain):
-    close(Interpolate().run(plain, 1, "9 4, 4;1")[0], samples(plain, 9, 4, 4, 1))
+    close(Interpolate().run(plain, 1, "9 4, 4;1")["result"][0], samples(plain, 9, 4, 4, 1))
 
 
 @torch.inference_mode()
@@ -91,17 +91,17 @@ def test_frames_stay_on_the_sphere(plain):
 @torch.inference_mode()
 def test_a_walk_between_images(plain):
     images = samples(plain, 1, 2)
-    frames = Interpolate().run(plain, 3, images=images)[0]
+    frames = Interpolate().run(plain, 3, images=images)["result"][0]
     assert len(frames) == 4
     close(frames[[0, 3]], images)
-    close(frames, Interpolate().run(plain, 3, "1, 2")[0])
+    close(frames, Interpolate().run(plain, 3, "1, 2")["result"][0])
 
 
 @torch.inference_mode()
 def test_a_walk_between_latents(plain):
     latent = Encode().run(plain, samples(plain, 1, 2))[0]
-    frames = Interpolate().run(plain, 3, latent=latent)[0]
-    close(frames, Interpolate().run(plain, 3, "1, 2")[0])
+    frames = Interpolate().run(plain, 3, latent=latent)["result"][0]
+    close(frames, Interpolate().run(plain, 3, "1, 2")["result"][0])
     with pytest.raises(BadInput, match="images, latent: both are connected"):
         Interpolate().run(plain, 3, images=samples(plain, 1, 2), latent=latent)
     with pytest.raises(BadInput, match="latent: it belongs to another model than this Toy"):
@@ -125,7 +125,7 @@ def test_seeds_that_are_none(plain, seeds, message):
 
 @torch.inference_mode()
 def test_styles_are_mixed_row_by_row(plain):
-    images = Mix().run(plain, "1, 2", "3, 4, 5", 2)[0]
+    images = Mix().run(plain, "1, 2", "3, 4, 5", 2)["result"][0]
     assert images.shape == (6, HEIGHT, WIDTH, 3)
     toy = plain.model.generator
     sources = {seed: Encode().run(plain, samples(plain, seed))[0].values[0] for seed in range(1, 6)}
@@ -142,14 +142,14 @@ def test_latents_there_and_back(plain):
     images = samples(plain, *range(6))
     latent = Encode().run(plain, images)[0]
     assert latent.values.shape == (6, LATENT)
-    close(Decode().run(plain, latent)[0], images)
+    close(Decode().run(plain, latent)["result"][0], images)
 
 
 @torch.inference_mode()
 def test_classes_of_decoded_latents_are_the_conditions():
     generator = Conditioned().run(handle(), "light\ndark")[0]
     latent = Encode().run(generator, samples(Conditioned().run(generator, "light")[0], 1, 1, 1))[0]
-    light, dark, again = Decode().run(generator, latent, 5)[0]
+    light, dark, again = Decode().run(generator, latent, 5)["result"][0]
     close(dark, light / 2)
     close(again, light)
 

@@ -43,17 +43,17 @@ def styled(tmp_path):
 def test_the_starters_picture_is_found_and_edited(models):
     """In a graph's inference mode, as ComfyUI runs it."""
     generator = Options().run(Load().run("starter emoji stylegan2")["result"][0], noise_mode="const")[0]
-    given = Sample().run(generator, 1, 5)[0]
+    given = Sample().run(generator, 1, 5)["result"][0]
     shown = Project().run(generator, given, 120, 0)
     latent, image, original, report = shown["result"]
     assert shown["ui"] == {"text": [report]}
     assert report.startswith("image 0: pyramid 0.")
     assert torch.equal(original, given)
     assert float(report.split("PSNR ")[1].split()[0]) > 25
-    torch.testing.assert_close(Decode().run(generator, latent)[0], image, rtol=0, atol=1e-5)
+    torch.testing.assert_close(Decode().run(generator, latent)["result"][0], image, rtol=0, atol=1e-5)
     directions, _ = Find().run(generator, "sefa", 1)["result"]
     moved, _ = Edit().run(generator, latent, directions, "1", "0, 3")
-    pictures = Decode().run(generator, moved)[0]
+    pictures = Decode().run(generator, moved)["result"][0]
     torch.testing.assert_close(pictures[:1], image, rtol=0, atol=1e-5)
     assert (pictures[1] - image[0]).abs().max() > 0.1
 
@@ -64,7 +64,7 @@ def test_truncation_does_not_pull_what_was_found(models, styled):
     latent = Project().run(styled, torch.rand(1, 20, 16, 3), 3, 0)["result"][0]
     assert latent.space == "w+"
     half = Options().run(styled, truncation_psi=0.5)[0]
-    assert torch.equal(Decode().run(half, latent)[0], Decode().run(styled, latent)[0])
+    assert torch.equal(Decode().run(half, latent)["result"][0], Decode().run(styled, latent)["result"][0])
 
 
 @torch.inference_mode()

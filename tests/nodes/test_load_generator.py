@@ -71,7 +71,7 @@ def vae():
 
 
 def samples(generator, *seeds):
-    return torch.cat([Sample().run(generator, 1, seed)[0] for seed in seeds])
+    return torch.cat([Sample().run(generator, 1, seed)["result"][0] for seed in seeds])
 
 
 def close(first, second):
@@ -109,7 +109,7 @@ def test_what_was_chosen_of_a_file_is_shown_and_recorded(models):
     note = "took the EMA weights (G_ema) of 2 networks (G, G_ema) in the file"
     assert shown["result"][1].splitlines()[-1] == note
     assert shown["ui"]["text"] == [shown["result"][1]]
-    (record,) = json.loads(Sample().run(shown["result"][0], 1, 0)[1])
+    (record,) = json.loads(Sample().run(shown["result"][0], 1, 0)["result"][1])
     assert record["notes"] == [note]
     (models / "generators" / "pair.pt").unlink()
 
@@ -147,7 +147,7 @@ def test_another_file_is_noticed(models):
 @pytest.mark.parametrize("name", ["gan.safetensors", "vae"])
 def test_classes_in_turn_whatever_the_batch_size(name):
     generator = Conditioned().run(load(name), "*")[0]
-    images, records = Sample().run(generator, 5, 3, 2)
+    images, records = Sample().run(generator, 5, 3, 2)["result"]
     assert [record["condition"] for record in json.loads(records)] == ["bee", "car", "bee", "car", "bee"]
     for index in range(5):
         alone = Conditioned().run(load(name), NAMES[index % 2])[0]
@@ -157,16 +157,16 @@ def test_classes_in_turn_whatever_the_batch_size(name):
 @torch.inference_mode()
 def test_a_walk_in_w_from_sample_to_sample(gan):
     gan = GAN().run(gan, truncation_psi=0.7, noise_mode="const")[0]
-    frames = Interpolate().run(gan, 4, "3, 1, 2")[0]
+    frames = Interpolate().run(gan, 4, "3, 1, 2")["result"][0]
     assert frames.shape == (9, 8, 8, 3)
     close(frames[[0, 4, 8]], samples(gan, 3, 1, 2))
 
 
 @torch.inference_mode()
 def test_styles_of_the_coarse_seed_alone_give_its_sample(gan):
-    rows = Mix().run(gan, "5, 6", "1, 2", 4)[0]
+    rows = Mix().run(gan, "5, 6", "1, 2", 4)["result"][0]
     close(rows, samples(gan, 5, 5, 6, 6))
-    mixed = Mix().run(gan, "5, 6", "1, 2", 2)[0]
+    mixed = Mix().run(gan, "5, 6", "1, 2", 2)["result"][0]
     assert (mixed - rows).abs().flatten(1).amax(dim=1).min() > 1e-3
     with pytest.raises(BadInput, match="crossover: 5 is outside 0 to 4"):
         Mix().run(gan, "5", "1", 5)
@@ -185,19 +185,19 @@ def test_abilities_that_a_model_lacks(gan, vae):
 @torch.inference_mode()
 def test_a_prior_fitted_to_images(vae):
     """A Gaussian over the latents of samples of one class draws near them; the record says what it was fitted to."""
-    bees = Sample().run(Conditioned().run(vae, "bee")[0], 40, 0)[0]
+    bees = Sample().run(Conditioned().run(vae, "bee")[0], 40, 0)["result"][0]
     fitted = VAE().run(vae, prior="fitted Gaussian", images=bees)[0]
-    images, records = Sample().run(fitted, 40, 100)
+    images, records = Sample().run(fitted, 40, 100)["result"]
     assert json.loads(records)[0]["settings"] == {"temperature": 1.0, "prior": "fitted Gaussian, over 40 images"}
 
     def centre(pictures):
         return Encode().run(vae, pictures)[0].values.mean(dim=0)
 
-    cars = Sample().run(Conditioned().run(vae, "car")[0], 40, 0)[0]
+    cars = Sample().run(Conditioned().run(vae, "car")[0], 40, 0)["result"][0]
     near = (centre(images) - centre(bees)).norm()
     assert near < (centre(images) - centre(cars)).norm() / 2
     mixture = VAE().run(vae, prior="Gaussian mixture", images=torch.cat([bees, cars]), components=2)[0]
-    assert "2 components, over 80 images" in Sample().run(mixture, 1, 0)[1]
+    assert "2 components, over 80 images" in Sample().run(mixture, 1, 0)["result"][1]
     with pytest.raises(BadInput, match="images: a fitted Gaussian is fitted to images; connect some"):
         VAE().run(vae, prior="fitted Gaussian")
     with pytest.raises(BadInput, match="images: 3 are too few to fit 8 components"):
@@ -210,5 +210,5 @@ def test_images_of_any_size_are_reconstructed_at_the_models(vae):
     images, original, report = Reconstruct().run(vae, pictures)["result"]
     assert images.shape == original.shape == (3, 16, 16, 3)
     assert report.count("PSNR") == 4
-    frames = Interpolate().run(vae, 2, images=pictures)[0]
+    frames = Interpolate().run(vae, 2, images=pictures)["result"][0]
     close(frames[[0, 2, 4]], images)

@@ -144,7 +144,7 @@ def shows(node: type) -> bool:
     if issubclass(node, ModelLoader):
         return "info" in vars(node)
     source = inspect.getsource(node)
-    return any(call in source for call in ("show_text(", "show_note(", "show_features(", '"ui":'))
+    return any(call in source for call in ("show_text(", "show_note(", "show_features(", "show_samples(", '"ui":'))
 
 
 def test_what_a_node_shows_is_shown_again_when_comfyui_answers_from_its_cache():

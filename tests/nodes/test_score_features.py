@@ -106,7 +106,7 @@ def test_rows_are_kept_by_number_and_seed():
 
 def drawn(count, seed):
     toy = ToyGenerator()
-    batch, records = Sample().run(host.hold(Bound(toy), toy.modules), count, seed)
+    batch, records = Sample().run(host.hold(Bound(toy), toy.modules), count, seed)["result"]
     return taken(batch, records=records)
 
 

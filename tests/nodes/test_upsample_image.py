@@ -33,9 +33,9 @@ def loaded(tmp_path, **flags) -> host.Handle:
 def test_images_are_brought_to_its_size_and_enlarged(tmp_path):
     (generator,) = DiffusionOptions().run(loaded(tmp_path, small_size=4), respacing="ddim2")
     images = torch.rand(3, 8, 6, 3, generator=torch.Generator().manual_seed(0))
-    drawn, original = UpsampleImage().run(generator, images, seed=3)
+    drawn, original = UpsampleImage().run(generator, images, seed=3)["result"]
     assert drawn.shape == (3, 16, 16, 3) and original.shape == (3, 4, 4, 3)
-    again, _ = UpsampleImage().run(generator, original[1:], seed=4, batch_size=1)
+    again, _ = UpsampleImage().run(generator, original[1:], seed=4, batch_size=1)["result"]
     assert_close(again, drawn[1:])
 
 

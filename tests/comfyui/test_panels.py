@@ -1,0 +1,139 @@
+"""The panels on nodes, in the real page: the leaderboard, and the pictures that were drawn."""
+
+import json
+
+import pytest
+from trilemma.tests.comfyui import page as pages
+
+pytestmark = pytest.mark.host
+
+
+def node(kind, **inputs):
+    return {"class_type": kind, "inputs": inputs}
+
+
+def benchmark(name, first_seed):
+    links = {"generator": ["1", 0], "extractor": ["3", 0], "reference": ["4", 0]}
+    return node(
+        "TrilemmaBenchmarkGenerator",
+        **links,
+        num_images=8,
+        first_seed=first_seed,
+        filename_prefix="panels/run",
+        name=name,
+    )
+
+
+GRAPH = {
+    "1": node("TrilemmaLoadGenerator", model="starter emoji vae"),
+    "2": node("TrilemmaCondition", generator=["1", 0], text="cat\ndog"),
+    "3": node("TrilemmaLoadFeatureExtractor", model="starter emoji classifier", resize="TF1"),
+    "4": node("TrilemmaExampleReference", reference="starter emoji pictures"),
+    "5": node("TrilemmaSampleImages", generator=["2", 0], num_images=6, seed=40),
+    "6": node("PreviewImage", images=["5", 0]),
+    "7": benchmark("first", 0),
+    "8": benchmark("second", 8),
+    "9": node(
+        "TrilemmaLeaderboard",
+        sort_by="fid",
+        quality="fid",
+        coverage="coverage",
+        theme="light",
+        filename_prefix="",
+        scores_1=["7", 0],
+        scores_2=["8", 0],
+    ),
+}
+PANEL = """([id, key]) => app.graph.getNodeById(id).widgets.find((widget) => widget.name === key).element"""
+BOARD, SAMPLES = ["9", "trilemma_board"], ["5", "trilemma_samples"]
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["vue nodes", "canvas nodes"])
+def page(live, request):
+    pytest.importorskip("playwright", reason="no Playwright to drive the page")
+    if pages.chromium() is None:
+        pytest.skip("no Chromium to show the page")
+    live.free()
+    with pages.opened(live, new_nodes=request.param) as opened:
+        opened.evaluate("async (graph) => { await app.loadApiJson(graph, 'panels'); }", GRAPH)
+        opened.wait_for_timeout(1000)
+        pages.queue(opened)
+        seen = pages.wait_until_ended(opened)
+        assert seen["ended"][0] == "execution_success", seen["ended"]
+        opened.wait_for_timeout(1000)
+        yield opened
+
+
+def of_panel(page, panel, expression):
+    """A JavaScript expression of the panel's `element`, evaluated."""
+    return page.evaluate(f"(panel) => {{ const element = ({PANEL})(panel); return {expression}; }}", panel)
+
+
+NAMES = "[...element.querySelectorAll('td.name')].map((cell) => cell.textContent)"
+
+
+def test_the_board_is_sorted_by_a_click(page):
+    before = of_panel(page, BOARD, NAMES)
+    assert sorted(before) == ["first", "second"]
+    of_panel(page, BOARD, "element.querySelector('th.name').click()")
+    assert of_panel(page, BOARD, NAMES) == ["first", "second"]
+    of_panel(page, BOARD, "element.querySelector('th.name').click()")
+    assert of_panel(page, BOARD, NAMES) == ["second", "first"]
+
+
+def test_a_click_on_a_mark_tells_where_it_comes_from(page):
+    assert of_panel(page, BOARD, "element.querySelectorAll('svg circle').length") == 2
+    mark = "element.querySelector('svg .mark').dispatchEvent(new MouseEvent('click', {bubbles: true}))"
+    of_panel(page, BOARD, mark)
+    told = of_panel(page, BOARD, "element.querySelector('.about').textContent")
+    assert "samples: 8" in told
+    assert "Seeds nearest to the reference: " in told
+
+
+def test_the_csv_is_saved(page):
+    with page.expect_download() as saving:
+        of_panel(page, BOARD, "element.querySelectorAll('button')[1].click()")
+    assert saving.value.suggested_filename == "leaderboard.csv"
+    header = saving.value.path().read_text().splitlines()[0]
+    assert header.startswith("rank,name,")
+
+
+def test_all_pictures_are_shown_and_fit(page):
+    shown = of_panel(
+        page,
+        SAMPLES,
+        "[...element.querySelectorAll('img')].map((i) => [i.naturalWidth, i.clientWidth, i.title])",
+    )
+    assert [title for *_, title in shown] == [
+        f"image {i} · seed {40 + i} · {'dog' if i % 2 else 'cat'}" for i in range(6)
+    ]
+    assert all(natural == 32 and across > 32 for natural, across, _ in shown)
+    assert of_panel(page, SAMPLES, "element.scrollHeight <= element.clientHeight + 1")
+
+
+def test_a_click_keeps_a_seed(page):
+    of_panel(page, SAMPLES, "element.querySelectorAll('img')[3].click()")
+    values = page.evaluate(
+        "() => Object.fromEntries(app.graph.getNodeById(5).widgets.map(({name, value}) => [name, value]))"
+    )
+    assert values["seed"] == 43
+    assert values["control_after_generate"] == "fixed"
+
+
+def test_no_live_preview_stays_below_the_pictures(page):
+    assert page.evaluate("() => app.graph.getNodeById(5).imgs?.length ?? 0") == 0
+
+
+def test_panels_come_back_with_the_graph_and_are_not_saved(page):
+    graph = page.evaluate("() => app.graph.serialize()")
+    assert "trilemma_" not in json.dumps([node.get("widgets_values") for node in graph["nodes"]])
+    before = of_panel(page, BOARD, NAMES)
+    page.evaluate("async () => { await app.extensionManager.command.execute('Comfy.NewBlankWorkflow'); }")
+    page.wait_for_function("() => !app.graph._nodes.some((node) => node.type.startsWith('Trilemma'))")
+    for _ in range(4):
+        page.evaluate("() => app.extensionManager.command.execute('Workspace.NextOpenedWorkflow')")
+        page.wait_for_timeout(1000)
+        if page.evaluate("() => app.graph._nodes.some((node) => node.type.startsWith('Trilemma'))"):
+            break
+    assert sorted(of_panel(page, BOARD, NAMES)) == sorted(before)
+    assert of_panel(page, SAMPLES, "element.querySelectorAll('img').length") == 6

@@ -1,0 +1,67 @@
+// What the leaderboard's panel computes: no page, no ComfyUI.
+
+// On the sheet, in units: where the worst of everything stands, and from there the best of each axis, in the
+// order of the axes: quality, coverage, speed.
+const ORIGIN = [34, 200];
+const WAYS = [[0, -120], [150, 0], [78, -62]];
+
+/** The point of positions 0..1 on quality, coverage and speed. */
+export function project(position) {
+  return [0, 1].map((side) => WAYS.reduce((sum, way, axis) => sum + way[side] * position[axis], ORIGIN[side]));
+}
+
+/** Rows of a group with their cells, in order of a column; those without a value stand last, as they came. */
+export function sorted(rows, key, descending) {
+  const value = (row) => (key === "name" ? row.name : key === "rank" ? row.rank : row.cells.of[key]?.value);
+  const missing = (row) => value(row) === null || value(row) === undefined;
+  const compare = (a, b) => {
+    if (missing(a) || missing(b)) return missing(a) - missing(b);
+    const [one, other] = [value(a), value(b)];
+    const order = typeof one === "string" ? one.localeCompare(other) : one - other;
+    return descending ? -order : order;
+  };
+  return [...rows].sort(compare);
+}
+
+/** Whether a column begins with its largest value when it is first sorted by. */
+export function bestFirst(column) {
+  return column?.better === "higher";
+}
+
+/** The groups of a board: what the JSON tells of them, and the cells of each row beside it. */
+export function groupsOf(sent) {
+  return JSON.parse(sent.json).groups.map((group, place) => ({
+    ...group,
+    rows: group.rows.map((row, at) => ({ ...row, cells: sent.cells[place][at] })),
+  }));
+}
+
+/** Where a row comes from, a line to each fact. */
+export function provenance(row) {
+  const from = row.scores.provenance ?? {};
+  const named = (entry) => (entry && typeof entry === "object" ? entry.name : entry);
+  const facts = {
+    samples: from.samples,
+    extractor: named(from.extractor),
+    reference: named(from.reference),
+    weights: from.weights,
+    seeds: from.seeds && [from.seeds].flat().join(" to "),
+    device: from.device,
+    version: from.version,
+    runs: row.runs?.length,
+  };
+  const told = Object.entries(facts).filter(([, value]) => ["string", "number"].includes(typeof value) && value !== "");
+  return [row.name, ...told.map(([name, value]) => `${name}: ${value}`), ...row.warnings].join("\n");
+}
+
+/** The most and the least typical samples that a benchmark found: [heading, samples] pairs. */
+export function extremes(row) {
+  const from = row.scores.provenance ?? {};
+  const pairs = [["nearest to the reference", from.best], ["farthest from it", from.worst]];
+  return pairs.filter(([, samples]) => samples?.length);
+}
+
+/** A number as an axis prints it. */
+export function short(value) {
+  return Math.abs(value) >= 1e4 ? value.toExponential(0).replace("e+", "e") : `${+value.toPrecision(3)}`;
+}

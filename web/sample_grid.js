@@ -1,0 +1,25 @@
+// What the panel of samples computes: no page, no ComfyUI.
+
+/** How many pictures of an aspect (width / height) side by side make them largest in a box. */
+export function columnsFor(count, width, height, aspect = 1, gap = 2) {
+  let [best, columns] = [0, 1];
+  for (let across = 1; across <= count; across += 1) {
+    const down = Math.ceil(count / across);
+    const [w, h] = [(width - gap * (across - 1)) / across, (height - gap * (down - 1)) / down];
+    const side = Math.min(w, h * aspect);
+    if (side > best) [best, columns] = [side, across];
+  }
+  return { columns, side: Math.max(1, Math.floor(best)) };
+}
+
+/** The seed as the page's number, or null where no number of JavaScript is that seed. */
+export function seedOf(text) {
+  const value = /^\d+$/.test(text ?? "") ? Number(text) : NaN;
+  return Number.isSafeInteger(value) ? value : null;
+}
+
+/** What is told of a picture. */
+export function caption(picture, place) {
+  const facts = [picture.seed !== undefined && `seed ${picture.seed}`, picture.condition];
+  return [`image ${place}`, ...facts.filter(Boolean)].join(" · ");
+}
