@@ -67,7 +67,9 @@ class Descriptions(BaseHTTPRequestHandler):
 
 
 def add_published(described: dict[str, Any]) -> None:
-    """Let loaders list the published files that examples ask for, as where a user has them."""
+    """Let loaders list the published files that examples ask for, as where a user has them, and the picture that comes
+    with ComfyUI."""
+    described["LoadImage"]["input"]["required"]["image"][0].append("example.png")
     for path in (ROOT / "example_workflows" / "api").glob("*.json"):
         for node in json.loads(path.read_text(encoding="utf-8")).values():
             loader, chosen = NODE_CLASS_MAPPINGS.get(node["class_type"]), node["inputs"].get("model")
@@ -87,8 +89,17 @@ def served() -> Iterator[str]:
     server.shutdown()
 
 
-def commands(python: str, address: str) -> Iterator[tuple[str, list[str]]]:
-    """What is run: how its line begins, and the command."""
+def without_notes(path: Path, folder: Path) -> Path:
+    """The page's form as comfy-script reads it: 0.6.1 knows no notes, and advises to do without them."""
+    graph = json.loads(path.read_text(encoding="utf-8"))
+    graph["nodes"] = [node for node in graph["nodes"] if node["type"] != "MarkdownNote"]
+    copy = folder / path.name
+    copy.write_text(json.dumps(graph), encoding="utf-8")
+    return copy
+
+
+def commands(python: str, address: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """What is run: how its line begins, and the command. folder: for copies."""
     # Not resolved: an environment's Python is a link. The tools run in another folder than this one.
     python = str(Path(python).absolute())
     beside = Path(python).parent
@@ -97,7 +108,8 @@ def commands(python: str, address: str) -> Iterator[tuple[str, list[str]]]:
         yield f"comfy-lint      {api.stem}", [str(beside / "comfy-lint"), "--server", address, "--strict", str(api)]
         yield f"comfy-headless  {api.stem}", [python, "-c", HEADLESS, address, str(api)]
         for form in (path, api):
-            script = [python, "-m", "comfy_script.transpile", str(form), "--api", f"{address}/"]
+            read = api if form == api else without_notes(path, folder)
+            script = [python, "-m", "comfy_script.transpile", str(read), "--api", f"{address}/"]
             yield f"comfy-script    {form.relative_to(path.parent)}", script
     for room in PACKED:
         yield f"picklescan      {room}", [str(beside / "picklescan"), "--path", str(ROOT / room)]
@@ -107,7 +119,7 @@ def main(python: str) -> int:
     """Runs every tool; 1 if one complains."""
     failed = 0
     with served() as address, tempfile.TemporaryDirectory() as empty:
-        for title, command in commands(python, address):
+        for title, command in commands(python, address, Path(empty)):
             finished = subprocess.run(command, capture_output=True, text=True, cwd=empty, timeout=300)
             failed += finished.returncode != 0
             print(title, "complains" if finished.returncode else "ok", flush=True)

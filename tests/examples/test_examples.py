@@ -30,6 +30,18 @@ def test_every_example_has_both_forms_and_a_thumbnail():
     assert EXAMPLES
     assert sorted(path.stem for path in (FOLDER / "api").glob("*.json")) == EXAMPLES
     assert sorted(path.stem for path in FOLDER.glob("*.jpg")) == EXAMPLES
+    # The page's template browser shows squares, and cuts what is none.
+    assert {width - height for width, height in (Image.open(path).size for path in FOLDER.glob("*.jpg"))} == {0}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_note_says_what_it_is(name):
+    (note,) = (
+        node for node in json.loads((FOLDER / f"{name}.json").read_text())["nodes"] if node["type"] == "MarkdownNote"
+    )
+    (text,) = note["widgets_values"]
+    assert text.startswith(f"## {name}\n") and "**Change**" in text + "**Change**" * ("**First**" in text)
+    assert "**Next**" in text
 
 
 @pytest.mark.slow
