@@ -53,7 +53,7 @@ def after(on_step: OnStep, before: int) -> OnStep:
 @contextmanager
 def within(networks: Sequence[nn.Module], tick: Callable[[], None]) -> Iterator[None]:
     """Calls `tick` in the block before parts of these networks, every HEARD_EVERY seconds: raising there stops a run
-    within a step. Parts are what their lists of modules hold."""
+    within a step. Parts are what their lists and dicts of modules hold."""
     heard = time.monotonic()
 
     def listen(*_: Any) -> None:
@@ -62,8 +62,9 @@ def within(networks: Sequence[nn.Module], tick: Callable[[], None]) -> Iterator[
             tick()
             heard = time.monotonic()
 
-    lists = (each for network in networks for each in network.modules() if isinstance(each, nn.ModuleList))
-    parts = (part for each in lists for part in each if not isinstance(part, nn.ModuleList))
+    kinds = (nn.ModuleList, nn.ModuleDict)
+    groups = (each for network in networks for each in network.modules() if isinstance(each, kinds))
+    parts = (part for each in groups for part in each.children() if not isinstance(part, kinds))
     hooks = [part.register_forward_pre_hook(listen) for part in parts]
     try:
         yield

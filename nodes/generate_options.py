@@ -47,7 +47,7 @@ class FamilyOptions:
             return inputs.text(option.neutral, tooltip)
         if isinstance(option.neutral, int):
             return inputs.integer(option.neutral, int(option.low), int(option.high), tooltip)
-        return inputs.number(option.neutral, option.low, option.high, 0.01, tooltip)
+        return inputs.number(option.neutral, option.low, option.high, option.step, tooltip)
 
     def run(self, generator: host.Handle, **values: Any) -> tuple[host.Handle]:
         return (generator._replace(model=generator.model.with_options(self.FAMILY, values)),)
@@ -152,10 +152,28 @@ class DiffusionOptions(FamilyOptions):
         "respacing": "Guided diffusion's words for steps and spacing, instead of those: 250, ddim25, or 10,10,3,2,2 "
         "for so many of each fifth. Empty: none.",
         "classifier_scale": "How strongly Classifier Guidance steers: 0 not at all, -1 as its own node says.",
+        "sigma_min": "EDM: the level of noise of the last step; -1 takes the model's own, as for all of EDM's.",
+        "sigma_max": "EDM: the level of noise of the first step.",
+        "rho": "EDM: how much closer the levels lie where there is little noise; 1 spaces them evenly.",
+        "s_churn": "EDM: how much noise the steps put back, all together; 0 none.",
+        "s_tmin": "EDM: the lowest level at which noise is put back.",
+        "s_tmax": "EDM: the highest level at which noise is put back.",
+        "s_noise": "EDM: factor of the noise that is put back.",
     }
     DISPLAY_NAME = "Diffusion Options"
     DESCRIPTION = "Sets how a diffusion model is sampled: the sampler, its steps and guidance."
-    SEARCH_ALIASES = ["ddpm", "ddim", "dpm-solver++", "scheduler", "steps", "cfg", "classifier-free guidance"]
+    SEARCH_ALIASES = [
+        "ddpm",
+        "ddim",
+        "dpm-solver++",
+        "edm",
+        "karras",
+        "heun",
+        "scheduler",
+        "steps",
+        "cfg",
+        "classifier-free guidance",
+    ]
 
 
 NODES = {

@@ -129,7 +129,7 @@ PROMPTLESS = {
     "a MAT ": ["model.synthesis.first_stage.conv_first.conv.resample_filter", "model.synthesis.first_stage.tran.0.x"],
 }
 """The beginnings of files that an inpainter is read from."""
-DRAWN = ("a StyleGAN2 generator in the layout of rosinality", "a DiT")
+DRAWN = ("a StyleGAN2 generator in the layout of rosinality", "a DiT", "an EDM")
 """Those that only draw."""
 WHOLE = ("a Stable Diffusion 2", "a Stable Diffusion XL", *DRAWN)
 """Those that are read where they are whole."""

@@ -244,6 +244,25 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
             for name in ("DiT-XL-2-256x256.pt", "DiT-XL-2-512x512.pt")
         ),
         *(
+            PublishedFile(
+                name=path.rpartition("/")[2], source=f"https://nvlabs-fi-cdn.nvidia.com/edm/pretrained/{path}"
+            )
+            for path in (
+                "edm-cifar10-32x32-cond-vp.pkl",
+                "edm-cifar10-32x32-cond-ve.pkl",
+                "edm-cifar10-32x32-uncond-vp.pkl",
+                "edm-cifar10-32x32-uncond-ve.pkl",
+                "edm-ffhq-64x64-uncond-vp.pkl",
+                "edm-ffhq-64x64-uncond-ve.pkl",
+                "edm-afhqv2-64x64-uncond-vp.pkl",
+                "edm-afhqv2-64x64-uncond-ve.pkl",
+                "edm-imagenet-64x64-cond-adm.pkl",
+                "baseline/baseline-cifar10-32x32-uncond-vp.pkl",
+                "baseline/baseline-cifar10-32x32-uncond-ve.pkl",
+                "baseline/baseline-imagenet-64x64-cond-adm.pkl",
+            )
+        ),
+        *(
             PublishedFile(name=name, source=f"https://openaipublic.blob.core.windows.net/diffusion/march-2021/{name}")
             for name in (
                 "imagenet64_uncond_100M_1500K.pt",

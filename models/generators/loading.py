@@ -45,6 +45,7 @@ def _families() -> tuple[Family[Generator], ...]:
         stable_diffusion_files,
     )
     from .diffusion.dit import generator as dit
+    from .diffusion.edm import generator as edm
     from .diffusion.glide import generator as glide
     from .diffusion.ldm import generator as ldm
     from .gan import biggan_deep, dcgan, mlp_gan, stylegan1, stylegan2, stylegan3
@@ -64,6 +65,7 @@ def _families() -> tuple[Family[Generator], ...]:
         ddpm.FAMILY,
         denoising_diffusion_gan.FAMILY,
         dit.FAMILY,
+        edm.FAMILY,
         glide.FAMILY,
         image_gpt.FAMILY,
         *ldm.FAMILIES,

@@ -16,7 +16,7 @@ class Option(NamedTuple):
     value does.
 
     low, high: range of a number, both included. choices: of a text; a model may know fewer. free: a text that the model
-    reads.
+    reads. step: between neighbours on the page.
     """
 
     neutral: Any
@@ -24,6 +24,7 @@ class Option(NamedTuple):
     high: float = 0.0
     choices: Sequence[str] = ()
     free: bool = False
+    step: float = 0.01
 
 
 CRITIC: Final = {
@@ -73,6 +74,14 @@ OPTIONS: Final[Mapping[FamilyName, Mapping[str, Option]]] = {
         "critic_strength": CRITIC["critic_strength"],
         # Of a classifier from outside: 0 leaves it out, -1 takes what was set where it was connected.
         "classifier_scale": Option(-1.0, -1.0, 100.0),
+        # EDM's levels of noise and how they are spaced, and the noise that its steps put back: -1 is the model's own.
+        "sigma_min": Option(-1.0, -1.0, 1000.0, step=0.001),
+        "sigma_max": Option(-1.0, -1.0, 1000.0),
+        "rho": Option(-1.0, -1.0, 100.0),
+        "s_churn": Option(-1.0, -1.0, 1000.0),
+        "s_tmin": Option(-1.0, -1.0, 1000.0),
+        "s_tmax": Option(-1.0, -1.0, 1000.0),
+        "s_noise": Option(-1.0, -1.0, 10.0, step=0.001),
     },
 }
 

@@ -88,7 +88,7 @@ SIGNATURES: Final = (
         (LDM + r"input_blocks\.0\.0\.weight",),
     ),
     Signature("a DiT", DIT, ("generator",), (r"x_embedder\.proj\.weight", r"blocks\.0\.adaLN_modulation\.1\.weight")),
-    Signature("an EDM", OWN_CODE, (), (r"(model\.)?map_layer0\.weight", r"(model\.)?(enc|dec)\.")),
+    Signature("an EDM", GENERATOR, ("generator",), (r"(model\.)?map_layer0\.weight", r"(model\.)?(enc|dec)\.")),
     Signature("a GLIDE", GLIDE, ("generator", "inpainter"), (r"padding_embedding$", r"input_blocks\.0\.0\.weight")),
     Signature(
         "a classifier of guided diffusion (ADM), which steers another model",

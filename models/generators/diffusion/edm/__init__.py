@@ -1,0 +1,1 @@
+"""EDM: networks of pictures at any level of noise, and the sampler that goes down these levels."""
