@@ -16,7 +16,7 @@ from trilemma.tests.reference_kit import KIT
 LoadImages = NODE_CLASS_MAPPINGS["TrilemmaLoadImages"]
 RECORDED = KIT / "load_image" / "pictures.npz"
 PAGE = Path(__file__).resolve().parents[2] / "web" / "docs" / "TrilemmaLoadImages.md"
-BEGIN, END = "<!-- table: tests/nodes/test_load_images.py writes it -->\n", "<!-- end of the table -->\n"
+BEGIN, END = "<!-- list: tests/nodes/test_load_images.py writes it -->\n", "<!-- end of the list -->\n"
 KINDS = {
     "rgb.png": "PNG, RGB",
     "rgba.png": "PNG, RGBA",
@@ -84,9 +84,9 @@ def load(path=".", **settings):
     return LoadImages().run("input", path, **settings)["result"]
 
 
-def table(folder: Path) -> str:
+def listed(folder: Path) -> str:
     """The host's reading beside ours."""
-    lines = ["| file | pixels, most | mean | white there | here | mask there | here |", "|---|---|---|---|---|---|---|"]
+    lines = []
     with np.load(RECORDED) as arrays:
         for name, kind in KINDS.items():
             theirs, mask = (torch.from_numpy(arrays[f"{name}|{what} 0.28.0"]) for what in ("image", "mask"))
@@ -97,19 +97,20 @@ def table(folder: Path) -> str:
             there = f"{float(mask.min()):.2g} to {float(mask.max()):.2g}" if mask.any() else "0"
             size = "x".join(str(side) for side in (mask.shape[2], mask.shape[1]))
             here = "0" if not our_mask.any() else f"{float(our_mask.min()):.2g} to {float(our_mask.max()):.2g}"
-            white = f"{float(theirs.max()):.4f} | {float(ours.max()):.4f}"
-            lines.append(f"| {kind} | {shown}{most} | {mean} | {white} | {size}: {there} | {here} |")
+            white = f"{float(theirs.max()):.4f} there, {float(ours.max()):.4f} here"
+            pixels = f"most {shown}{most}, mean {mean}" if mean else f"{shown}{most}"
+            lines.append(f"- **{kind}**: {pixels}; white {white}; mask {size}: {there} there, {here} here")
     return "\n".join(lines) + "\n"
 
 
 @pytest.mark.slow
-def test_the_table_of_the_help_is_measured(kinds):
+def test_the_list_of_the_help_is_measured(kinds):
     page = PAGE.read_text(encoding="utf-8")
-    assert page.split(BEGIN)[1].split(END)[0] == table(kinds), "run write_table of this file"
+    assert page.split(BEGIN)[1].split(END)[0] == listed(kinds), "run write_list of this file"
 
 
-def write_table() -> None:
-    """Measure the table of the help anew."""
+def write_list() -> None:
+    """Measure the list of the help anew."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder, np.load(RECORDED) as arrays:
@@ -117,7 +118,7 @@ def write_table() -> None:
             if key.endswith("|file"):
                 (Path(folder) / key.split("|")[0]).write_bytes(arrays[key].tobytes())
         before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-        PAGE.write_text(before + BEGIN + table(Path(folder)) + END + rest.split(END)[1], encoding="utf-8")
+        PAGE.write_text(before + BEGIN + listed(Path(folder)) + END + rest.split(END)[1], encoding="utf-8")
 
 
 @pytest.mark.slow
