@@ -307,7 +307,7 @@ def test_the_snapshot_of_the_reference():
     assert checkpoint.notes == ("took the EMA weights (G_ema) of 2 networks (D, G_ema) in the file",)
 
 
-REAL = Path(os.environ.get("TRILEMMA_REAL_WEIGHTS", "none"))
+REAL = Path(os.environ.get("TRILEMMA_REAL_WEIGHTS") or "none")
 
 
 @pytest.mark.weights
