@@ -13,9 +13,8 @@ from ..models.pictures.images import rgb
 from ..models.retrieval.indexing import FolderIndex, Indexing, digest_of
 from ..models.retrieval.report import Found, describe_found, describe_index, found_of, read_prompts, to_json
 from ..models.scoring.extractors.base import eight_bit
-from ..models.scoring.features.extraction import answer, fitting_batch
-from ..models.scoring.metrics.clip_score import check_projection
-from .common import folders, inputs, kinds, menus
+from ..models.scoring.features.extraction import fitting_batch
+from .common import embedding, folders, inputs, kinds, menus
 from .common.showing import show_text
 
 
@@ -157,9 +156,8 @@ class FindNearestImages:
         if image is None:
             queries, own = _of_prompts(index, prompts, clip, graph, node_id), ()
         else:
-            pictures = eight_bit(rgb(image))
-            queries = _of_pictures(index.extractor, pictures)
-            own = tuple(map(digest_of, pictures)) if other_than_itself else ()
+            queries = embedding.of_pictures(index.extractor, image).rows
+            own = tuple(map(digest_of, eight_bit(rgb(image)))) if other_than_itself else ()
         found = found_of(index.index, index.index.nearest(queries, count, own), prompts)
         images = _load(index.index, found, resize, height, width)
         report = describe_found(index.index, found)
@@ -176,17 +174,7 @@ def _of_prompts(index: Indexed, prompts: tuple[str, ...], clip: Any, graph: Any,
         )
     if clip is None:
         raise BadInput("clip: it is missing; connect the text half of the CLIP that the index was made with.")
-    tower = host.text_tower(clip, graph, node_id)
-    check_projection(tower.projection, "clip", tower.files, tower.in_files)
-    return torch.cat([tower.embed(text) for text in prompts])
-
-
-def _of_pictures(extractor: host.Handle, pictures: torch.Tensor) -> torch.Tensor:
-    model = extractor.model
-    size = fitting_batch(model, len(pictures))
-    with host.placed(extractor, memory=model.memory_bytes(size)):
-        prepared = model.prepare(pictures)
-        return host.halving(lambda fitting: answer(model, prepared, (model.main,), fitting).taps[0], size)
+    return embedding.of_texts(clip, prompts, graph, node_id).rows
 
 
 def _load(index: FolderIndex, found: tuple[Found, ...], resize: image_batches.Resize, height: int, width: int) -> Any:

@@ -10,12 +10,10 @@ from ..models.files import catalog
 from ..models.scoring.extractors import photo_package
 from ..models.scoring.extractors.base import Extractor
 from ..models.scoring.extractors.description import describe
-from ..models.scoring.extractors.host_extractor import HostExtractor
 from ..models.scoring.extractors.loading import EXTRACTORS
 from ..models.scoring.extractors.pixels import LARGEST, SMALLEST, PixelExtractor
 from ..models.scoring.extractors.resizes import RESIZES
-from ..models.scoring.metrics.clip_score import check_projection
-from .common import inputs, kinds, menus
+from .common import embedding, inputs, kinds, menus
 from .common.loading import WEIGHT_FILES, ModelLoader, Source
 from .common.showing import show_text
 
@@ -109,26 +107,14 @@ class ExtractorFromCLIPVision:
         return {
             "required": {
                 "clip_vision": inputs.link("CLIP_VISION", "From Load CLIP Vision: a CLIP or a DINOv2."),
-                "resize": inputs.choice(RESIZES, RESIZE_TOOLTIP, default="clean"),
+                "resize": inputs.choice(RESIZES, RESIZE_TOOLTIP, default=embedding.RESIZE),
             },
         }
 
     def run(self, clip_vision: Any, resize: str) -> dict[str, Any]:
-        encoder = host.vision_encoder(clip_vision)
-        if encoder.projection is not None:
-            check_projection(encoder.projection, "clip_vision", (), False)
-        setup = {
-            "model": encoder.name.split(" vision")[0],
-            "layer": "class token" if encoder.projection is None else "projection",
-            "mean": " ".join(f"{value!r}" for value in encoder.mean),
-            "std": " ".join(f"{value!r}" for value in encoder.std),
-        }
-        sizes = (encoder.side, encoder.size)
-        calls = (encoder.encode, encoder.memory_bytes)
-        extractor = HostExtractor(encoder.name, encoder.identity, *sizes, *calls, setup).with_resize(resize)
-        info = describe(extractor)
-        # The host places its own models.
-        return show_text(info, host.Handle(extractor, ()), info)
+        made = embedding.of_clip_vision(clip_vision, resize)
+        info = describe(made.model)
+        return show_text(info, made, info)
 
 
 class ExtractorOfPixels:

@@ -24,12 +24,12 @@ HELD_OUT_PICTURES = 1024
 
 
 def code_losses(prior: CodePrior, codes: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-    """Negative log-likelihood in nats per code. codes: int64 [B, h, w]; labels: int64 [B]."""
+    """Negative log-likelihood in nats per code. codes: int64 [B, h, w]; labels: what the prior draws by, [B, ...]."""
     return {"nats": F.cross_entropy(prior(codes, labels).transpose(1, 2), codes.flatten(1))}
 
 
 def fit(prior: CodePrior, codes: Tensor, labels: Tensor, checkpoint: Path, schedule: Schedule) -> None:
-    """Train `prior` in place on codes [N, h, w] of pictures with labels [N]; a checkpoint is resumed."""
+    """Train `prior` in place on codes [N, h, w] of pictures with labels [N, ...]; a checkpoint is resumed."""
 
     def losses_at(step: int) -> Mapping[str, Tensor]:
         chosen = torch.from_numpy(np.random.default_rng([35, step]).integers(len(codes), size=BATCH))

@@ -22,6 +22,7 @@ EVALUATIONS: dict[str, Callable[[Path, Path], Figures]] = {
     "inpainter": lambda folder, data: evaluate_inpainter.evaluate(folder, scenes.load_sprites(data)),
     "classifier": evaluate_generators.evaluate_classifier,
     **dict.fromkeys(GENERATORS, evaluate_generators.evaluate),
+    "vqvae_features": evaluate_generators.evaluate_features,
     "ssa_gan": evaluate_generators.evaluate_sentences,
 }
 

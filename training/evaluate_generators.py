@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound, sample
+from trilemma.models.generators.conditions import vector_conditions
 from trilemma.models.generators.loading import load_generator
 from trilemma.models.scoring.extractors.classifier_network import Classifier, load_classifier
 from trilemma.models.scoring.metrics.frechet import Gaussian, frechet_distance, gaussian
@@ -69,6 +71,26 @@ def evaluate(folder: Path, data: Path, count: int = 2048, batch_size: int = 64) 
         wanted = torch.arange(count) % len(NAMES)
         figures["shows the class that was asked for"] = float((logits.argmax(dim=1) == wanted).double().mean())
     return figures
+
+
+def evaluate_features(folder: Path, data: Path, count: int = 2048, batch_size: int = 64) -> Figures:
+    """As `evaluate`, by the names of classes; and by the scoring network's features of held-out pictures: whether the
+    emoji is theirs, and how far apart features of unit length lie."""
+    network = load_classifier(folder.with_name(CLASSIFIER))
+    pictures = draw_pictures(load_sprites(data), 2 * count, HELD_OUT)
+    seen, _ = _look(network, pictures.images.float() / 127.5 - 1)
+    given, others = F.normalize(seen, dim=1).split(count)
+    bound = Bound(load_generator(folder)).with_conditions(vector_conditions(given, ()))
+    drawn = torch.cat([batch.images for batch in sample(bound, count, SEED, batch_size)])
+    features, logits = _look(network, drawn.movedim(-1, 1) * 2 - 1)
+    features = F.normalize(features, dim=1)
+    right = logits.argmax(dim=1) == pictures.labels[:count]
+    return {
+        **evaluate(folder, data, count, batch_size),
+        "shows the emoji of the picture that was given": float(right.double().mean()),
+        "distance of its features to the given ones": float((features - given).norm(dim=1).mean()),
+        "that of another rendering's": float((others - given).norm(dim=1).mean()),
+    }
 
 
 def evaluate_sentences(folder: Path, data: Path, count: int = 2048, batch_size: int = 64) -> Figures:
@@ -140,4 +162,6 @@ def _write_grid(pictures: Tensor, path: Path, columns: int = len(NAMES)) -> None
     rows = (pictures[: GRID_ROWS * columns] * 255).round().byte().numpy()
     size = rows.shape[1]
     tiles = rows.reshape(GRID_ROWS, columns, size, size, 3).transpose(0, 2, 1, 3, 4)
-    Image.fromarray(np.ascontiguousarray(tiles.reshape(GRID_ROWS * size, columns * size, 3))).save(path)
+    sheet = Image.fromarray(np.ascontiguousarray(tiles.reshape(GRID_ROWS * size, columns * size, 3)))
+    # 256 colours, a third of the bytes.
+    sheet.quantize(dither=Image.Dither.NONE).save(path, optimize=True)

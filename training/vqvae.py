@@ -1,7 +1,7 @@
 """The starter VQ-VAE: 32-pixel emoji to 8 x 8 codes of a book of 256, and back. The starter priors draw its codes.
 
 `training.transformer_prior`, `training.pixelcnn_prior` and `training.row_lstm_prior` train it first where that is still
-to do, and ship it with their own weights.
+to do, and ship it with their own weights; `training.feature_prior` does so with a smaller one.
 """
 
 from collections.abc import Mapping
@@ -25,6 +25,7 @@ BATCH = 16
 SCHEDULE = Schedule(steps=1800, rate=2e-3, warmup=100, betas=(0.9, 0.99))
 CODES, CODE_SIZE = 256, 32
 GRID = (8, 8)
+WIDTHS = (24, 32, 64)
 NORM_GROUPS = 8
 COMMITMENT = 0.25
 EMA = 0.98
@@ -34,10 +35,10 @@ LEAST_USE = 0.05
 class Trainee(nn.Module):
     """The network, and the moving sums that its codebook is made of (van den Oord 2017, appendix A.1)."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
         torch.manual_seed(seed)
-        self.network = build_vqvae().to(memory_format=torch.channels_last)
+        self.network = build_vqvae(widths).to(memory_format=torch.channels_last)
         self.book.requires_grad_(False)
         self.register_buffer("uses", torch.zeros(CODES))
         self.register_buffer("sums", torch.zeros(CODES, CODE_SIZE))
@@ -64,11 +65,10 @@ class Trainee(nn.Module):
         self.book.copy_(self.sums / self.uses[:, None])
 
 
-def build_vqvae() -> "VQModel":
-    """0.7 M parameters, a quarter of the side."""
+def build_vqvae(widths: tuple[int, ...] = WIDTHS) -> "VQModel":
+    """0.7 M parameters, a quarter of the side. widths: channels of the levels, fine to coarse."""
     from diffusers import VQModel
 
-    widths = (24, 32, 64)
     return VQModel(
         block_out_channels=widths,
         down_block_types=("DownEncoderBlock2D",) * len(widths),
@@ -98,15 +98,21 @@ def quantised_losses(model: Trainee, images: Tensor, generator: torch.Generator)
     }
 
 
-def fit(pictures: Pictures, runs: Path, schedule: Schedule = SCHEDULE) -> "VQModel":
-    """The trained VQ-VAE; a checkpoint in `runs` is resumed. Its weights have the precision of those that ship."""
-    model = Trainee()
+def fit(
+    pictures: Pictures,
+    runs: Path,
+    schedule: Schedule = SCHEDULE,
+    widths: tuple[int, ...] = WIDTHS,
+    name: str = "vqvae",
+) -> "VQModel":
+    """The trained VQ-VAE; its checkpoint `name` in `runs` is resumed. Weights have the precision of those that ship."""
+    model = Trainee(widths=widths)
 
     def losses_at(step: int) -> Mapping[str, Tensor]:
         images, _ = pictures.batch(np.random.default_rng([34, step]), BATCH)
         return quantised_losses(model, images, torch.Generator().manual_seed(step))
 
-    train(model, losses_at, schedule, runs / "vqvae.pt")
+    train(model, losses_at, schedule, runs / f"{name}.pt")
     return model.network.half().float().eval().requires_grad_(False)
 
 

@@ -21,6 +21,7 @@ STARTERS: dict[Kind, dict[str, str]] = {
         "starter emoji vqvae transformer": "emoji_vqvae_transformer",
         "starter emoji vqvae pixelcnn": "emoji_vqvae_pixelcnn",
         "starter emoji vqvae rowlstm": "emoji_vqvae_rowlstm",
+        "starter emoji vqvae features": "emoji_vqvae_features",
         "starter emoji stylegan2": "emoji_stylegan2",
         "starter emoji ssa gan": "emoji_ssa_gan",
         "starter emoji ddpm": "emoji_ddpm",

@@ -132,8 +132,9 @@ class Descriptor:
     or 4 with alpha. parameters: number of weights. conditions: the kinds that it takes ("none" where it also draws
     without).
     class_names: names of its classes in order; empty where the file does not tell them, then numbers serve.
-    num_classes: 0 where it has none. takes_no_class: whether NO_CLASS is one more. latent_shape: of one latent, without
-    the batch; empty where it has none.
+    num_classes: 0 where it has none. takes_no_class: whether NO_CLASS is one more. vector_size: of the vectors that it
+    draws from, 0 where it takes none. vector_of: the network whose features they are; empty where the file does not
+    tell. latent_shape: of one latent, without the batch; empty where it has none.
     size_multiple: 0 where pictures are always height x width; else encode and decode take every size that it divides.
     options: option -> the model's own default; see `options.py` for what they mean.
     abilities: what can be done with it.
@@ -149,6 +150,8 @@ class Descriptor:
     class_names: tuple[str, ...] = ()
     num_classes: int = 0
     takes_no_class: bool = False
+    vector_size: int = 0
+    vector_of: str = ""
     latent_shape: tuple[int, ...] = ()
     size_multiple: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)

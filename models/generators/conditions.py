@@ -57,6 +57,21 @@ def image_conditions(images: torch.Tensor, per_sample: int) -> list[Condition]:
     return [Condition(images=tuple(given[at : at + per_sample])) for at in range(0, len(given), per_sample)]
 
 
+def vector_conditions(vectors: torch.Tensor, source: tuple[str, ...]) -> list[Condition]:
+    """Conditions of vectors [N, D], one for each. source: see `Given`.
+
+    Raises:
+        BadInput: a number is none, or all of a vector are 0, which has no direction.
+    """
+    for place, vector in enumerate(vectors):
+        if not bool(torch.isfinite(vector).all()) or not bool(vector.any()):
+            raise BadInput(
+                f"features: those of number {place + 1} are all 0, or not all numbers; connect other pictures or "
+                "another network."
+            )
+    return [Condition(vector=Given(vector, source)) for vector in vectors]
+
+
 def joined(before: Sequence[Condition], now: Sequence[Condition]) -> tuple[Condition, ...]:
     """What was given before with what is given now: of texts, images and vectors, the new ones take the place of the
     old of their kind. Sample i takes entry i of each kind, the first again after the last.
@@ -79,15 +94,33 @@ def joined(before: Sequence[Condition], now: Sequence[Condition]) -> tuple[Condi
     )
 
 
+def check_takes_features(descriptor: Descriptor) -> None:
+    """Raise CannotDo where a model draws from no vectors."""
+    if "vector" not in descriptor.conditions:
+        raise CannotDo(
+            f"vector: {descriptor.architecture} draws from no features; it takes: {', '.join(descriptor.conditions)}."
+        )
+
+
 def check_given(descriptor: Descriptor, condition: Condition) -> None:
-    """Raise CannotDo where the model takes no images, not several, or no vector, and they are given."""
+    """Raise CannotDo where the model takes no images, not several, or no vector, and they are given; BadInput for a
+    vector of another length than its own."""
     kinds, name = descriptor.conditions, descriptor.architecture
     if condition.images and "image" not in kinds and "images" not in kinds:
         raise CannotDo(f"images: {name} draws from no images; it takes: {', '.join(kinds)}.")
     if len(condition.images) > 1 and "images" not in kinds:
         raise CannotDo(f"images: {name} takes one for each sample, not {len(condition.images)}.")
-    if condition.vector is not None and "vector" not in kinds:
-        raise CannotDo(f"vector: {name} draws from no features; it takes: {', '.join(kinds)}.")
+    if condition.vector is None:
+        return
+    check_takes_features(descriptor)
+    size, source = len(condition.vector.values), condition.vector.source
+    if size != descriptor.vector_size:
+        of = f" of {descriptor.vector_of}" if descriptor.vector_of else ""
+        by = f" of {source[0]}" if source else ""
+        raise BadInput(
+            f"vector: {name} draws from {descriptor.vector_size} features{of}, and these are {size}{by}; take the "
+            "network that it was trained with."
+        )
 
 
 def _text(condition: Condition) -> Condition:

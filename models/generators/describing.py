@@ -17,6 +17,7 @@ def describe(descriptor: Descriptor) -> str:
         f"parameters: {descriptor.parameters:,}",
         f"conditions: {', '.join(descriptor.conditions)}",
         *_classes(descriptor),
+        *_features(descriptor),
         *([f"latents: {' x '.join(map(str, descriptor.latent_shape))}"] if descriptor.latent_shape else []),
         f"options: {options or 'none'}",
         f"can: {', '.join(descriptor.abilities)}",
@@ -33,3 +34,9 @@ def _classes(descriptor: Descriptor) -> list[str]:
     rest = f", and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
     title = "classes" if descriptor.num_classes else "names to write in prompts"
     return [f"{title}: {', '.join(names[:MAX_NAMES])}{rest}"]
+
+
+def _features(descriptor: Descriptor) -> list[str]:
+    if not descriptor.vector_size:
+        return []
+    return [f"features: {descriptor.vector_size}, of {descriptor.vector_of or 'a network that the file does not tell'}"]

@@ -26,6 +26,7 @@ def check_channels(generator: Generator, what: str) -> None:
 def _families() -> tuple[Family[Generator], ...]:
     from .autoregressive import (
         dalle_dvae,
+        feature_prior,
         image_gpt,
         mindalle,
         pixelcnn_prior,
@@ -66,6 +67,7 @@ def _families() -> tuple[Family[Generator], ...]:
         denoising_diffusion_gan.FAMILY,
         dit.FAMILY,
         edm.FAMILY,
+        feature_prior.FAMILY,
         glide.FAMILY,
         image_gpt.FAMILY,
         *ldm.FAMILIES,

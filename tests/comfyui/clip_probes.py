@@ -1,4 +1,5 @@
-"""Questions about CLIP Score that only ComfyUI's own CLIP and CLIP_VISION can answer; run by ComfyUI's Python.
+"""Questions about CLIP Score, and features to draw from, that only ComfyUI's own CLIP and CLIP_VISION can answer;
+run by ComfyUI's Python.
 
     python clip_probes.py CHECKOUT BASE_FOLDER
 
@@ -28,7 +29,14 @@ import torch  # noqa: E402
 from comfy_execution.graph import DynamicPrompt  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer  # noqa: E402
+from trilemma import host  # noqa: E402
 from trilemma.models.errors import BadCheckpoint, BadInput  # noqa: E402
+from trilemma.models.generators.autoregressive import feature_prior  # noqa: E402
+from trilemma.models.generators.autoregressive.code_generator import write_tiny  # noqa: E402
+from trilemma.models.generators.binding import Bound  # noqa: E402
+from trilemma.models.generators.loading import load_generator  # noqa: E402
+from trilemma.nodes.generate import SampleImages  # noqa: E402
+from trilemma.nodes.generate_from_features import ConditionOnFeatures  # noqa: E402
 from trilemma.nodes.score_images import CLIPScore  # noqa: E402
 
 WIDTH, SIDE = 32, 32
@@ -101,13 +109,18 @@ def images(count):
 
 
 @torch.no_grad()
-def expected(prompts=PROMPTS):
-    """Scores by transformers."""
+def judged(prompts=PROMPTS):
+    """What transformers makes of prompts and images."""
     tokenizer = CLIPTokenizer.from_pretrained(str(CHECKOUT / "comfy" / "sd1_tokenizer"))
     texts = [text.replace("(", "").replace(":1.3)", "") for text in prompts]
     ids = tokenizer(texts, padding="max_length", truncation=True, max_length=77, return_tensors="pt").input_ids
     pixels = (images(len(prompts)) - torch.tensor(MEAN)) / torch.tensor(STD)
-    answer = JUDGE(input_ids=ids, pixel_values=pixels.movedim(-1, 1))
+    return JUDGE(input_ids=ids, pixel_values=pixels.movedim(-1, 1))
+
+
+def expected(prompts=PROMPTS):
+    """Scores by transformers."""
+    answer = judged(prompts)
     cosine = torch.nn.functional.cosine_similarity(answer.image_embeds, answer.text_embeds)
     return (100 * cosine.clamp(min=0)).tolist()
 
@@ -238,6 +251,39 @@ def taken_by():
     }
 
 
+def features(size=WIDTH):
+    """Of a generator that draws from features, conditioned by both halves: cosines of its vectors to those of
+    transformers, what it drew, and whether pictures differ."""
+    prior = feature_prior.FeatureTransformer(16, (4, 4), size, width=8, layers=2)
+    generator = load_generator(write_tiny(BASE, prior))
+    handle = host.hold(Bound(generator), generator.modules)
+    texts = {"text": "\n".join(PROMPTS), "clip": load_clip(WHOLE), "graph": graph(WHOLE.name), "node_id": "3"}
+    pictures = {"images": images(len(PROMPTS)), "clip_vision": load_vision(VISION_STATE)}
+    answer, told = judged(), {}
+    for given, wanted in ((texts, answer.text_embeds), (pictures, answer.image_embeds)):
+        (made,) = ConditionOnFeatures().run(handle, **given)
+        vectors = torch.stack([condition.vector.values for condition in made.model.conditions])
+        drawn, records = SampleImages().run(made, 4, 0)
+        told[next(iter(given))] = {
+            "cosines": torch.nn.functional.cosine_similarity(vectors, wanted).tolist(),
+            "drawn": list(drawn.shape),
+            "records": len({record["vector"] for record in json.loads(records)}),
+        }
+    return told
+
+
+def features_of_other_sizes():
+    return refused(lambda: features(WIDTH - 1), BadInput)
+
+
+def features_without_a_projection():
+    prior = feature_prior.FeatureTransformer(16, (4, 4), WIDTH, width=8, layers=2)
+    generator = load_generator(write_tiny(BASE, prior))
+    handle = host.hold(Bound(generator), generator.modules)
+    given = {"text": "a cat", "clip": load_clip(LACKING), "graph": graph(LACKING.name), "node_id": "3"}
+    return refused(lambda: ConditionOnFeatures().run(handle, **given))
+
+
 def answer(probe):
     try:
         # As in a prompt.
@@ -250,5 +296,6 @@ def answer(probe):
 PROBES = (
     parity, batches, traced, untraced, lacking_file, remembered_lacking, lacking_vision_file, identity, no_clip,
     vision_without_projection, other_sizes, taken_by,
+    features, features_of_other_sizes, features_without_a_projection,
 )  # fmt: skip
 print(json.dumps({probe.__name__: answer(probe) for probe in PROBES}))

@@ -1,4 +1,4 @@
-"""CLIP Score on ComfyUI's own CLIP and CLIP_VISION, with transformers' CLIPModel as the judge."""
+"""CLIP Score and Condition on Features by ComfyUI's own CLIP and CLIP_VISION, with transformers' CLIPModel as judge."""
 
 import pytest
 from trilemma.tests.comfyui import server
@@ -80,3 +80,17 @@ def test_scores_are_taken_by_the_weights_of_both_halves(clip):
     assert {key: value for key, value in vision.items() if key not in halves} == {
         key: value for key, value in first.items() if key not in halves
     }
+
+
+def test_both_halves_say_what_to_draw(clip):
+    """With vectors that are those of transformers."""
+    for half in ("text", "images"):
+        told = clip["features"][half]
+        assert told["cosines"] == pytest.approx([1.0] * 4, abs=1e-4)
+        assert told["drawn"] == [4, 8, 8, 3]
+        assert told["records"] == 4
+
+
+def test_features_that_do_not_fit_are_refused(clip):
+    assert "draws from 31 features, and these are 32 of CLIP text" in clip["features_of_other_sizes"]
+    assert f"clip: this model (lacking.safetensors) {MISSING}" in clip["features_without_a_projection"]

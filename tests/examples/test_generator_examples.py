@@ -5,7 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from trilemma.models.files import catalog
+from trilemma.models.scoring.extractors.classifier_network import load_classifier
 
 pytestmark = pytest.mark.slow
 
@@ -93,3 +96,18 @@ def test_a_classifier_leads_a_model_that_is_told_no_class(run, tmp_path):
     assert len(grid) == 1 and len(curves) == 3
     text = next(each["text"][0] for node, each in shown.items() if made[node]["class_type"] == "TrilemmaSweep")
     assert [line.split()[0] for line in text.splitlines()[1:4]] == ["critic_strength", "0", "10"]
+
+
+def test_features_of_pictures_and_names_are_drawn(run):
+    """Below the pictures that are given three of each by its features, then three by its name, told apart as they are."""
+    (path,) = run(FOLDER / "draw_from_features.json")["11"]["images"]
+    grid, names = pixels(path), graph("draw_from_features")["8"]["inputs"]["text"].splitlines()
+    left = grid.shape[1] - 4 * 100
+    cells = [grid[4 + 100 * row :, left + 100 * column :][:96, :96] for row in range(7) for column in range(4)]
+    network = load_classifier(catalog.starter_folder("extractor", "starter emoji classifier"))
+    small = np.stack([cell.reshape(32, 3, 32, 3, 3).mean(axis=(1, 3)) for cell in cells])
+    with torch.no_grad():
+        called = network(torch.from_numpy(small).float().movedim(-1, 1) * 2 - 1).argmax(dim=1).tolist()
+    right = [network.class_names[label] == names[place % 4] for place, label in enumerate(called)]
+    assert all(right[:4])
+    assert sum(right[4:]) > 21

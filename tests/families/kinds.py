@@ -14,7 +14,7 @@ from trilemma.models.families import Registry
 from trilemma.models.generators import binding, noise
 from trilemma.models.generators.base import Condition, Generator
 from trilemma.models.generators.binding import Bound
-from trilemma.models.generators.conditions import image_conditions
+from trilemma.models.generators.conditions import image_conditions, vector_conditions
 from trilemma.models.generators.diffusion.classifiers import CLASSIFIERS
 from trilemma.models.generators.diffusion.guides import Guide, gradient
 from trilemma.models.generators.loading import GENERATORS
@@ -113,7 +113,11 @@ def bound(generator: Generator) -> Bound:
 
 
 def given(generator: Generator) -> list[Condition]:
-    """What a generator draws from that draws from nothing else: four pictures, of labels where it takes those."""
+    """What a generator draws from that draws from nothing else: four vectors or pictures, of labels where it takes
+    those."""
+    if "vector" in generator.descriptor.conditions:
+        drawn = torch.randn(4, generator.descriptor.vector_size, generator=torch.Generator().manual_seed(0))
+        return vector_conditions(drawn, ())
     return maps(getattr(generator, "labels", 0))
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from trilemma.models.files import usual_names
+from trilemma.models.generators.autoregressive.feature_prior import FeatureTransformer
 from trilemma.models.generators.autoregressive.pixelcnn_prior import PixelCNN
 from trilemma.models.generators.autoregressive.row_lstm_prior import RowLSTM
 from trilemma.models.generators.autoregressive.transformer_prior import CodeTransformer
@@ -35,6 +36,7 @@ def networks():
             "SAM 2": architecture.build(architecture.PUBLISHED["tiny"]),
             "StyleGAN2": StyleGAN2(Sizes(512, 0, 512, 8, (8,) * 7, 3)),
             "StyleGAN3": StyleGAN3(published(1024)),
+            "VQModel with feature prior": FeatureTransformer(256, (8, 8), 512, 32),
             "VQModel with PixelCNN prior": PixelCNN(256, (8, 8), 32),
             "VQModel with Row LSTM prior": RowLSTM(256, (8, 8), 32),
             "VQModel with transformer prior": CodeTransformer(256, (8, 8), 32),

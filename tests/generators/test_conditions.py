@@ -5,7 +5,7 @@ import torch
 from trilemma.models.errors import BadInput, CannotDo
 from trilemma.models.generators import noise
 from trilemma.models.generators.base import Condition, Descriptor
-from trilemma.models.generators.conditions import check_given, image_conditions, joined
+from trilemma.models.generators.conditions import check_given, image_conditions, joined, vector_conditions
 from trilemma.models.generators.given import Given
 
 
@@ -96,3 +96,19 @@ def test_models_that_take_no_vector_say_so() -> None:
     descriptor = Descriptor("gan", "toy", 8, 8, 3, 1, conditions=("class",))
     with pytest.raises(CannotDo, match="vector: toy draws from no features"):
         check_given(descriptor, Condition(vector=Given(torch.ones(2))))
+
+
+def test_vectors_of_another_length_are_refused() -> None:
+    descriptor = Descriptor("gan", "toy", 8, 8, 3, 1, conditions=("vector",), vector_size=3, vector_of="a network")
+    check_given(descriptor, Condition(vector=Given(torch.ones(3))))
+    with pytest.raises(BadInput, match="draws from 3 features of a network, and these are 2 of another; take the"):
+        check_given(descriptor, Condition(vector=Given(torch.ones(2), ("another", "0"))))
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
+def test_vectors_that_tell_nothing_are_refused(value: float) -> None:
+    vectors = torch.ones(2, 3)
+    assert [each.vector for each in vector_conditions(vectors, ("a",))] == [Given(torch.ones(3), ("a",))] * 2
+    vectors[1] = value
+    with pytest.raises(BadInput, match="features: those of number 2 are all 0, or not all numbers"):
+        vector_conditions(vectors, ())

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from trilemma.models.generators.loading import load_generator
+from trilemma.models.scoring.extractors.classifier_network import Classifier
 from trilemma.tests.closeness import assert_close
 
-from training import code_prior, pixelcnn_prior, row_lstm_prior, transformer_prior, vqvae
+from training import code_prior, feature_prior, pixelcnn_prior, row_lstm_prior, transformer_prior, vqvae
 from training.loop import Schedule
 from training.pictures import NAMES, SIZE, Pictures
 
@@ -85,3 +87,33 @@ def test_what_is_exported_loads(recipe, architecture: str, unseen: dict, picture
     # A vector that lies between two codes may take either.
     assert (coder.codes(generator.encode(images).values) != codes).double().mean() < 0.01
     assert_close(loaded(codes, pictures.labels), prior(codes, pictures.labels))
+
+
+@torch.no_grad()
+def test_features_are_learned_standardised_and_drawn_by_as_they_are(pictures: Pictures):
+    """Some classes have no picture here; those that do keep the mean of theirs."""
+    torch.manual_seed(0)
+    seen = feature_prior.see(Classifier(NAMES), pictures.images, batch=4)
+    torch.testing.assert_close(seen.rows.norm(dim=1), torch.ones(6))
+    torch.testing.assert_close(seen.standardised.mean(dim=0), torch.zeros(128), rtol=0, atol=1e-4)
+    torch.testing.assert_close(seen.standardised.std(dim=0), torch.ones(128))
+    prior = feature_prior.build_prior()
+    first = prior.first(seen.standardised)
+    assert 1.5 < first.std() < 2.5
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    feature_prior.settle(prior, seen, labels)
+    torch.testing.assert_close(prior.first(seen.rows), first, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(prior.classes[1], F.normalize(seen.rows[3:].mean(dim=0), dim=0))
+
+
+@torch.no_grad()
+def test_a_prior_of_features_loads(pictures: Pictures, tmp_path: Path):
+    network = vqvae.Trainee(widths=feature_prior.WIDTHS).network.half().float().eval()
+    prior = feature_prior.build_prior().half().float().eval()
+    told = {"network": "a classifier", "identity": "0123"}
+    code_prior.export(network, prior, {"heads": feature_prior.HEADS, "features": told}, tmp_path)
+    generator = load_generator(tmp_path)
+    assert generator.descriptor.conditions == ("none", "class", "vector")
+    assert (generator.descriptor.vector_size, generator.descriptor.vector_of) == (128, "a classifier")
+    codes, features = vqvae.to_codes(network, pictures.images), F.normalize(torch.randn(6, 128), dim=1)
+    assert_close(generator.modules[1](codes, features), prior(codes, features))

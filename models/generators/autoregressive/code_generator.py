@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,7 @@ from .code_prior import CodePrior
 from .code_sampling import pick
 from .quantised import QuantisedCoder
 
+P = TypeVar("P", bound=CodePrior)
 CODER: Final = "vqvae."
 PRIOR: Final = "prior."
 OPTIONS: Final[Mapping[str, Any]] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
@@ -81,7 +82,7 @@ class CodeGenerator(Autoencoder):
         return self._drawn(self.codes(requests, options, on_step, begun), on_step)
 
     def given(self, requests: Sequence[SampleRequest], generators: Sequence[torch.Generator]) -> torch.Tensor:
-        """What the prior begins with: the class of each sample, int64 [N], 0 where there are none."""
+        """What the prior begins with, a row to each sample: its class, int64 [N], 0 where there are none."""
         if self.descriptor.num_classes:
             return noise.labels(self.descriptor, requests, generators)
         return torch.zeros(len(requests), dtype=torch.int64)
@@ -140,7 +141,17 @@ class CodeGenerator(Autoencoder):
 def load_code_generator(
     checkpoint: Checkpoint, name: str, build: Callable[[Tensors, Mapping[str, Any]], CodePrior]
 ) -> CodeGenerator:
-    """Both networks of one file, their names prefixed. `build` makes the prior that fits its tensors and metadata.
+    """What draws by classes with both networks of one file; see `load_parts`."""
+    descriptor, coder, prior, identity = load_parts(checkpoint, name, build)
+    return CodeGenerator(descriptor, coder, prior, identity, coder.floats)
+
+
+def load_parts(
+    checkpoint: Checkpoint, name: str, build: Callable[[Tensors, Mapping[str, Any]], P]
+) -> tuple[Descriptor, vq_model.VQModelCoder, P, str]:
+    """Both networks of one file, their names prefixed; and for a CodeGenerator of classes descriptor and identity.
+
+    build: makes the prior that fits the file's tensors and metadata.
 
     Raises:
         BadCheckpoint: a tensor is missing, unexpected, or of another shape.
@@ -167,7 +178,7 @@ def load_code_generator(
         options=OPTIONS,
         abilities=ABILITIES,
     )
-    return CodeGenerator(descriptor, coder, prior, weights.identity(tensors), coder.floats)
+    return descriptor, coder, prior, weights.identity(tensors)
 
 
 def typical(prior: str) -> frozenset[str]:

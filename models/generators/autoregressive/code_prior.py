@@ -12,7 +12,8 @@ from torch import nn
 class CodePrior(nn.Module, ABC):
     """Predicts the codes of a picture one after the other, row by row, given its class.
 
-    code: an embedding with one row for each code. num_classes: 0 where it takes none; labels then are 0.
+    code: an embedding with one row for each code. num_classes: 0 where it takes none; labels then are 0. Where it draws
+    by something else than classes, that stands in the place of labels: see `CodeGenerator.given`.
     """
 
     grid: tuple[int, int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -25,51 +26,51 @@ HEADS: Final = 4
 """Attention heads of a file that does not tell them; cannot be detected."""
 
 
-class CodeTransformer(CodePrior):
-    """Decoder-only transformer, layers normalised before their branches (GPT-2, Radford 2019).
+class CausalTransformer(CodePrior):
+    """Decoder-only transformer, layers normalised before their branches (GPT-2, Radford 2019), whose first token says
+    what to draw.
 
-    codes: size of the codebook. grid: rows and columns of a picture's codes. classes: number of classes.
+    codes: size of the codebook. grid: rows and columns of a picture's codes.
     """
 
-    def __init__(
-        self, codes: int, grid: tuple[int, int], classes: int, width: int = 96, layers: int = 3, heads: int = HEADS
-    ) -> None:
+    def __init__(self, codes: int, grid: tuple[int, int], width: int, layers: int, heads: int) -> None:
         super().__init__()
         self.grid = grid
         self.code = nn.Embedding(codes, width)
-        self.num_classes = classes
-        self.label = nn.Embedding(classes, width)
         self.position = nn.Parameter(0.02 * torch.randn(*grid, width))
         self.layers = nn.ModuleList(_Layer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, codes)
-        for embedding in (self.code, self.label):
-            nn.init.normal_(embedding.weight, std=0.02)
+        nn.init.normal_(self.code.weight, std=0.02)
+
+    @abstractmethod
+    def first(self, labels: torch.Tensor) -> torch.Tensor:
+        """The first token, [N, width], of what `begin` is given."""
 
     def _layers(self) -> list[_Layer]:
         return cast(list[_Layer], list(self.layers))
 
     def forward(self, codes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Logits of each code given those before it: int64 [N, h, w], int64 [N] -> [N, h * w, codes]."""
+        """Logits of each code given those before it: int64 [N, h, w] and what to draw -> [N, h * w, codes]."""
         return self.from_embedding(self.code(codes).flatten(1, 2), labels)
 
     def from_embedding(self, embedded: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Logits [N, h * w, codes] of embedded codes [N, h * w, width]."""
-        tokens = torch.cat([self.label(labels)[:, None], embedded[:, :-1]], dim=1)
+        tokens = torch.cat([self.first(labels)[:, None], embedded[:, :-1]], dim=1)
         x = tokens + self.position.flatten(0, 1)
         for layer in self._layers():
             x = layer(x)
         return self.head(self.norm(x))
 
     def begin(self, labels: torch.Tensor) -> tuple[torch.Tensor, KeysAndValues]:
-        """The labels, and an empty cache."""
+        """What to draw, and an empty cache."""
         heads = self._layers()[0].heads
         return labels, KeysAndValues.empty(self.position, len(self.layers), len(labels), heads, self.places)
 
     def next_logits(self, state: tuple[torch.Tensor, KeysAndValues], codes: torch.Tensor, place: int) -> torch.Tensor:
         """One token passes the layers, whatever the place: those before it are in the cache, which grows by it."""
         labels, cache = state
-        token = self.label(labels) if place == 0 else self.code(codes[:, place - 1])
+        token = self.first(labels) if place == 0 else self.code(codes[:, place - 1])
         x = (token + self.position.flatten(0, 1)[place])[:, None]
         for layer, keys, values in zip(self._layers(), *cache, strict=True):
             x = layer.next(x, keys, values, place)
@@ -79,6 +80,22 @@ class CodeTransformer(CodePrior):
         # The cache; then the widest layer, and the distribution in twice the precision, sorted and summed.
         width, codes = self.position.shape[-1], self.code.num_embeddings
         return 2 * len(self.layers) * self.places * width + 8 * width + 8 * codes
+
+
+class CodeTransformer(CausalTransformer):
+    """Draws classes. classes: their number."""
+
+    def __init__(
+        self, codes: int, grid: tuple[int, int], classes: int, width: int = 96, layers: int = 3, heads: int = HEADS
+    ) -> None:
+        super().__init__(codes, grid, width, layers, heads)
+        self.num_classes = classes
+        self.label = nn.Embedding(classes, width)
+        nn.init.normal_(self.label.weight, std=0.02)
+
+    def first(self, labels: torch.Tensor) -> torch.Tensor:
+        """The class, int64 [N]."""
+        return self.label(labels)
 
 
 class _Layer(nn.Module):
@@ -114,7 +131,12 @@ class _Layer(nn.Module):
 
 
 def detect(checkpoint: Checkpoint) -> bool:
-    """A codebook, and a layer of this prior."""
+    """A codebook, and a layer of this prior, which draws by no features."""
+    return is_transformer(checkpoint) and f"{PRIOR}feature.weight" not in checkpoint.tensors
+
+
+def is_transformer(checkpoint: Checkpoint) -> bool:
+    """Whether a file has a codebook, and a layer of a CausalTransformer."""
     return {f"{CODER}quantize.embedding.weight", f"{PRIOR}layers.0.qkv.weight"} <= checkpoint.tensors.keys()
 
 
@@ -125,11 +147,16 @@ def load(checkpoint: Checkpoint, dtype_for: DtypeFor = full_precision) -> CodeGe
 
 def build(tensors: Tensors, told: Mapping[str, Any]) -> CodeTransformer:
     """A transformer that a file's tensors fit; `told` may hold "heads"."""
+    codes, grid, *sizes = sizes_of(tensors, told)
+    return CodeTransformer(codes, grid, len(tensors[f"{PRIOR}label.weight"]), *sizes)
+
+
+def sizes_of(tensors: Tensors, told: Mapping[str, Any]) -> tuple[int, tuple[int, int], int, int, int]:
+    """Codes, grid, width, layers and heads of a file's CausalTransformer; `told` may hold "heads"."""
     codes, width = tensors[f"{PRIOR}code.weight"].shape
-    classes = len(tensors[f"{PRIOR}label.weight"])
     layers = weights.count_layers(tensors, PRIOR + "layers.{}.qkv.weight")
     rows, columns, _ = tensors[f"{PRIOR}position"].shape
-    return CodeTransformer(codes, (rows, columns), classes, width, layers, told.get("heads", HEADS))
+    return codes, (rows, columns), width, layers, told.get("heads", HEADS)
 
 
 def tiny(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from trilemma.tests import peak_memory
 
 pytestmark = pytest.mark.slow
 
-NAMES = ["starter emoji vqvae pixelcnn", "starter emoji vqvae rowlstm", "starter emoji vqvae transformer"]
+NAMES = [f"starter emoji vqvae {name}" for name in ("features", "pixelcnn", "rowlstm", "transformer")]
 COUNT = 8
 
 

@@ -8,13 +8,15 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from trilemma.models.generators.autoregressive import pixelcnn_prior, row_lstm_prior, transformer_prior
+from trilemma.models.generators.autoregressive import feature_prior, pixelcnn_prior, row_lstm_prior, transformer_prior
 from trilemma.models.generators.autoregressive.code_prior import CodePrior
 
 CODES, GRID, CLASSES = 11, (4, 3), 2
 CLASS_NAMES = ["cat", "dog"]
 HEADS, GROUPS = 2, 4
+FEATURES = 5
 ARCHITECTURES = (pixelcnn_prior, row_lstm_prior, transformer_prior)
+"""Those that draw by classes alone."""
 
 
 def tiny_prior(architecture) -> CodePrior:
@@ -23,6 +25,9 @@ def tiny_prior(architecture) -> CodePrior:
         prior = transformer_prior.CodeTransformer(CODES, GRID, CLASSES, width=8, layers=2, heads=HEADS)
     elif architecture is row_lstm_prior:
         prior = row_lstm_prior.RowLSTM(CODES, GRID, CLASSES, width=6, hidden=5, layers=2, reach=1)
+    elif architecture is feature_prior:
+        prior = feature_prior.FeatureTransformer(CODES, GRID, FEATURES, CLASSES, width=8, layers=2, heads=HEADS)
+        nn.init.normal_(prior.classes, generator=torch.Generator().manual_seed(2))
     else:
         prior = pixelcnn_prior.PixelCNN(CODES, GRID, CLASSES, width=6, layers=4)
     generator = torch.Generator().manual_seed(1)
