@@ -99,7 +99,7 @@ def test_a_classifier_leads_a_model_that_is_told_no_class(run, tmp_path):
 
 
 def test_features_of_pictures_and_names_are_drawn(run):
-    """Below the pictures that are given three of each by its features, then three by its name, told apart as they are."""
+    """Below the pictures that are given: three of each by its features, then three by its name."""
     (path,) = run(FOLDER / "draw_from_features.json")["11"]["images"]
     grid, names = pixels(path), graph("draw_from_features")["8"]["inputs"]["text"].splitlines()
     left = grid.shape[1] - 4 * 100
