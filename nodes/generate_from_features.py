@@ -32,7 +32,7 @@ class ConditionOnFeatures:
     ]
     RETURN_TYPES = (kinds.GENERATOR,)
     RETURN_NAMES = ("generator",)
-    OUTPUT_TOOLTIPS = ("The same model, drawing from these.",)
+    OUTPUT_TOOLTIPS = ("The same model, drawing from these features.",)
     FUNCTION = "run"
     HAS_INTERMEDIATE_OUTPUT = True
 
