@@ -1,7 +1,9 @@
 """The pack in a live ComfyUI server, driven through its API."""
 
 import io
+import json
 import re
+import urllib.request
 
 import pytest
 from PIL import Image
@@ -32,6 +34,18 @@ def test_every_node_of_the_pack_is_offered(live):
 
     assert set(NODE_CLASS_MAPPINGS) <= set(offered)
     assert {offered[name]["python_module"] for name in NODE_CLASS_MAPPINGS} == {"custom_nodes.ComfyUI-Trilemma"}
+
+
+def test_texts_and_help_come_in_every_language(live):
+    from trilemma.locales import generate
+
+    served = live.get("/i18n")
+    for language in generate.LANGUAGES:
+        for name, part in (("nodeDefs.json", served[language]["nodeDefs"]), ("main.json", served[language])):
+            assert json.loads((generate.HERE / language / name).read_text(encoding="utf-8")).items() <= part.items()
+        url = f"http://{live.address}/extensions/ComfyUI-Trilemma/docs/TrilemmaSegment/{language}.md"
+        with urllib.request.urlopen(url) as page:
+            assert page.read() == (PACK / "web" / "docs" / "TrilemmaSegment" / f"{language}.md").read_bytes()
 
 
 def test_no_node_is_named_like_one_of_the_host(live):
