@@ -13,11 +13,12 @@ from trilemma.models.generators.base import Condition
 from trilemma.models.generators.binding import Bound
 from trilemma.models.generators.diffusion.edm import files, preconditioning, process
 from trilemma.models.generators.diffusion.edm.generator import FIRST_ORDER, USUAL, EdmGenerator, load
-from trilemma.models.generators.diffusion.edm.network import UNet
+from trilemma.models.generators.diffusion.edm.network import Sizes, UNet
 from trilemma.models.steps import within
 from trilemma.models.weights import empty_weights
 from trilemma.tests import reference_kit
 from trilemma.tests.closeness import assert_close
+from trilemma.tests.peak_memory import peak_bytes
 
 pytestmark = pytest.mark.slow
 
@@ -166,6 +167,16 @@ def test_a_critic_leads_it(path):
     requests = noise.requests(2, 7, bound.conditions)
     led = generator.draw_steered(requests, bound.settings, lambda *told: None, lambda made: -made.mean((1, 2, 3)) * 500)
     assert (led.mean((1, 2, 3)) > plain.mean((1, 2, 3)) + 0.01).all()
+
+
+@torch.no_grad()
+def test_attention_holds_no_table_of_weights():
+    """Of 1,024 places and 64 channels it would be 1 million numbers, more than all else."""
+    sizes = Sizes(32, 3, 3, 64, (64, 64), 1, (True, True), 64, 64, adm=True)
+    generator = EdmGenerator(UNet(sizes).train(False), preconditioning.Edm(), "x")
+    bound = Bound(generator, {"steps": 1})
+    peak = peak_bytes(lambda: list(binding.sample(bound, 1, 7, 1)))
+    assert 0.7 <= generator.memory_bytes(1) / peak <= 1.5
 
 
 def test_scaling_is_what_the_file_says(path, tmp_path):

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..adm.network import activated
+
 Coder = Literal["standard", "skip", "residual"]
 HEAD_CHANNELS: Final = 64
 """Of each head in ADM; the others attend with one."""
@@ -82,6 +84,11 @@ def _over(values: Any) -> Tensor:
     return values[..., None, None]
 
 
+def _silu(x: Tensor) -> Tensor:
+    """In place where nothing has to be derived."""
+    return F.silu(x, inplace=not torch.is_grad_enabled())
+
+
 def _norm(width: int, epsilon: float) -> nn.GroupNorm:
     return nn.GroupNorm(min(32, width // 4), width, epsilon)
 
@@ -112,19 +119,20 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
         """[N, inputs, h, w] and the embedding [N, E]."""
-        made, told = self.conv0(F.silu(self.norm0(x))), _over(self.affine(told))
+        made, told = self.conv0(activated(self.norm0, x)), _over(self.affine(told))
         if self.adm:
             scale, shift = told.chunk(2, dim=1)
-            made = F.silu(torch.addcmul(shift, self.norm1(made), scale + 1))
+            made = _silu(torch.addcmul(shift, self.norm1(made), scale + 1))
         else:
-            made = F.silu(self.norm1(made + told))
+            made = activated(self.norm1, made + told)
         made = (self.conv1(made) + (x if self.skip is None else self.skip(x))) * self.scale
         return (self._attended(made) + made) * self.scale if self.heads else made
 
     def _attended(self, x: Tensor) -> Tensor:
         # Of each head's channels every third is of queries, of keys, of values.
         parts = self.qkv(self.norm2(x)).reshape(len(x), self.heads, x.shape[1] // self.heads, 3, -1)
-        queries, keys, values = parts.permute(3, 0, 1, 4, 2).unbind()
+        # Contiguous, or all weights are held at once: of ADM at a side of 32 more than all else.
+        queries, keys, values = parts.permute(3, 0, 1, 4, 2).contiguous().unbind()
         return self.proj(F.scaled_dot_product_attention(queries, keys, values).transpose(2, 3).reshape(x.shape))
 
 
@@ -183,10 +191,10 @@ class UNet(nn.Module):
             elif name.endswith("aux_up"):
                 picture = block(picture)
             elif name.endswith("aux_norm"):
-                normed = F.silu(block(x))
+                normed = activated(block, x)
             else:
                 picture = block(normed) if picture is None else block(normed) + picture
-        return self.out_conv(F.silu(self.out_norm(x))) if picture is None else picture
+        return self.out_conv(activated(self.out_norm, x)) if picture is None else picture
 
     def _told(self, level: Tensor, labels: Tensor | None, dtype: torch.dtype) -> Tensor:
         waves = self.map_noise(level).to(dtype)
