@@ -7,8 +7,10 @@ from typing import Any
 import torch
 
 from .. import host
+from ..models.detection.dropping import read_numbers
 from ..models.detection.loading import DETECTORS
 from ..models.detection.mixed_precision import mixed
+from ..models.detection.page import to_page
 from ..models.detection.selection import SORT_BY, SortBy, select
 from ..models.files.paths import path_inside
 from ..models.pictures import drawing
@@ -19,7 +21,7 @@ from ..models.pictures.objects import report
 from ..models.values import Detections, Objects
 from .common import folders, inputs, kinds, menus
 from .common.loading import WEIGHT_FILES, ModelLoader, Source
-from .common.showing import show_text
+from .common.showing import previews, show_text
 
 FLOAT32, MIXED = PRECISIONS = ("float32", "mixed bfloat16")
 """Public names, for ever."""
@@ -156,6 +158,10 @@ class SelectDetections:
                 "labels": inputs.text("", "Phrases of the prompt to keep, separated by commas; empty keeps all."),
                 "min_area": inputs.share(0.0, "Smallest box to keep, as a fraction of the image.", step=0.001),
                 "max_area": inputs.share(1.0, "Largest box to keep, as a fraction of the image.", step=0.001),
+                "image": inputs.link("IMAGE", "The same images, for the page: shows the boxes on them on the node."),
+                "dropped": inputs.advanced(
+                    inputs.text("[]", "Boxes to leave out, by their numbers: a click on a box of the node writes them.")
+                ),
             },
         }
 
@@ -170,6 +176,8 @@ class SelectDetections:
         labels: str = "",
         min_area: float = 0.0,
         max_area: float = 1.0,
+        image: torch.Tensor | None = None,
+        dropped: str = "[]",
     ) -> dict[str, Any]:
         selection = select(
             detections,
@@ -181,8 +189,12 @@ class SelectDetections:
             labels=labels,
             min_area=min_area,
             max_area=max_area,
+            dropped=read_numbers(dropped, detections),
         )
-        return show_text(selection.report, *selection)
+        panels = {}
+        if image is not None and host.has_page():
+            panels["boxes"] = {**to_page(detections, selection, box_threshold), "pictures": previews(image)}
+        return show_text(selection.report, selection.boxes, selection.report, **panels)
 
 
 class DrawDetections:

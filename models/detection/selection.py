@@ -12,6 +12,8 @@ tokens exceed the text threshold, strung together, or nothing; ours is always on
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import Final, Literal, NamedTuple, get_args
 
 import torch
@@ -33,10 +35,13 @@ SORT_BY: Final = get_args(SortBy)
 
 
 class Selection(NamedTuple):
-    """boxes: one list per image, pixels, best first as sorted. report: what was kept of each image, or why nothing."""
+    """boxes: one list per image, pixels, best first as sorted. report: what was kept of each image, or why nothing.
+    numbers: of the boxes, see dropping. dropped: of each image the boxes that would be there but for `dropped`."""
 
     boxes: list[list[Box]]
     report: str
+    numbers: list[list[int]]
+    dropped: list[list[tuple[int, Box]]]
 
 
 class Named(NamedTuple):
@@ -79,6 +84,7 @@ def select(
     labels: str = "",
     min_area: float = 0.0,
     max_area: float = 1.0,
+    dropped: Collection[int] = (),
 ) -> Selection:
     """Keep the queries whose score exceeds `box_threshold` and whose name is surer than `text_threshold`.
 
@@ -90,6 +96,7 @@ def select(
     sort_by: best first, largest first, or by the left edge.
     labels: phrases to keep, separated as in a prompt, with or without article; empty keeps all.
     min_area, max_area: of the box inside the image, as fractions of the image.
+    dropped: numbers of boxes to leave out. What they overlapped stays away; the next best takes their place in a limit.
 
     Raises:
         BadInput: a label that the prompt did not ask for.
@@ -99,30 +106,38 @@ def select(
     strangers = closed_vocabulary.unknown(detections.phrases, detections.names)
     known = torch.tensor([phrase not in strangers for phrase in detections.phrases])
     bounds = _bounds(detections, box_threshold, text_threshold)
-    boxes, lines = [], []
+    boxes, lines, numbers, without = [], [], [], []
+    queries = detections.boxes.shape[1]
     for frame in range(len(detections.boxes)):
         named = name_queries(detections, frame)
         allowed = wanted[named.name] & (named.area > 0) & (named.area >= min_area) & (named.area <= max_area)
         above = (named.score > bounds.score[named.name]) & (named.certainty > bounds.certainty[named.name])
         found = (allowed & above).nonzero().flatten()
         distinct = _best(named, found, nms_threshold)
-        kept = _limited(named, distinct, detections.limits)
+        by_hand = torch.tensor([int(i) + frame * queries in dropped for i in distinct], dtype=torch.bool)
+        left = distinct[~by_hand]
+        kept = _limited(named, left, detections.limits)
         chosen = _sorted(named, kept[:top_k] if top_k else kept, sort_by)
         boxes.append([_box(named, int(i), detections.phrases) for i in chosen])
+        numbers.append([int(i) + frame * queries for i in chosen])
+        gone = distinct[by_hand].tolist()
+        without.append([(i + frame * queries, _box(named, i, detections.phrases)) for i in gone])
+        counts = (len(found), len(distinct), len(left), len(kept), len(chosen))
         if boxes[-1]:
             names = ", ".join(f"{box['label']} {box['score']:.2f}" for box in boxes[-1])
-            lines.append(f"image {frame}: {names}" + _dropped(len(found), len(distinct), len(kept), len(chosen)))
+            lines.append(f"image {frame}: {names}" + _left_out(counts))
         else:
-            lines.append(f"image {frame}: nothing kept")
+            lines.append(f"image {frame}: nothing kept" + _left_out(counts))
         missing = wanted & known & ~torch.isin(torch.arange(len(wanted)), named.name[chosen])
         lines += [
-            _why(detections, named, int(index), allowed, bounds, (found, distinct))
+            _why(detections, named, int(index), allowed, bounds, (found, distinct, left))
             for index in missing.nonzero().flatten()
         ]
     total = sum(map(len, boxes))
     head = f"{total} box{'es' * (total != 1)} in {len(boxes)} image{'s' * (len(boxes) != 1)}"
     remark = closed_vocabulary.remark(strangers, detections.names, "this starter detector", INSTEAD)
-    return Selection(boxes, "\n".join([head, *lines, *([remark] if remark else [])]))
+    report = "\n".join([head, *lines, *([remark] if remark else [])])
+    return Selection(boxes, report, numbers, without)
 
 
 def name_queries(detections: Detections, frame: int) -> Named:
@@ -161,9 +176,15 @@ def _wanted(labels: str, phrases: tuple[str, ...]) -> torch.Tensor:
     return torch.tensor([not asked or phrase in asked for phrase in known])
 
 
+def thresholds_of(detections: Detections, box_threshold: float) -> list[float]:
+    """Of each phrase, what scores must exceed."""
+    own = detections.thresholds or (None,) * len(detections.phrases)
+    return [box_threshold if each is None else each for each in own]
+
+
 def _bounds(detections: Detections, box_threshold: float, text_threshold: float) -> Bounds:
     own = detections.thresholds or (None,) * len(detections.phrases)
-    scores = [box_threshold if each is None else each for each in own]
+    scores = thresholds_of(detections, box_threshold)
     certainties = [text_threshold if each is None else min(text_threshold, each) for each in own]
     score, certainty = (torch.tensor(each, dtype=torch.float64) for each in (scores, certainties))
     return Bounds(score, certainty, text_threshold)
@@ -213,10 +234,10 @@ def _box(named: Named, index: int, phrases: tuple[str, ...]) -> Box:
     }
 
 
-def _dropped(found: int, distinct: int, kept: int, chosen: int) -> str:
-    parts = [f"{found - distinct} overlapping"] if found > distinct else []
-    parts += [f"{distinct - kept} beyond the limit of their phrase"] if distinct > kept else []
-    parts += [f"{kept - chosen} beyond top_k"] if kept > chosen else []
+def _left_out(counts: Sequence[int]) -> str:
+    """counts: of boxes above the thresholds, and those that each further rule leaves of them."""
+    rules = ("overlapping", "dropped by hand", "beyond the limit of their phrase", "beyond top_k")
+    parts = [f"{a - b} {rule}" for (a, b), rule in zip(pairwise(counts), rules, strict=True) if a > b]
     return f" (left out: {', '.join(parts)})" if parts else ""
 
 
@@ -226,15 +247,16 @@ def _why(
     index: int,
     allowed: torch.Tensor,
     bounds: Bounds,
-    left_out: tuple[torch.Tensor, torch.Tensor],
+    left_out: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
 ) -> str:
     """What was found of a phrase of which nothing is kept: its best box, and the settings that would keep it.
 
-    left_out: the queries above the thresholds, and those of them that overlap no better one.
+    left_out: the queries above the thresholds, those of them that overlap no better one, and of those what is left.
     """
     phrase = detections.phrases[index]
     of_phrase = (named.name == index) & (named.area > 0)
-    for queries, reason in zip(left_out[::-1], ("beyond top_k", "it overlaps a better box"), strict=True):
+    reasons = ("beyond top_k", "dropped by hand", "it overlaps a better box")
+    for queries, reason in zip(left_out[::-1], reasons, strict=True):
         scores = named.score[queries[named.name[queries] == index]]
         if len(scores):
             return f"  {phrase}: best score {float(scores.max()):.3f}, left out: {reason}"

@@ -1,4 +1,4 @@
-"""The panels on nodes, in the real page: the leaderboard, and the pictures that were drawn."""
+"""The panels on nodes, in the real page: the leaderboard, pictures that were drawn, and boxes."""
 
 import json
 
@@ -43,9 +43,17 @@ GRAPH = {
         scores_1=["7", 0],
         scores_2=["8", 0],
     ),
+    "10": node("TrilemmaExampleScene", scene="garden"),
+    "11": node("TrilemmaLoadDetector", model="starter emoji detector"),
+    "12": node("TrilemmaDetectByText", detector=["11", 0], image=["10", 0], prompt="a mushroom . a cat"),
+    "13": node(
+        "TrilemmaSelectDetections", detections=["12", 0], box_threshold=0.35, text_threshold=0.25, image=["10", 0]
+    ),
+    "14": node("TrilemmaDrawDetections", image=["10", 0], boxes=["13", 0]),
+    "15": node("PreviewImage", images=["14", 0]),
 }
 PANEL = """([id, key]) => app.graph.getNodeById(id).widgets.find((widget) => widget.name === key).element"""
-BOARD, SAMPLES = ["9", "trilemma_board"], ["5", "trilemma_samples"]
+BOARD, SAMPLES, BOXES = ["9", "trilemma_board"], ["5", "trilemma_samples"], ["13", "trilemma_boxes"]
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["vue nodes", "canvas nodes"])
@@ -122,6 +130,23 @@ def test_a_click_keeps_a_seed(page):
 
 def test_no_live_preview_stays_below_the_pictures(page):
     assert page.evaluate("() => app.graph.getNodeById(5).imgs?.length ?? 0") == 0
+
+
+def test_a_click_drops_a_box_in_the_next_run(page):
+    labels = "[...element.querySelectorAll('.box text')].map((text) => text.textContent.replace(/ [^ ]+$/, ''))"
+    before = of_panel(page, BOXES, labels)
+    assert before and set(before) <= {"a mushroom", "a cat"}
+    assert of_panel(page, BOXES, "element.querySelectorAll('.threshold').length") == 2
+    of_panel(page, BOXES, "element.querySelector('.box').dispatchEvent(new MouseEvent('click'))")
+    assert of_panel(page, BOXES, "element.querySelectorAll('.box.dropped').length") == 1
+    pages.queue(page)
+    assert pages.wait_until_ended(page)["ended"][0] == "execution_success"
+    page.wait_for_timeout(500)
+    assert "1 dropped by hand" in of_panel(page, ["13", "report_text"], "element.value")
+    assert sorted(of_panel(page, BOXES, labels)) == sorted(before)
+    of_panel(page, BOXES, "element.querySelector('.box.dropped').dispatchEvent(new MouseEvent('click'))")
+    dropped = "(id) => app.graph.getNodeById(id).widgets.find(({name}) => name === 'dropped').value"
+    assert page.evaluate(dropped, "13") == "[]"
 
 
 def test_panels_come_back_with_the_graph_and_are_not_saved(page):

@@ -1,12 +1,15 @@
 """Thresholds, names, overlaps, order and reports; boxes, scores and labels against transformers' post-processing."""
 
 import inspect
+import json
 import re
 from types import SimpleNamespace
 
 import pytest
 import torch
 from trilemma.models.detection.captions import encode, read_vocabulary
+from trilemma.models.detection.dropping import read_numbers
+from trilemma.models.detection.page import to_page
 from trilemma.models.detection.selection import below, own_tokens, select
 from trilemma.models.errors import BadInput
 from trilemma.models.values import Detections
@@ -379,3 +382,66 @@ def test_inputs_are_not_changed():
     before = [tensor.clone() for tensor in THREE[:3]]
     select(THREE, nms_threshold=0.1, top_k=1)
     assert all(map(torch.equal, THREE[:3], before))
+
+
+TWO_CATS = [[0.2, 0.5, 0.2, 0.4], [0.21, 0.5, 0.2, 0.4], [0.8, 0.5, 0.2, 0.4]]
+SURE = [{"cat": 0.9}, {"cat": 0.8}, {"cat": 0.7}]
+
+
+def test_boxes_are_dropped_by_their_numbers():
+    raw = detections("cat", TWO_CATS, SURE, frames=2)
+    found = select(raw)
+    assert found.numbers == [[0, 2], [3, 5]] and found.dropped == [[], []]
+    less = select(raw, dropped={3})
+    assert less.numbers == [[0, 2], [5]]
+    assert less.boxes == [found.boxes[0], found.boxes[1][1:]]
+    assert less.dropped == [[], [(3, found.boxes[1][0])]]
+    assert "image 1: cat 0.70 (left out: 1 overlapping, 1 dropped by hand)" in less.report
+
+
+def test_what_a_dropped_box_overlapped_stays_away_and_a_limit_is_filled():
+    raw = detections("cat", TWO_CATS, SURE)
+    assert select(raw, dropped={0}).numbers == [[2]]
+    assert select(raw, top_k=1).numbers == [[0]]
+    assert select(raw, top_k=1, dropped={0}).numbers == [[2]]
+    none = select(raw, dropped={0, 2})
+    assert none.boxes == [[]]
+    assert "nothing kept (left out: 1 overlapping, 2 dropped by hand)" in none.report
+    assert "cat: best score 0.900, left out: dropped by hand" in none.report
+
+
+def test_thresholds_do_not_renumber():
+    raw = detections("cat", TWO_CATS, SURE)
+    assert select(raw, box_threshold=0.75).numbers == [[0]]
+    assert select(raw, box_threshold=0.6, sort_by="left to right", dropped={2}).numbers == [[0]]
+
+
+@pytest.mark.parametrize("text", ["", "[]", " [ ] "])
+def test_no_numbers(text):
+    assert read_numbers(text, detections("cat", TWO_CATS, SURE)) == frozenset()
+
+
+def test_numbers_are_read_and_checked():
+    raw = detections("cat", TWO_CATS, SURE, frames=2)
+    assert read_numbers("[5, 0, 5]", raw) == {0, 5}
+    wrong = {"[0": "no JSON", "3": "list of whole", "[true]": "list of whole", "[1.5]": "list of whole"}
+    wrong |= {"[6]": "no candidate 6; there are 6, counted from 0; clear it", "[-1]": "no candidate -1"}
+    for text, message in wrong.items():
+        with pytest.raises(BadInput, match=f"dropped: .*{re.escape(message)}"):
+            read_numbers(text, raw)
+
+
+def test_the_page_gets_boxes_with_numbers_and_scores_by_phrase():
+    raw = detections("cat, dog", TWO_CATS, [{"cat": 0.91}, {"dog": 0.55}, {"cat": 0.11}])
+    page = json.loads(json.dumps(to_page(raw, select(raw, dropped={1}), 0.35), allow_nan=False))
+    assert (page["width"], page["height"]) == (WIDTH, HEIGHT)
+    assert [(box["number"], box["label"], box["phrase"]) for box in page["images"][0]] == [(0, "cat", 0), (1, "dog", 1)]
+    cat, dog = page["phrases"]
+    assert (cat["label"], cat["threshold"], dog["threshold"]) == ("cat", 0.35, 0.35)
+    assert {place: count for place, count in enumerate(cat["counts"]) if count} == {5: 1, 45: 1}
+    assert {place: count for place, count in enumerate(dog["counts"]) if count} == {27: 1}
+
+
+def test_a_phrase_with_its_own_threshold_shows_that():
+    raw = detections("cat", TWO_CATS, SURE)._replace(thresholds=(0.85,))
+    assert to_page(raw, select(raw), 0.35)["phrases"][0]["threshold"] == 0.85

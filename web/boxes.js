@@ -1,0 +1,30 @@
+// What the panel of detections computes: no page, no ComfyUI.
+
+/** The numbers of a JSON list; of anything else none. */
+export function readNumbers(text) {
+  try {
+    const found = JSON.parse(text || "[]");
+    return new Set(Array.isArray(found) ? found.filter(Number.isInteger) : []);
+  } catch {
+    return new Set();
+  }
+}
+
+/** The list with a number added, or taken out where it was in, as text. */
+export function toggled(text, number) {
+  const numbers = readNumbers(text);
+  if (!numbers.delete(number)) numbers.add(number);
+  return JSON.stringify([...numbers].sort((a, b) => a - b));
+}
+
+/** Heights 0..1 of bars: logarithmic, as nearly all candidates score next to nothing, with one always to be seen. */
+export function heights(counts) {
+  const most = Math.log1p(Math.max(1, ...counts));
+  return counts.map((count) => Math.log1p(count) / most);
+}
+
+/** What is told of a box. */
+export function about(box, dropped) {
+  const size = `${Math.round(box.width)} x ${Math.round(box.height)} at ${Math.round(box.x)}, ${Math.round(box.y)}`;
+  return `${box.label} ${box.score.toFixed(3)} · ${size} · number ${box.number}${dropped ? " · dropped" : ""}`;
+}
