@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from trilemma.locales import generate
+from trilemma.locales import generate, published
 from trilemma.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 
 FILES = generate.english(NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS)
@@ -112,6 +112,15 @@ def test_translations_are_in_their_language(language):
         assert not [text for text in table.values() if set(text) & set(SIMPLIFIED)]
 
 
+def test_help_names_the_published_files():
+    pages = dict(published.pages(NODE_CLASS_MAPPINGS))
+    assert len(pages) >= 4 * 5
+    for path, text in pages.items():
+        assert path.read_text(encoding="utf-8") == text, "run `make names`"
+        assert "()" not in text, "a published file has a licence"
+
+
 def write() -> None:
     for line in generate.write(NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS):
         print(line)
+    published.write(NODE_CLASS_MAPPINGS)

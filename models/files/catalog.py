@@ -43,6 +43,39 @@ REFERENCES: dict[str, str] = {"starter emoji pictures": "emoji_classifier/refere
 """Public names of the sets whose features come with the pack, and their files below STARTER_ROOT."""
 
 
+LICENCES: dict[str, str] = {
+    "github.com/IDEA-Research": "Apache-2.0",
+    "huggingface.co/IDEA-Research": "Apache-2.0",
+    "dl.fbaipublicfiles.com/segment_anything": "Apache-2.0",
+    "huggingface.co/lkeab": "Apache-2.0",
+    "github.com/ChaoningZhang": "Apache-2.0",
+    "huggingface.co/stable-diffusion-v1-5": "CreativeML OpenRAIL-M",
+    "huggingface.co/webui": "CreativeML OpenRAIL-M",
+    "huggingface.co/stabilityai": "CreativeML OpenRAIL++-M",
+    "github.com/Sanster/models/releases/download/add_big_lama": "Apache-2.0",
+    "github.com/Sanster/models/releases/download/add_mat": "CC BY-NC 4.0",
+    "openaipublic.blob.core.windows.net/diffusion": "MIT",
+    "github.com/CompVis": "MIT",
+    "s3.amazonaws.com/models.huggingface.co/biggan": "MIT",
+    "github.com/taoxugit": "MIT",
+    "github.com/MinfengZhu": "MIT",
+    "github.com/tobran": "CC BY-NC-SA 4.0",
+    "dl.fbaipublicfiles.com/DiT": "CC BY-NC 4.0",
+    "nvlabs-fi-cdn.nvidia.com/edm": "CC BY-NC-SA 4.0",
+    "github.com/NVlabs/denoising-diffusion-gan": "NVIDIA Source Code License, non-commercial",
+    "huggingface.co/PixArt-alpha": "CreativeML OpenRAIL++-M",
+    "huggingface.co/DeepFloyd": "DeepFloyd IF License, non-commercial",
+    "huggingface.co/zai-org": "Apache-2.0",
+    "github.com/hanzhanggit": "MIT",
+    "github.com/mseitzer": "Apache-2.0",
+    "github.com/toshas": "Apache-2.0",
+    "nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch": "NVIDIA Source Code License, non-commercial",
+    "download.pytorch.org": "BSD-3-Clause",
+    "dl.fbaipublicfiles.com/dinov2": "Apache-2.0",
+}
+"""Of published files, by how the address begins; as their publishers state them, to be read there."""
+
+
 @dataclass(frozen=True)
 class PublishedFile:
     """A checkpoint as its authors publish it.
@@ -57,6 +90,12 @@ class PublishedFile:
     bytes: int = 0
     sha256: str = ""
     folder: str = ""
+
+    @property
+    def licence(self) -> str:
+        """Empty where it is not known."""
+        address = self.source.removeprefix("https://")
+        return next((licence for start, licence in LICENCES.items() if address.startswith(start)), "")
 
 
 PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
