@@ -1,4 +1,4 @@
-"""The published files that a loader knows, as the last section of its help in every language; `make names` writes it."""
+"""The published files that a loader knows: the last section of its help in each language, written by `make names`."""
 
 from __future__ import annotations
 
