@@ -263,7 +263,7 @@ def features(size=WIDTH):
     for given, wanted in ((texts, answer.text_embeds), (pictures, answer.image_embeds)):
         (made,) = ConditionOnFeatures().run(handle, **given)
         vectors = torch.stack([condition.vector.values for condition in made.model.conditions])
-        drawn, records = SampleImages().run(made, 4, 0)
+        drawn, records = SampleImages().run(made, 4, 0)["result"]
         told[next(iter(given))] = {
             "cosines": torch.nn.functional.cosine_similarity(vectors, wanted).tolist(),
             "drawn": list(drawn.shape),

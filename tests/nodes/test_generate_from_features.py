@@ -23,6 +23,11 @@ SIZE = 6
 """Of the features of the small file."""
 
 
+def sample(generator, count, seed=0):
+    """Images and records."""
+    return Sample().run(generator, count, seed)["result"]
+
+
 def load(name):
     return Load().run(f"starter emoji {name}")["result"][0]
 
@@ -34,7 +39,7 @@ def classifier():
 
 @pytest.fixture(scope="module")
 def pictures():
-    return Sample().run(Condition().run(load("ddpm"), "\n".join(NAMES))[0], 4, 5)[0]
+    return sample(Condition().run(load("ddpm"), "\n".join(NAMES))[0], 4, 5)[0]
 
 
 @pytest.fixture
@@ -53,7 +58,7 @@ def called(classifier, images):
 @torch.inference_mode()
 def test_draws_kin_of_pictures(classifier, pictures):
     generator = Features().run(load("vqvae features"), pictures, classifier)[0]
-    images, records = Sample().run(generator, 40, 0)
+    images, records = sample(generator, 40, 0)
     right = [name == NAMES[i % 4] for i, name in enumerate(called(classifier, images))]
     assert sum(right) > 36
     told = [record["vector"] for record in json.loads(records)]
@@ -64,9 +69,9 @@ def test_draws_kin_of_pictures(classifier, pictures):
 @torch.inference_mode()
 def test_draws_classes_by_their_names(classifier):
     generator = Features().run(load("vqvae features"), text="\n".join(NAMES))[0]
-    images = Sample().run(generator, 40, 0)[0]
+    images = sample(generator, 40, 0)[0]
     assert sum(name == NAMES[i % 4] for i, name in enumerate(called(classifier, images))) > 36
-    assert torch.equal(images, Sample().run(Condition().run(load("vqvae features"), "\n".join(NAMES))[0], 40, 0)[0])
+    assert torch.equal(images, sample(Condition().run(load("vqvae features"), "\n".join(NAMES))[0], 40, 0)[0])
 
 
 @torch.inference_mode()
@@ -75,7 +80,7 @@ def test_a_class_beside_features_is_told_to_be_left_out(classifier, pictures):
     shown = Features().run(named, pictures, classifier)
     assert shown["ui"]["text"] == ["the class 'sun' is left out: features say what to draw"]
     alone = Features().run(load("vqvae features"), pictures, classifier)[0]
-    assert torch.equal(Sample().run(shown["result"][0], 4, 0)[0], Sample().run(alone, 4, 0)[0])
+    assert torch.equal(sample(shown["result"][0], 4, 0)[0], sample(alone, 4, 0)[0])
 
 
 @pytest.fixture
