@@ -51,6 +51,7 @@ LICENCES: dict[str, str] = {
     "github.com/ChaoningZhang": "Apache-2.0",
     "huggingface.co/stable-diffusion-v1-5": "CreativeML OpenRAIL-M",
     "huggingface.co/webui": "CreativeML OpenRAIL-M",
+    "huggingface.co/stabilityai/stable-diffusion-3": "Stability AI Community License",
     "huggingface.co/stabilityai": "CreativeML OpenRAIL++-M",
     "github.com/Sanster/models/releases/download/add_big_lama": "Apache-2.0",
     "github.com/Sanster/models/releases/download/add_mat": "CC BY-NC 4.0",
@@ -72,6 +73,11 @@ LICENCES: dict[str, str] = {
     "nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch": "NVIDIA Source Code License, non-commercial",
     "download.pytorch.org": "BSD-3-Clause",
     "dl.fbaipublicfiles.com/dinov2": "Apache-2.0",
+    "huggingface.co/kakaobrain": "CreativeML Open RAIL-M",
+    "huggingface.co/kandinsky-community": "Apache-2.0",
+    "huggingface.co/amused": "CreativeML Open RAIL++-M",
+    "huggingface.co/black-forest-labs/FLUX.1-schnell": "Apache-2.0",
+    "huggingface.co/black-forest-labs/FLUX.1-dev": "FLUX.1 [dev] Non-Commercial License",
 }
 """Of published files, by how the address begins; as their publishers state them, to be read there."""
 
@@ -335,6 +341,16 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
                 "DeepFloyd/IF-I-M-v1.0",
                 "DeepFloyd/IF-I-XL-v1.0",
                 "zai-org/CogView3-Plus-3B",
+                "zai-org/CogView4-6B",
+                "kakaobrain/karlo-v1-alpha",
+                "kandinsky-community/kandinsky-2-2-decoder",
+                "kandinsky-community/kandinsky-2-2-prior",
+                "amused/amused-256",
+                "amused/amused-512",
+                "stabilityai/stable-diffusion-3-medium-diffusers",
+                "stabilityai/stable-diffusion-3.5-medium",
+                "black-forest-labs/FLUX.1-schnell",
+                "black-forest-labs/FLUX.1-dev",
             )
         ),
         PublishedFile(

@@ -57,5 +57,13 @@ MODEL_TYPES: Final = {
     "PixArtSigmaPipeline": PROMPT_FOLDER,
     "IFPipeline": PROMPT_FOLDER,
     "CogView3PlusPipeline": PROMPT_FOLDER,
+    "StableDiffusion3Pipeline": PROMPT_FOLDER,
+    "FluxPipeline": PROMPT_FOLDER,
+    "AmusedPipeline": PROMPT_FOLDER,
+    "CogView4Pipeline": PROMPT_FOLDER,
+    "UnCLIPPipeline": PROMPT_FOLDER,
+    "KandinskyV22Pipeline": PROMPT_FOLDER,
+    "KandinskyV22CombinedPipeline": PROMPT_FOLDER,
+    "KandinskyV22PriorPipeline": "it belongs beside the folder of Kandinsky's decoder, which is the one to choose",
 }
 """Where a folder belongs whose configuration says that it is of this class of diffusers, or type of transformers."""

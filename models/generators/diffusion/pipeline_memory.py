@@ -14,6 +14,11 @@ from ..base import Descriptor
 PICTURE_FLOATS: Final = 9
 """Floats per pixel of a batch: the pictures decoded, stacked and scaled, three channels each."""
 
+TWO_STREAMS: Final = 12
+"""Widths at the peak of a layer of text and of picture, four of them its feed-forward's and four activated."""
+ONE_STREAM: Final = 15
+"""Of one in which attention and feed-forward stand beside each other."""
+LAYER: Final = 14
 BUCKETS: Final = 13
 """Floats for each two of T5's positions while it tells their distances, as integers of 8 bytes."""
 
@@ -34,11 +39,31 @@ def cross_attending(config: Any, shape: Sequence[int], length: int, rows: int) -
     return rows * (cells * 11 * width + length * (width * 3 + config.caption_channels))
 
 
-def joint(config: Any, shape: Sequence[int], length: int, rows: int, text: int = 0) -> float:
-    """Of one sample in a transformer that text and picture go through together."""
+def joint(config: Any, shape: Sequence[int], length: int, rows: int, widths: int = TWO_STREAMS) -> float:
+    """Of one sample in a transformer that text and picture go through together. widths: of a layer at its peak."""
     width = config.num_attention_heads * config.attention_head_dim
     cells = shape[1] * shape[2] / config.patch_size**2
-    return rows * ((cells + length) * 12 * width + length * text)
+    return rows * (cells + length) * widths * width
+
+
+def codes(config: Any, rows: int) -> float:
+    """Of one sample in a transformer that foresees the probability of every code at every place: of both texts, of
+    what guidance makes of them, and what is drawn from."""
+    layers = rows * LAYER * config.hidden_size
+    logits = rows * (config.codebook_size + 5 * config.hidden_size) + 2 * config.codebook_size
+    return config.sample_size**2 * max(layers, logits)
+
+
+def prior(config: Any, rows: int) -> float:
+    """Of one sample in a transformer over its prompt's words and what CLIP sees."""
+    width, tokens = config.num_attention_heads * config.attention_head_dim, config.num_embeddings
+    tokens += config.additional_embeddings
+    return rows * tokens * (12 * width + config.num_attention_heads * tokens)
+
+
+def glm(config: Any, length: int, batch_size: int) -> float:
+    """Of a batch in GLM, which keeps the stream behind every layer."""
+    return batch_size * length * ((config.num_hidden_layers + 6) * config.hidden_size + 4 * config.intermediate_size)
 
 
 def unet(config: Any, shape: Sequence[int], rows: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -24,6 +25,9 @@ TOKENIZERS: Final[Mapping[Collection[str], str]] = {
 }
 """Classes that an index names, and the one that reads their files."""
 CLIP_TEXT: Final = ("CLIPTextModel", "CLIPTextModelWithProjection")
+PROJECTION: Final = "UnCLIPTextProjModel"
+POSITION_IDS: Final = ".position_ids"
+"""What older files keep of CLIP's image encoder beside its weights."""
 AUTOENCODERS: Final = ("AutoencoderKL", "VQModel")
 
 
@@ -65,11 +69,18 @@ def _empty(folder: PipelineFolder, part: str) -> nn.Module:
     config = folder.config(part)
     named = config.pop("_class_name")
     with empty_parameters(), understood(f"{folder.name}: {part}/{CONFIG}"):
-        if hasattr(diffusers, named):
-            made = getattr(diffusers, named)
+        if hasattr(diffusers, named) or named == PROJECTION:
+            made = text_projection() if named == PROJECTION else getattr(diffusers, named)
             return made(**accepted(made, config))
         made = getattr(transformers, named)
         return made(made.config_class.from_dict(config))
+
+
+def text_projection() -> Any:
+    """unCLIP's UnCLIPTextProjModel, which diffusers has moved to where it keeps what is old."""
+    import diffusers
+
+    return getattr(importlib.import_module(diffusers.UnCLIPPipeline.__module__.rpartition(".")[0]), PROJECTION)
 
 
 def _fill(folder: PipelineFolder, part: str, network: nn.Module, dtype: torch.dtype) -> None:
@@ -95,7 +106,7 @@ def _fill_shared(network: nn.Module, tensors: Tensors, what: str, dtype: torch.d
     for name, value in network.named_parameters(remove_duplicate=False):
         by_parameter.setdefault(id(value), []).append(name)
     shared = [names for names in by_parameter.values() if len(names) > 1]
-    found = dict(tensors)
+    found = {name: value for name, value in tensors.items() if not name.endswith(POSITION_IDS)}
     for names in shared:
         there = [name for name in names if name in tensors]
         found |= {name: tensors[there[0]] for name in names if there}

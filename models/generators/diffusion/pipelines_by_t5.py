@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 
+from ..base import SampleRequest
 from . import pipeline_memory as memory
 from .prompt_pipelines import ONE_CALL, T5_ENCODER, PromptPipeline, WithOlderCallback
 
@@ -56,6 +57,14 @@ class CogView3Plus(PromptPipeline):
     STEPS = 50
     GUIDANCE = 5.0
     LENGTH = 224
+
+    def _alike(self, request: SampleRequest) -> Any:
+        return bool(request.condition.negative)
+
+    def _guidance_arguments(self, requests: Sequence[SampleRequest], options: Mapping[str, Any]) -> dict[str, Any]:
+        """Without a negative prompt nothing stands in its place, not the text "" of no words."""
+        given = super()._guidance_arguments(requests, options)
+        return given if requests[0].condition.negative else {**given, "negative_prompt": None}
 
     def _denoising_floats(self) -> float:
         rows = self._rows(self.descriptor.options)

@@ -54,7 +54,9 @@ class PromptPipeline(Generator):
     STEPS: ClassVar[int]
     GUIDANCE: ClassVar[float]
     DENOISER: ClassVar[str] = "transformer"
-    NEGATIVE: ClassVar[bool] = True
+    AUTOENCODER: ClassVar[str] = "vae"
+    READER: ClassVar[str] = "text_encoder"
+    """The largest of its text encoders."""
     FIXED: ClassVar[Mapping[str, Any]] = {}
     """Further arguments of every call, and of making the pipeline those under MADE."""
     MADE: ClassVar[Mapping[str, Any]] = {}
@@ -102,6 +104,9 @@ class PromptPipeline(Generator):
         """The network that takes the steps."""
         return self._parts[self.DENOISER]
 
+    def _takes_negative(self) -> bool:
+        return True
+
     def _steps(self) -> int:
         return self.STEPS
 
@@ -111,7 +116,7 @@ class PromptPipeline(Generator):
 
     def _scale(self) -> int:
         """Pixels to a latent cell, along a side."""
-        return 2 ** (len(self._parts["vae"].config.block_out_channels) - 1)
+        return 2 ** (len(self._parts[self.AUTOENCODER].config.block_out_channels) - 1)
 
     def _latent_shape(self) -> tuple[int, int, int]:
         config = self.denoiser.config
@@ -124,7 +129,7 @@ class PromptPipeline(Generator):
 
     def check_condition(self, condition: Condition) -> None:
         super().check_condition(condition)
-        if condition.negative and not self.NEGATIVE:
+        if condition.negative and not self._takes_negative():
             raise CannotDo(f"negative_prompt: {self.ARCHITECTURE} was trained without; leave it empty.")
 
     def draw(self, requests: Sequence[SampleRequest], options: Mapping[str, Any], on_step: OnStep) -> torch.Tensor:
@@ -162,14 +167,14 @@ class PromptPipeline(Generator):
     def _encoding_floats(self, batch_size: int) -> float:
         """Of a batch's texts while they are read."""
         rows = self._rows(self.descriptor.options)
-        return memory.t5(self._parts["text_encoder"].config, self.LENGTH, rows, batch_size, self.MASKED)
+        return memory.t5(self._parts[self.READER].config, self.LENGTH, rows, batch_size, self.MASKED)
 
     def _denoising_floats(self) -> float:
         """Of a sample in a step."""
         raise NotImplementedError
 
     def _decoding_bytes(self, batch_size: int) -> float:
-        return memory.decoding(self._parts["vae"], self.descriptor, batch_size)
+        return memory.decoding(self._parts[self.AUTOENCODER], self.descriptor, batch_size)
 
     def _run(
         self,
@@ -184,19 +189,38 @@ class PromptPipeline(Generator):
             drawn = noise.normal(generators, self.descriptor.latent_shape)
             latents = drawn if initial is None else initial
         asks = self.modules if self.descriptor.parameters >= LONG else ()
-        done, rows = 0, self._rows(options)
-        every = max(1, -(-options["steps"] // PREVIEWS))
+        alike: dict[Any, list[int]] = {}
+        for place, request in enumerate(requests):
+            alike.setdefault(self._alike(request), []).append(place)
+        evaluations, total = self.evaluations(options), self._calls(options) * len(alike)
+        every, calls = max(1, -(-total // PREVIEWS)), 0
 
-        def after(latents: torch.Tensor | None) -> None:
-            nonlocal done
-            done += rows
-            step = done // rows
-            shown = latents is not None and (step % every == 0 or step == options["steps"])
-            on_step(done, self._preview(latents[:1]) if shown and latents is not None else None)
+        def done() -> int:
+            return evaluations * min(calls, total) // total
 
-        with within(asks, lambda: on_step(done)), _silent():
-            result = self._call(requests, options, generators, latents, after)
-        return self._pictures(result).clamp(0, 1).movedim(1, -1).cpu().contiguous()
+        def after(shown: torch.Tensor | None) -> None:
+            nonlocal calls
+            calls += 1
+            wanted = shown is not None and (calls % every == 0 or calls == total)
+            on_step(done(), self._preview(shown[:1]) if wanted and shown is not None else None)
+
+        drawn = [torch.empty(0)] * len(requests)
+        with within(asks, lambda: on_step(done())), _silent():
+            for places in alike.values():
+                own = None if latents is None else latents[places]
+                asked, chosen = [requests[place] for place in places], [generators[place] for place in places]
+                for place, one in zip(places, self._call(asked, options, chosen, own, after), strict=True):
+                    drawn[place] = one
+            pictures = self._pictures(torch.stack(drawn))
+        return pictures.clamp(0, 1).movedim(1, -1).cpu().contiguous()
+
+    def _alike(self, request: SampleRequest) -> Any:
+        """The same for requests that one call can take."""
+        return None
+
+    def _calls(self, options: Mapping[str, Any]) -> int:
+        """How often a call reports."""
+        return options["steps"]
 
     def _call(
         self,
@@ -206,7 +230,8 @@ class PromptPipeline(Generator):
         latents: torch.Tensor | None,
         after: Callable[[torch.Tensor | None], None],
     ) -> torch.Tensor:
-        """The last latents, float [N, C, h, w]. after: to be called with the latents of each step."""
+        """The last latents, float [N, C, h, w], of requests that are `_alike`. after: to be called with the latents of
+        each step."""
         pipeline = self._pipeline()
         given: dict[str, Any] = {
             "prompt": [request.condition.text for request in requests],
@@ -218,10 +243,13 @@ class PromptPipeline(Generator):
         }
         if latents is not None:
             device = self.denoiser.device
-            given["latents"] = self._packed(latents.to(device, self.denoiser.dtype), pipeline)
+            given["latents"] = self._packed(latents.to(device, self._latent_dtype()), pipeline)
         return self._unpacked(
             pipeline(output_type=self.OUTPUT, **given, **self._reports(after, pipeline)).images, pipeline
         )
+
+    def _latent_dtype(self) -> torch.dtype:
+        return self.denoiser.dtype
 
     def _size(self) -> dict[str, int]:
         return {"height": self.descriptor.height, "width": self.descriptor.width}
@@ -234,8 +262,8 @@ class PromptPipeline(Generator):
         """A pipeline of this run alone: schedulers count steps."""
         import diffusers
 
-        parts = {name: _fresh(part) if "scheduler" in name else part for name, part in self._parts.items()}
-        made = getattr(diffusers, self.PIPELINE)(**dict.fromkeys(self.OPTIONAL), **parts, **self.MADE)
+        parts = {name: anew(part) if "scheduler" in name else part for name, part in self._parts.items()}
+        made = getattr(diffusers, self.PIPELINE)(**{**dict.fromkeys(self.OPTIONAL), **parts, **self.MADE})
         made.set_progress_bar_config(disable=True)
         return made
 
@@ -258,7 +286,7 @@ class PromptPipeline(Generator):
 
     def _pictures(self, latents: torch.Tensor) -> torch.Tensor:
         """float32 [N, 3, H, W], about 0..1, one at a time: a VAE at full resolution needs more than the denoiser."""
-        vae = self._parts["vae"]
+        vae = self._parts[self.AUTOENCODER]
         scaled = latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
         pictures = [vae.decode(one[None].to(vae.dtype)).sample.float() for one in scaled]
         return torch.cat(pictures) / 2 + 0.5
@@ -279,7 +307,8 @@ class WithOlderCallback(PromptPipeline):
         return {"callback": lambda step, time, latents: after(self._unpacked(latents, pipeline)), "callback_steps": 1}
 
 
-def _fresh(scheduler: Any) -> Any:
+def anew(scheduler: Any) -> Any:
+    """A scheduler of the same settings that has taken no step."""
     return type(scheduler).from_config(scheduler.config)
 
 
