@@ -46,6 +46,8 @@ function widgetOf(node, key, lowest) {
   return widget;
 }
 
+const heights = new WeakMap(); // of nodes, when their run began
+
 // A live preview would stay below the pictures that it led to. Where the page keeps it is its own affair, and may change.
 function dropPreview(node) {
   const graph = node.graph;
@@ -57,6 +59,8 @@ function dropPreview(node) {
     node.imgs = node.preview = undefined;
     const at = node.widgets.findIndex(({ name }) => name === "$$canvas-image-preview");
     if (at >= 0) node.widgets.splice(at, 1)[0].onRemove?.();
+    const height = Math.max(node.computeSize()[1], heights.get(node) ?? node.size[1]);
+    if (height < node.size[1]) node.setSize([node.size[0], height]); // as it was before the preview
     node.setDirtyCanvas?.(true, true);
   };
   clear();
@@ -91,7 +95,11 @@ export function register({ name, key, lowest, draw }) {
     name,
     async beforeRegisterNodeDef(nodeType, nodeData) {
       if (!nodeData.name.startsWith(PREFIX)) return;
-      const onExecuted = nodeType.prototype.onExecuted;
+      const { onExecuted, onExecutionStart } = nodeType.prototype;
+      nodeType.prototype.onExecutionStart = function () {
+        onExecutionStart?.apply(this, arguments);
+        heights.set(this, this.size[1]);
+      };
       nodeType.prototype.onExecuted = function (output) {
         onExecuted?.apply(this, arguments);
         show(this, output);
