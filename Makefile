@@ -7,7 +7,7 @@ SITE = $$($(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 # Tests keep their bytecode even where the shell asks for none: to rewrite their asserts anew costs 5 s a run.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo check style types quick hooks test test-cpus test-host test-peers test-device bench names clean
+.PHONY: demo check style types quick hooks test test-cpus test-web test-host test-peers test-device bench names clean
 
 $(VENV)/installed: pyproject.toml requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -41,6 +41,15 @@ test: style
 # The networks by the instructions of other processors, and by 1, 2 and 4 threads.
 test-cpus: $(VENV)/installed
 	$(RUN) -m trilemma.tests.cpus
+
+# The page's JavaScript: its types against the frontend's published ones, and its pure functions.
+test-web: tests/web/node_modules/installed
+	tests/web/node_modules/.bin/tsc --project tests/web
+	node --test tests/web/*.test.mjs
+
+tests/web/node_modules/installed: tests/web/package.json tests/web/package-lock.json
+	cd tests/web && npm ci --no-audit --no-fund --silent
+	touch $@
 
 test-host: $(VENV)/installed
 	$(RUN) -m pip install --quiet --editable ".[page]"

@@ -191,7 +191,7 @@ class SelectDetections:
             max_area=max_area,
             dropped=read_numbers(dropped, detections),
         )
-        panels = {}
+        panels: dict[str, Any] = {"found": selection.boxes} if host.has_page() else {}
         if image is not None and host.has_page():
             panels["boxes"] = {**to_page(detections, selection, box_threshold), "pictures": previews(image)}
         return show_text(selection.report, selection.boxes, selection.report, **panels)

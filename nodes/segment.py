@@ -6,13 +6,15 @@ import torch
 
 from .. import host
 from ..models.pictures import objects
+from ..models.pictures.boxes import Box
 from ..models.pictures.images import check_images
+from ..models.pictures.small_copies import small_copy
 from ..models.segmentation.base import Embedding, MaskLogits
 from ..models.segmentation.decoding import MASK_CHOICES, MaskChoice, memory_bytes, prompts_per_chunk, refine
 from ..models.segmentation.everything import segment_everything
 from ..models.segmentation.hq_sam.segmenter import finer_alone
 from ..models.segmentation.loading import SEGMENTERS
-from ..models.segmentation.prompts import read_prompts
+from ..models.segmentation.prompts import read_boxes, read_prompts
 from ..models.values import Objects
 from .common import inputs, kinds, menus
 from .common.loading import WEIGHT_FILES, ModelLoader, Source
@@ -77,6 +79,7 @@ class EncodeImage:
     RETURN_NAMES = ("embedding",)
     OUTPUT_TOOLTIPS = ("What the segmenter saw, for Segment and Segment Everything.",)
     FUNCTION = "run"
+    HAS_INTERMEDIATE_OUTPUT = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -90,15 +93,25 @@ class EncodeImage:
                     1, 64, "Images encoded at once. Each takes 0.2 GB in a SAM ViT-B, and 0.3 to 0.5 GB in a SAM 2."
                 ),
             },
+            "hidden": {"extra_pnginfo": "EXTRA_PNGINFO"},
         }
 
-    def run(self, segmenter: host.Handle, image: torch.Tensor, batch_size: int = 1) -> tuple[Embedding]:
+    def run(
+        self,
+        segmenter: host.Handle,
+        image: torch.Tensor,
+        batch_size: int = 1,
+        extra_pnginfo: dict[str, Any] | None = None,
+    ) -> dict[str, Any] | tuple[Embedding]:
         image = check_images(image, finite=False)
         batch_size = min(batch_size, len(image))
         memory = segmenter.model.encode_bytes(batch_size)
         with host.placed(segmenter, memory=memory), host.progress(len(image)) as on_step:
             embedding = host.halving(lambda size: segmenter.model.encode(image, size, on_step), batch_size)
-        return (embedding._replace(features=tuple(map(host.intermediate, embedding.features))),)
+        embedding = embedding._replace(features=tuple(map(host.intermediate, embedding.features)))
+        if not extra_pnginfo:  # which the page alone sends, to draw points on the picture
+            return (embedding,)
+        return {"ui": {"trilemma_images": [small_copy(image[0], host.temp_folder())]}, "result": (embedding,)}
 
 
 class Segment:
@@ -110,17 +123,20 @@ class Segment:
         "sam segment",
         "box to mask",
         "points to mask",
+        "points editor",
+        "draw boxes",
         "grounded sam",
         "cut out",
         "remove background",
         "points",
     ]
-    RETURN_TYPES = (kinds.OBJECTS, "MASK", kinds.LOGITS)
-    RETURN_NAMES = ("objects", "mask", "logits")
+    RETURN_TYPES = (kinds.OBJECTS, "MASK", kinds.LOGITS, "BOUNDING_BOX")
+    RETURN_NAMES = ("objects", "mask", "logits", "boxes")
     OUTPUT_TOOLTIPS = (
         "One object per box, in the order of the boxes; for Select Objects, Objects to Masks and Crop Objects.",
         "For each image, the union of its objects; empty where there are none.",
         "The objects before they were cut into masks, for another Segment that corrects them.",
+        "The boxes that were asked: the connected ones, then the drawn ones, one list per image.",
     )
     FUNCTION = "run"
 
@@ -132,14 +148,18 @@ class Segment:
                 "boxes": inputs.wired(
                     "BOUNDING_BOX", "Boxes in pixels, from Select Detections or any node that gives bounding boxes."
                 ),
-                "positive_points": inputs.multiline(
-                    "",
-                    'Points on the object, in pixels: [{"x": 120, "y": 80}]. Without boxes they ask for '
-                    "one object; with boxes each refines the smallest box around it.",
-                    '[{"x": 120, "y": 80}]',
+                "positive_points": inputs.advanced(
+                    inputs.multiline(
+                        "",
+                        'Points on the object, in pixels: [{"x": 120, "y": 80}]. Without boxes they ask for '
+                        "one object; with boxes each refines the smallest box around it.",
+                        '[{"x": 120, "y": 80}]',
+                    )
                 ),
-                "negative_points": inputs.multiline(
-                    "", "Points that do not belong to the object, written the same way.", '[{"x": 120, "y": 80}]'
+                "negative_points": inputs.advanced(
+                    inputs.multiline(
+                        "", "Points that do not belong to the object, written the same way.", '[{"x": 120, "y": 80}]'
+                    )
                 ),
                 "mask_choice": inputs.choice(
                     MASK_CHOICES,
@@ -150,6 +170,13 @@ class Segment:
                 "logits": inputs.link(
                     kinds.LOGITS,
                     "From an earlier Segment with as many objects: these prompts correct its masks.",
+                ),
+                "drawn_boxes": inputs.advanced(
+                    inputs.text(
+                        "",
+                        "Boxes drawn on the picture, in pixels, after those that are connected: "
+                        '[{"x": 12, "y": 34, "width": 56, "height": 78}].',
+                    )
                 ),
             },
         }
@@ -163,9 +190,11 @@ class Segment:
         negative_points: str = "",
         mask_choice: MaskChoice = "automatic",
         logits: MaskLogits | None = None,
-    ) -> tuple[Objects, torch.Tensor, MaskLogits]:
+        drawn_boxes: str = "",
+    ) -> tuple[Objects, torch.Tensor, MaskLogits, list[list[Box]]]:
         size = (embedding.height, embedding.width)
-        prompts = read_prompts(embedding.frames, *size, boxes, positive_points, negative_points)
+        asked = read_boxes(embedding.frames, *size, boxes, drawn_boxes)
+        prompts = read_prompts(embedding.frames, *size, asked, positive_points, negative_points)
         at_once = min(prompts_per_chunk(segmenter.model), max(1, len(prompts)))
         with (
             host.placed(segmenter, memory=memory_bytes(segmenter.model, embedding, at_once)),
@@ -175,7 +204,8 @@ class Segment:
                 lambda chunk: refine(segmenter.model, embedding, prompts, logits, mask_choice, on_step, chunk), at_once
             )
         given = given._replace(values=host.intermediate(given.values))
-        return (found, host.intermediate(objects.union(found)), given)
+        boxes_of_each = [[] for _ in range(embedding.frames)] if asked is None else asked
+        return (found, host.intermediate(objects.union(found)), given, boxes_of_each)
 
 
 class SegmentEverything:

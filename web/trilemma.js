@@ -1,5 +1,6 @@
 // Shows the text reports of the pack's nodes on the nodes themselves.
 import { app } from "../../scripts/app.js";
+import { takePlace } from "./lib/place.js";
 
 const PREFIX = "Trilemma";
 // In pixels: two lines, and the fifteen after which a report scrolls.
@@ -12,7 +13,8 @@ const STYLE = `box-sizing: border-box; width: 100%; height: 100%; resize: none; 
   border: none; border-radius: 4px; font: 11px/${LINE}px monospace;
   color: var(--input-text, #ddd); background: var(--comfy-input-bg, #222);`;
 
-// The height that shows the whole text, within the limits.
+/** The height that shows the whole text, within the limits.
+ * @param {HTMLTextAreaElement} element */
 function heightOf(element) {
   let needed = LINE * element.value.split("\n").length + 8;
   if (element.clientWidth) {
@@ -25,6 +27,7 @@ function heightOf(element) {
   return Math.min(HIGHEST, Math.max(LOWEST, needed));
 }
 
+/** @param {HostNode} node */
 function reportWidget(node) {
   const found = node.widgets?.find((widget) => widget.name === "report_text");
   if (found) return found;
@@ -55,16 +58,25 @@ function reportWidget(node) {
   return widget;
 }
 
+/** @param {HostNode} node @param {any} output */
 function show(node, output) {
-  if (node.type?.startsWith(PREFIX) && output?.text) reportWidget(node).value = output.text.join("\n");
+  if (!node.type?.startsWith(PREFIX) || !output?.text) return;
+  const widget = reportWidget(node);
+  widget.value = output.text.join("\n");
+  requestAnimationFrame(() => {
+    if (app.canvas.graph === node.graph) takePlace(node, widget.element, "report");
+  });
 }
 
 // Nodes are made anew whenever a graph is loaded: by another tab, from the history, by undo. The page keeps what each
 // has shown, by its id, which inside of a subgraph follows the subgraph's.
+/** @param {Record<string, any>} outputs */
 function showAgain(outputs) {
   const root = app.rootGraph ?? app.graph;
   for (const graph of [root, ...(root?.subgraphs?.values() ?? [])]) {
-    for (const node of graph?._nodes ?? []) show(node, outputs?.[graph === root ? node.id : `${graph.id}:${node.id}`]);
+    for (const node of /** @type {HostNode[]} */ (graph?._nodes ?? [])) {
+      show(node, outputs?.[graph === root ? node.id : `${graph?.id}:${node.id}`]);
+    }
   }
 }
 
@@ -75,8 +87,9 @@ app.registerExtension({
   },
   async beforeRegisterNodeDef(nodeType, nodeData) {
     if (!nodeData.name.startsWith(PREFIX)) return;
-    const onExecuted = nodeType.prototype.onExecuted;
-    nodeType.prototype.onExecuted = function (output) {
+    const prototype = /** @type {any} */ (nodeType.prototype);
+    const { onExecuted } = prototype;
+    prototype.onExecuted = function (/** @type {any} */ output) {
       onExecuted?.apply(this, arguments);
       show(this, output);
     };
@@ -84,7 +97,7 @@ app.registerExtension({
   afterConfigureGraph() {
     showAgain(app.nodeOutputs);
   },
-  onNodeOutputsUpdated(outputs) {
+  onNodeOutputsUpdated(/** @type {Record<string, any>} */ outputs) {
     showAgain(outputs);
   },
 });

@@ -30,6 +30,24 @@ class Prompt(NamedTuple):
     points: tuple[Point, ...]
 
 
+def read_boxes(
+    frames: int, height: int, width: int, boxes: Any = None, drawn_boxes: str = ""
+) -> list[list[Box]] | None:
+    """One list per image of the boxes that are given and, after them, those that are drawn; None without either.
+
+    boxes: any of the BOUNDING_BOX shapes, or None.
+    drawn_boxes: JSON [{"x": .., "y": .., "width": .., "height": ..}, ...] in pixels, for all images, or a list of such
+        lists, one per image; empty text for none.
+
+    Raises:
+        BadInput: text that is not such JSON; lists for another number of images; a drawn box outside its image.
+    """
+    drawn = _drawn(drawn_boxes, frames, height, width)
+    if boxes is None:
+        return drawn if any(drawn) else None
+    return [given + more for given, more in zip(per_image(boxes, frames), drawn, strict=True)]
+
+
 def read_prompts(
     frames: int, height: int, width: int, boxes: Any = None, positive_points: str = "", negative_points: str = ""
 ) -> tuple[Prompt, ...]:
@@ -123,18 +141,30 @@ def _smallest_around(point: Point, boxes: Sequence[Box]) -> int:
     return min(around)[1]
 
 
+def _drawn(text: str, frames: int, height: int, width: int) -> list[list[Box]]:
+    """The drawn boxes of each image."""
+    if not text.strip():
+        return [[] for _ in range(frames)]
+    what = "drawn_boxes"
+    value = _json_list(text, what, '[{"x": 12, "y": 34, "width": 56, "height": 78}]')
+    return [[clipped(box, height, width, what) for box in image] for image in per_image(value, frames, what)]
+
+
+def _json_list(text: str, what: str, example: str) -> list[Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{what}: expected JSON such as {example}, found {_short(text)} ({error}).") from None
+    if not isinstance(value, list):
+        raise BadInput(f"{what}: expected a list such as {example}, found {_short(text)}.")
+    return value
+
+
 def _points(text: str, frames: int, height: int, width: int, what: str, label: int) -> list[tuple[Point, ...]]:
     """The points of each image."""
     if not text.strip():
         return [()] * frames
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(
-            f'{what}: expected JSON such as [{{"x": 12, "y": 34}}], found {_short(text)} ({error}).'
-        ) from None
-    if not isinstance(value, list):
-        raise BadInput(f'{what}: expected a list such as [{{"x": 12, "y": 34}}], found {_short(text)}.')
+    value = _json_list(text, what, '[{"x": 12, "y": 34}]')
     images = value if value and isinstance(value[0], list) else [value]
     if len(images) == 1:
         images = images * frames

@@ -1,9 +1,12 @@
 """The nodes of Trilemma/Segment, run by the stand-in host on a small network."""
 
+import json
+
 import pytest
 import torch
 from trilemma import host
 from trilemma.host import standalone
+from trilemma.host.image_reading import read_image
 from trilemma.models.errors import BadCheckpoint, BadInput
 from trilemma.models.pictures.objects import union as unite
 from trilemma.models.segmentation import hq_sam, sam2
@@ -76,7 +79,7 @@ def test_a_folder_of_transformers(tmp_path, monkeypatch):
     (loaded,) = Load().run("tiny")
     assert loaded.model.architecture == "SAM 2"
     (embedding,) = Encode().run(loaded, torch.rand(2, 40, 70, 3))
-    objects, mask, _ = Segment().run(loaded, embedding, [[CAT, DOG], []], positive_points='[{"x": 10, "y": 12}]')
+    objects, mask, *_ = Segment().run(loaded, embedding, [[CAT, DOG], []], positive_points='[{"x": 10, "y": 12}]')
     assert [found.label for found in objects.objects] == ["cat", "dog"]
     assert mask.shape == (2, 40, 70)
 
@@ -135,7 +138,7 @@ def test_the_handle_holds_every_network(segmenter):
 
 
 def test_boxes_to_objects_and_mask(segmenter, embedding):
-    objects, mask, _ = Segment().run(segmenter, embedding, [[CAT, DOG], []])
+    objects, mask, *_ = Segment().run(segmenter, embedding, [[CAT, DOG], []])
     assert [(found.frame, found.label, found.score) for found in objects.objects] == [(0, "cat", 0.8), (0, "dog", 0.6)]
     assert mask.shape == (2, 40, 70)
     assert mask.dtype == torch.float32
@@ -144,7 +147,7 @@ def test_boxes_to_objects_and_mask(segmenter, embedding):
 
 
 def test_points_to_objects(segmenter, embedding):
-    objects, mask, _ = Segment().run(
+    objects, mask, *_ = Segment().run(
         segmenter, embedding, positive_points='[{"x": 20, "y": 20}]', mask_choice="largest"
     )
     assert [found.frame for found in objects.objects] == [0, 1]
@@ -152,17 +155,40 @@ def test_points_to_objects(segmenter, embedding):
 
 
 def test_one_segment_corrects_another(segmenter, embedding):
-    first, _, logits = Segment().run(segmenter, embedding, [[CAT, DOG], []])
+    first, _, logits, _ = Segment().run(segmenter, embedding, [[CAT, DOG], []])
     points = '[{"x": 10, "y": 12}]'
-    found, _, _ = Segment().run(segmenter, embedding, [[CAT, DOG], []], points, logits=logits)
-    plain, _, _ = Segment().run(segmenter, embedding, [[CAT, DOG], []], points)
+    found, *_ = Segment().run(segmenter, embedding, [[CAT, DOG], []], points, logits=logits)
+    plain, *_ = Segment().run(segmenter, embedding, [[CAT, DOG], []], points)
     assert [each.label for each in found.objects] == [each.label for each in first.objects]
     assert logits.values.shape[0] == 2
     assert not torch.equal(unite(found), unite(plain))
 
 
+def test_drawn_boxes_come_after_the_connected_ones(segmenter, embedding):
+    drawn = {"x": 5, "y": 5, "width": 20, "height": 20}
+    objects, _, _, boxes = Segment().run(segmenter, embedding, [[CAT, DOG], []], drawn_boxes=json.dumps([drawn]))
+    assert boxes == [[CAT, DOG, drawn], [drawn]]
+    assert [(found.frame, found.label) for found in objects.objects] == [(0, "cat"), (0, "dog"), (0, ""), (1, "")]
+    (alone, *_, asked) = Segment().run(segmenter, embedding, drawn_boxes=json.dumps([[], [drawn]]))
+    assert asked == [[], [drawn]]
+    assert is_close(unite(alone)[1], unite(objects)[1], 1e-6)
+
+
+def test_without_boxes_the_output_is_empty(segmenter, embedding):
+    assert Segment().run(segmenter, embedding, positive_points='[{"x": 10, "y": 12}]')[3] == [[], []]
+
+
+def test_the_page_gets_a_small_copy_of_the_first_image(segmenter, tmp_path, monkeypatch):
+    monkeypatch.setitem(standalone._places, "temp", tmp_path)
+    images = torch.rand(2, 40, 70, 3)
+    (shown,) = Encode().run(segmenter, images, extra_pnginfo={"workflow": {}})["ui"]["trilemma_images"]
+    assert (shown["type"], shown["width"], shown["height"]) == ("temp", 70, 40)
+    pixels, _ = read_image(tmp_path / shown["filename"])
+    assert torch.equal(pixels[0].mul(255).round(), images[0].mul(255).round())
+
+
 def test_no_detections_at_all(segmenter, embedding):
-    objects, mask, _ = Segment().run(segmenter, embedding, [[], []])
+    objects, mask, *_ = Segment().run(segmenter, embedding, [[], []])
     assert objects == ((), 2, 40, 70)
     assert mask.shape == (2, 40, 70)
     assert not mask.any()
@@ -175,6 +201,7 @@ def test_no_detections_at_all(segmenter, embedding):
         ({"boxes": {**CAT, "x": 500}}, "lies outside the image of 70 x 40 pixels"),
         ({"boxes": [[CAT]] * 3}, "3 lists of boxes for 2 images"),
         ({"positive_points": "20, 20"}, "expected JSON .* found 20, 20"),
+        ({"drawn_boxes": "20, 20"}, "drawn_boxes: expected JSON .* found 20, 20"),
     ],
 )
 def test_bad_prompts(segmenter, embedding, inputs, message):
@@ -190,7 +217,7 @@ def test_everything(segmenter, embedding):
 
 def test_a_pixel_and_a_broken_image(segmenter):
     embedding = Encode().run(segmenter, torch.rand(1, 1, 1, 3))[0]
-    objects, mask, _ = Segment().run(segmenter, embedding, {"x": 0, "y": 0, "width": 1, "height": 1})
+    objects, mask, *_ = Segment().run(segmenter, embedding, {"x": 0, "y": 0, "width": 1, "height": 1})
     assert len(objects.objects) == 1
     assert mask.shape == (1, 1, 1)
     with pytest.raises(BadInput, match="NaN"):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from trilemma.models.errors import BadInput
-from trilemma.models.segmentation.prompts import Point, Prompt, read_prompts
+from trilemma.models.segmentation.prompts import Point, Prompt, read_boxes, read_prompts
 
 SIZE = {"height": 60, "width": 100}
 LEFT = {"x": 0, "y": 0, "width": 40, "height": 60, "label": "cat", "score": 0.5}
@@ -81,6 +81,36 @@ def test_points_refine_the_smallest_of_several_boxes_around_them():
 def test_bad_input(given, message):
     with pytest.raises(BadInput, match=message):
         read_prompts(2, **SIZE, **given)
+
+
+def test_drawn_boxes_follow_the_connected_ones():
+    drawn = {"x": 5, "y": 6, "width": 7, "height": 8}
+    for_all, second = json.dumps([drawn]), json.dumps([[], [drawn]])
+    assert read_boxes(2, **SIZE, boxes=[[LEFT], []], drawn_boxes=for_all) == [[LEFT, drawn], [drawn]]
+    assert read_boxes(2, **SIZE, boxes=LEFT, drawn_boxes=second) == [[LEFT], [LEFT, drawn]]
+    assert read_boxes(2, **SIZE, drawn_boxes=second) == [[], [drawn]]
+    assert read_boxes(1, **SIZE, drawn_boxes=json.dumps([{**drawn, "x": 98}])) == [[{**drawn, "x": 98, "width": 2}]]
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "[]", "[[], []]"])
+def test_no_boxes_at_all_are_none(nothing):
+    assert read_boxes(2, **SIZE, drawn_boxes=nothing) is None
+    assert read_boxes(2, **SIZE, boxes=[], drawn_boxes=nothing) == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "message"),
+    [
+        ("5, 6", "drawn_boxes: expected JSON such as .* found 5, 6"),
+        (json.dumps(LEFT), "drawn_boxes: expected a list such as"),
+        ("[[], [], []]", "drawn_boxes: 3 lists of boxes for 2 images"),
+        (json.dumps([{**LEFT, "x": 100}]), "drawn_boxes: the box at x 100, .* lies outside the image of 100 x 60"),
+        (json.dumps([{"x": 1, "y": 2}]), "drawn_boxes: a box needs numbers for x, y, width and height"),
+    ],
+)
+def test_bad_drawn_boxes(drawn, message):
+    with pytest.raises(BadInput, match=message):
+        read_boxes(2, **SIZE, drawn_boxes=drawn)
 
 
 def test_long_text_is_shown_short():

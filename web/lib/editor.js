@@ -1,0 +1,411 @@
+// The editor of points and boxes on a picture: a toolbar, a canvas and a line of text. It edits three texts, which it is
+// given and gives back; it knows nothing of ComfyUI.
+import { drawCursor, drawFound, drawMarks } from "./marks.js";
+import { EMPTY, History, KINDS, added, boxBetween, hit, inside, moved, neighbour, readTexts, removed, writeTexts } from "./drawing.js";
+import { fitted, panned, toPicture, zoomed } from "./view.js";
+
+/** @typedef {import("./drawing.js").Texts} Texts */
+/** @typedef {import("./drawing.js").Point} Point */
+/** @typedef {import("./drawing.js").Box} Box */
+/** @typedef {import("./drawing.js").Kind} Kind */
+/** @typedef {import("./drawing.js").Target} Target */
+/** @typedef {{address: string, width?: number, height?: number}} Picture its size, where the file is a smaller copy */
+/** @typedef {{read(): Texts, write(texts: Texts): void, picture(): Picture | null, found(): Box[]}} Source */
+/** @typedef {{from: Point, at: Point, screen: Point, negative: boolean, moved: boolean, panning: boolean,
+ *   target: Target | null, before: Texts}} Drag positions in the picture; screen: on the canvas */
+
+const REACH = 9; // pixels of the canvas around a mark that still hit it
+const STILL = 4; // pixels of the canvas that a click may move
+const POLL = 400; // ms
+const TOOLS = /** @type {const} */ ({
+  positive: ["+", "Click: a point on the object"],
+  negative: ["\u2212", "Click: a point that is not on the object (also right click, or Shift)"],
+});
+const ACTIONS = /** @type {const} */ ({
+  undo: ["\u21b6", "Undo (Ctrl+Z)"],
+  redo: ["\u21b7", "Redo (Ctrl+Y)"],
+  remove: ["\u2715", "Delete what is selected (Delete)"],
+  clear: ["Clear", "Delete all"],
+  fit: ["Fit", "Show the whole picture (0)"],
+});
+const NO_PICTURE = "Connect Load Image to Encode Image, or run once, to see the picture here.";
+const HELP = "Click: on the object. Shift or right click: not on it. Drag: a box. Wheel: zoom.";
+const KEYS =
+  "Arrows move the cross or what is selected, with Shift further. Enter adds a point, Shift+Enter a negative one, B " +
+  "begins and ends a box, [ and ] select, Delete deletes, Ctrl+Z undoes, + - 0 zoom, Escape lets go.";
+const STYLE = {
+  root: "display: flex; flex-direction: column; gap: 4px; width: 100%; height: 100%; box-sizing: border-box;",
+  bar: "display: flex; flex-wrap: wrap; gap: 3px; flex: none;",
+  button: `font: 12px/18px sans-serif; min-width: 26px; padding: 1px 6px; border-radius: 4px; cursor: pointer;
+    color: var(--input-text, #ddd); background: var(--comfy-input-bg, #222); border: 1px solid var(--border-color, #555);`,
+  canvas: "flex: 1 1 0; min-height: 0; width: 100%; display: block; touch-action: none; cursor: crosshair; background: #111;",
+  line: "font: 11px/14px sans-serif; flex: none; color: var(--input-text, #ddd); opacity: 0.85; overflow-wrap: anywhere;",
+};
+
+/** @template {keyof HTMLElementTagNameMap} K @param {K} tag @param {string} style @param {string} [text] */
+function made(tag, style, text = "") {
+  const element = document.createElement(tag);
+  element.style.cssText = style;
+  element.textContent = text;
+  return element;
+}
+
+export class Editor {
+  /** @param {Source} source */
+  constructor(source) {
+    this.source = source;
+    this.drawing = EMPTY;
+    this.problem = "";
+    this.history = new History();
+    /** @type {Target | null} */
+    this.selected = null;
+    /** @type {"positive" | "negative"} */
+    this.tool = "positive";
+    /** @type {Drag | null} */
+    this.drag = null;
+    /** @type {Point | null} */
+    this.cursor = null;
+    /** @type {Point | null} */
+    this.corner = null; // of the box that the keyboard has begun
+    /** @type {Map<number, Point>} */
+    this.fingers = new Map();
+    this.spaceHeld = false;
+    /** @type {HTMLImageElement | null} */
+    this.image = null;
+    this.address = "";
+    this.size = { width: 0, height: 0 };
+    this.view = { scale: 1, x: 0, y: 0 };
+    this.shown = "";
+    this.#build();
+    this.timer = setInterval(() => this.refresh(), POLL);
+  }
+
+  #build() {
+    this.element = made("div", STYLE.root);
+    const bar = made("div", STYLE.bar);
+    /** @type {Record<string, HTMLButtonElement>} */
+    this.buttons = {};
+    for (const [name, [label, title]] of [...Object.entries(TOOLS), ...Object.entries(ACTIONS)]) {
+      const button = made("button", STYLE.button, label);
+      button.type = "button";
+      button.title = title;
+      button.setAttribute("aria-label", title);
+      button.dataset.action = name;
+      button.addEventListener("click", () => this.act(name));
+      this.buttons[name] = button;
+      bar.append(button);
+    }
+    this.canvas = made("canvas", STYLE.canvas);
+    this.canvas.tabIndex = 0;
+    this.canvas.setAttribute("role", "application");
+    this.canvas.setAttribute("aria-label", `Points and boxes on the picture. ${KEYS}`);
+    this.canvas.title = KEYS;
+    // The page looks at every key before anybody else does, and leaves undo to what says that it is a box of text.
+    Object.assign(this.canvas, { type: "textarea" });
+    this.line = made("div", STYLE.line);
+    this.line.setAttribute("aria-live", "polite");
+    this.element.append(bar, this.canvas, this.line);
+    // What happens here is not also the page's: it would drag the node, open menus, delete nodes.
+    for (const name of ["pointerdown", "pointermove", "pointerup", "mousedown", "dblclick", "contextmenu"]) {
+      this.element.addEventListener(name, (event) => event.stopPropagation());
+    }
+    const canvas = this.canvas;
+    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    canvas.addEventListener("pointerdown", (event) => this.#down(event));
+    canvas.addEventListener("pointermove", (event) => this.#move(event));
+    canvas.addEventListener("pointerup", (event) => this.#up(event, true));
+    canvas.addEventListener("pointercancel", (event) => this.#up(event, false));
+    canvas.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+    canvas.addEventListener("keydown", (event) => this.#key(event));
+    canvas.addEventListener("keyup", (event) => {
+      if (event.key === " ") this.spaceHeld = false;
+    });
+    for (const name of ["focus", "blur"]) canvas.addEventListener(name, () => this.draw());
+    this.watcher = new ResizeObserver(() => this.fit());
+    this.watcher.observe(canvas);
+  }
+
+  /** Lets go of what lives as long as the page. */
+  close() {
+    clearInterval(this.timer);
+    this.watcher?.disconnect();
+  }
+
+  /** Reads the texts, the picture and the boxes anew, and draws what has changed. */
+  refresh() {
+    if (!this.element?.isConnected || this.drag) return;
+    const texts = this.source.read();
+    const picture = this.source.picture();
+    const found = this.source.found();
+    const all = JSON.stringify([texts, picture, found]);
+    if (all === this.shown) return;
+    this.shown = all;
+    this.found = found;
+    try {
+      this.drawing = readTexts(texts);
+      this.problem = "";
+    } catch (error) {
+      this.drawing = EMPTY;
+      this.problem = /** @type {Error} */ (error).message;
+    }
+    if (this.selected && !this.drawing[this.selected.kind][this.selected.index]) this.selected = null;
+    if (picture?.address !== this.address) this.#load(picture);
+    this.draw();
+  }
+
+  /** @param {Picture | null} picture */
+  #load(picture) {
+    this.address = picture?.address ?? "";
+    this.image = null;
+    if (!picture) return;
+    const image = new Image();
+    image.onload = () => {
+      if (this.address !== picture.address) return;
+      this.image = image;
+      this.size = { width: picture.width ?? image.naturalWidth, height: picture.height ?? image.naturalHeight };
+      this.cursor = this.corner = null;
+      this.fit();
+    };
+    image.onerror = () => this.say("The picture cannot be read.");
+    image.src = picture.address;
+  }
+
+  get room() {
+    return { width: this.canvas?.clientWidth || 1, height: this.canvas?.clientHeight || 1 };
+  }
+
+  get editable() {
+    return this.image !== null && !this.problem;
+  }
+
+  fit() {
+    this.view = fitted(this.size.width ? this.size : this.room, this.room);
+    this.draw();
+  }
+
+  /** @param {string} text */
+  say(text) {
+    if (this.line && this.line.textContent !== text) this.line.textContent = text;
+  }
+
+  draw() {
+    const context = this.canvas?.getContext("2d");
+    if (!this.canvas || !context) return;
+    const { width, height } = this.room;
+    // As fine as the screen where the page shows the node enlarged.
+    const fine = Math.min(3, (this.canvas.getBoundingClientRect().width / width || 1) * devicePixelRatio);
+    this.canvas.width = Math.round(width * fine);
+    this.canvas.height = Math.round(height * fine);
+    context.setTransform(fine, 0, 0, fine, 0, 0);
+    for (const [name, button] of Object.entries(this.buttons ?? {})) {
+      if (name in TOOLS) button.setAttribute("aria-pressed", String(name === this.tool));
+      button.style.outline = name === this.tool ? "2px solid #56b4e9" : "none";
+    }
+    if (!this.image) {
+      this.say(this.problem || NO_PICTURE);
+      return;
+    }
+    const { scale, x, y } = this.view;
+    context.imageSmoothingEnabled = scale < 4;
+    context.drawImage(this.image, x, y, this.size.width * scale, this.size.height * scale);
+    drawFound(context, this.view, this.found ?? []);
+    const drag = this.drag;
+    const begun = drag && drag.moved && !drag.target && !drag.panning ? boxBetween(drag.from, drag.at, this.size) : null;
+    const keyed = this.corner && this.cursor ? boxBetween(this.corner, this.cursor, this.size) : null;
+    const boxes = [begun, keyed].filter((box) => box !== null);
+    drawMarks(context, this.view, { ...this.drawing, boxes: [...this.drawing.boxes, ...boxes] }, this.selected);
+    if (this.cursor && document.activeElement === this.canvas) drawCursor(context, this.view, this.cursor);
+    const [on, off, drawn] = KINDS.map((kind) => this.drawing[kind].length);
+    const size = `${this.size.width} x ${this.size.height}`;
+    this.say(this.problem || (on + off + drawn ? `${size}: ${on} on, ${off} off, ${drawn} boxes` : HELP));
+  }
+
+  /** Shows and gives another drawing; `before` is what undo comes back to, if not what is there.
+   * @param {import("./drawing.js").Drawing} drawing @param {Texts} [before] */
+  change(drawing, before = this.source.read()) {
+    const written = writeTexts(before, drawing);
+    this.drawing = drawing;
+    if (JSON.stringify(written) !== JSON.stringify(before)) {
+      this.history.changed(before);
+      this.source.write(written);
+    }
+    this.shown = "";
+    this.refresh();
+  }
+
+  /** @param {string} name of a button */
+  act(name) {
+    if (name === "positive" || name === "negative") this.tool = name;
+    else if (name === "fit") this.fit();
+    else if (name === "undo" || name === "redo") {
+      const texts = this.history[name](this.source.read());
+      if (texts) this.source.write(texts);
+      this.shown = "";
+      this.refresh();
+    } else if (this.editable && name === "clear") this.change(EMPTY);
+    else if (this.editable && name === "remove" && this.selected) {
+      const target = this.selected;
+      this.selected = null;
+      this.change(removed(this.drawing, target));
+    }
+    this.draw();
+  }
+
+  /** @param {PointerEvent | WheelEvent} event
+   * @returns {Point} on the canvas, whatever the page's zoom */
+  #at(event) {
+    const box = /** @type {HTMLCanvasElement} */ (this.canvas).getBoundingClientRect();
+    const { width, height } = this.room;
+    return { x: ((event.clientX - box.left) * width) / box.width, y: ((event.clientY - box.top) * height) / box.height };
+  }
+
+  /** @param {PointerEvent} event */
+  #down(event) {
+    event.preventDefault();
+    this.canvas?.focus({ preventScroll: true });
+    if (!this.editable) return;
+    const screen = this.#at(event);
+    this.canvas?.setPointerCapture(event.pointerId);
+    if (event.pointerType === "touch") this.fingers.set(event.pointerId, screen);
+    if (this.fingers.size > 1) {
+      this.drag = null; // two fingers move the picture
+      this.shown = "";
+      return;
+    }
+    const from = toPicture(this.view, screen);
+    const panning = event.button === 1 || this.spaceHeld;
+    const negative = event.button === 2 || event.shiftKey || this.tool === "negative";
+    const target = panning ? null : hit(this.drawing, from, REACH / this.view.scale);
+    if (!panning) this.selected = target;
+    this.cursor = this.corner = null;
+    this.drag = { from, at: from, screen, negative, moved: false, panning, target, before: this.source.read() };
+    this.draw();
+  }
+
+  /** @param {PointerEvent} event */
+  #move(event) {
+    const screen = this.#at(event);
+    if (this.fingers.size > 1) return this.#pinch(event.pointerId, screen);
+    const drag = this.drag;
+    if (!drag) return;
+    if (Math.hypot(screen.x - drag.screen.x, screen.y - drag.screen.y) > STILL) drag.moved = true;
+    if (!drag.moved) return;
+    if (drag.panning) {
+      this.view = panned(this.view, { x: screen.x - drag.screen.x, y: screen.y - drag.screen.y }, this.size, this.room);
+      drag.screen = screen;
+    } else {
+      drag.at = toPicture(this.view, screen);
+      const by = { x: drag.at.x - drag.from.x, y: drag.at.y - drag.from.y };
+      if (drag.target) this.drawing = moved(readTexts(drag.before), drag.target, by, this.size);
+    }
+    this.draw();
+  }
+
+  /** @param {number} finger @param {Point} screen */
+  #pinch(finger, screen) {
+    const old = this.fingers.get(finger);
+    const other = [...this.fingers].find(([id]) => id !== finger)?.[1];
+    if (!old || !other) return;
+    this.fingers.set(finger, screen);
+    /** @param {Point} one */
+    const apart = (one) => Math.max(1, Math.hypot(one.x - other.x, one.y - other.y));
+    this.view = panned(this.view, { x: (screen.x - old.x) / 2, y: (screen.y - old.y) / 2 }, this.size, this.room);
+    const middle = { x: (screen.x + other.x) / 2, y: (screen.y + other.y) / 2 };
+    this.view = zoomed(this.view, apart(screen) / apart(old), middle, this.size, this.room);
+    this.draw();
+  }
+
+  /** @param {PointerEvent} event @param {boolean} done false when the page takes the pointer away */
+  #up(event, done) {
+    this.fingers.delete(event.pointerId);
+    const drag = this.drag;
+    this.drag = null;
+    if (!drag) return;
+    if (!done) this.drawing = readTexts(drag.before);
+    else if (drag.target && drag.moved) this.change(this.drawing, drag.before);
+    else if (!drag.target && !drag.panning) {
+      if (drag.moved) this.#add("boxes", boxBetween(drag.from, drag.at, this.size));
+      else this.#add(drag.negative ? "negative" : "positive", inside(drag.from, this.size));
+    }
+    this.shown = "";
+    this.refresh();
+  }
+
+  /** @param {Kind} kind @param {Point | Box} entry */
+  #add(kind, entry) {
+    const drawing = added(this.drawing, kind, entry);
+    this.selected = { kind, index: drawing[kind].length - 1 };
+    this.change(drawing);
+  }
+
+  /** @param {WheelEvent} event */
+  #wheel(event) {
+    // Until the editor is clicked, the wheel is the page's.
+    if (!this.image || document.activeElement !== this.canvas) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.view = zoomed(this.view, Math.exp(-event.deltaY / 400), this.#at(event), this.size, this.room);
+    this.draw();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (this.#pressed(event)) {
+      event.preventDefault();
+      event.stopPropagation();
+      this.draw();
+    }
+  }
+
+  /** @param {KeyboardEvent} event
+   * @returns {boolean} whether the key is the editor's */
+  #pressed(event) {
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (event.ctrlKey || event.metaKey) {
+      if (key !== "z" && key !== "y") return false;
+      this.act(key === "y" || event.shiftKey ? "redo" : "undo");
+      return true;
+    }
+    if (!this.editable || event.altKey) return false;
+    const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    const arrow = arrows[/** @type {keyof typeof arrows} */ (key)];
+    const middle = { x: this.room.width / 2, y: this.room.height / 2 };
+    this.cursor ??= arrow || key === "Enter" || key === "b" ? inside(toPicture(this.view, middle), this.size) : null;
+    if (arrow) this.#step(arrow, event.shiftKey ? Math.max(10, Math.round(this.size.width / 32)) : 1);
+    else if (key === "Enter" && this.corner) this.#endBox();
+    else if (key === "Enter") this.#keyedPoint(event.shiftKey ? "negative" : this.tool);
+    else if (key === "b" && this.corner) this.#endBox();
+    else if (key === "b") [this.corner, this.selected] = [this.cursor, null];
+    else if (key === "[" || key === "]") this.selected = neighbour(this.drawing, this.selected, key === "]" ? 1 : -1);
+    else if (key === "Delete" || key === "Backspace") this.act("remove");
+    else if (key === "+" || key === "=") this.view = zoomed(this.view, 1.25, middle, this.size, this.room);
+    else if (key === "-") this.view = zoomed(this.view, 0.8, middle, this.size, this.room);
+    else if (key === "0") this.fit();
+    else if (key === " ") this.spaceHeld = true;
+    else if (key === "Escape") this.selected = this.corner = null;
+    else return false;
+    return true;
+  }
+
+  /** @param {number[]} direction @param {number} pixels */
+  #step([x, y], pixels) {
+    const by = { x: x * pixels, y: y * pixels };
+    if (this.selected) this.change(moved(this.drawing, { ...this.selected, handle: undefined }, by, this.size));
+    else if (this.cursor) this.cursor = inside({ x: this.cursor.x + by.x, y: this.cursor.y + by.y }, this.size);
+  }
+
+  /** @param {"positive" | "negative"} kind */
+  #keyedPoint(kind) {
+    if (!this.cursor) return;
+    this.#add(kind, this.cursor);
+    this.selected = null; // the arrows go on moving the cross
+  }
+
+  #endBox() {
+    if (!this.corner || !this.cursor) return;
+    const box = boxBetween(this.corner, this.cursor, this.size);
+    this.corner = null;
+    this.#add("boxes", box);
+    this.selected = null;
+  }
+}

@@ -1,0 +1,98 @@
+// How points and boxes look on the picture. Kinds differ in shape too, for people who do not see the colours.
+import { toCanvas } from "./view.js";
+
+/** @typedef {import("./drawing.js").Drawing} Drawing */
+/** @typedef {import("./drawing.js").Target} Target */
+/** @typedef {import("./drawing.js").Box} Box */
+/** @typedef {import("./drawing.js").Point} Point */
+/** @typedef {import("./view.js").View} View */
+
+const COLOURS = { positive: "#56b4e9", negative: "#e69f00", boxes: "#f0e442", found: "#ffffff" };
+const RADIUS = 7;
+
+/** @param {CanvasRenderingContext2D} context @param {View} view @param {Box} box @param {string} colour @param {number} width */
+function drawBox(context, view, box, colour, width) {
+  const at = toCanvas(view, box);
+  for (const [style, line] of /** @type {[string, number][]} */ ([["#000", width + 2], [colour, width]])) {
+    context.strokeStyle = style;
+    context.lineWidth = line;
+    context.strokeRect(at.x, at.y, box.width * view.scale, box.height * view.scale);
+  }
+}
+
+/** @param {CanvasRenderingContext2D} context @param {Point} at on the canvas @param {"positive" | "negative"} kind
+ * @param {boolean} selected */
+function drawPoint(context, at, kind, selected) {
+  context.beginPath();
+  context.arc(at.x, at.y, RADIUS, 0, 2 * Math.PI);
+  context.fillStyle = COLOURS[kind];
+  context.fill();
+  context.lineWidth = selected ? 3 : 1.5;
+  context.strokeStyle = selected ? "#fff" : "#000";
+  context.stroke();
+  context.beginPath();
+  context.moveTo(at.x - 4, at.y);
+  context.lineTo(at.x + 4, at.y);
+  if (kind === "positive") {
+    context.moveTo(at.x, at.y - 4);
+    context.lineTo(at.x, at.y + 4);
+  }
+  context.strokeStyle = "#000";
+  context.lineWidth = 2;
+  context.stroke();
+}
+
+/** Boxes that come from another node, beneath all that is drawn.
+ * @param {CanvasRenderingContext2D} context @param {View} view @param {(Box & {label?: string})[]} boxes */
+export function drawFound(context, view, boxes) {
+  context.setLineDash([5, 4]);
+  context.font = "11px sans-serif";
+  for (const box of boxes) {
+    drawBox(context, view, box, COLOURS.found, 1);
+    if (!box.label) continue;
+    const at = toCanvas(view, box);
+    context.fillStyle = "#000a";
+    context.fillRect(at.x, at.y, context.measureText(box.label).width + 8, 15);
+    context.fillStyle = COLOURS.found;
+    context.fillText(box.label, at.x + 4, at.y + 11);
+  }
+  context.setLineDash([]);
+}
+
+/** @param {CanvasRenderingContext2D} context @param {View} view @param {Drawing} drawing @param {Target | null} selected */
+export function drawMarks(context, view, drawing, selected) {
+  drawing.boxes.forEach((box, index) => {
+    const chosen = selected?.kind === "boxes" && selected.index === index;
+    drawBox(context, view, box, COLOURS.boxes, chosen ? 3 : 2);
+    if (!chosen) return;
+    context.fillStyle = "#fff";
+    for (const [x, y] of [[0, 0], [1, 0], [0, 1], [1, 1]]) {
+      const at = toCanvas(view, { x: box.x + x * box.width, y: box.y + y * box.height });
+      context.fillRect(at.x - 4, at.y - 4, 8, 8);
+      context.lineWidth = 1;
+      context.strokeStyle = "#000";
+      context.strokeRect(at.x - 4, at.y - 4, 8, 8);
+    }
+  });
+  for (const kind of /** @type {const} */ (["negative", "positive"])) {
+    drawing[kind].forEach((point, index) => {
+      drawPoint(context, toCanvas(view, point), kind, selected?.kind === kind && selected.index === index);
+    });
+  }
+}
+
+/** Where the keyboard would put the next point.
+ * @param {CanvasRenderingContext2D} context @param {View} view @param {Point} cursor */
+export function drawCursor(context, view, cursor) {
+  const at = toCanvas(view, cursor);
+  for (const [style, width] of /** @type {[string, number][]} */ ([["#000", 3], ["#fff", 1]])) {
+    context.beginPath();
+    context.moveTo(at.x - 12, at.y);
+    context.lineTo(at.x + 12, at.y);
+    context.moveTo(at.x, at.y - 12);
+    context.lineTo(at.x, at.y + 12);
+    context.strokeStyle = style;
+    context.lineWidth = width;
+    context.stroke();
+  }
+}
