@@ -55,9 +55,10 @@ function addEditor(node) {
     found: () => boxesFor(graphNode, app.nodeOutputs, root()),
   });
   const element = document.createElement("div");
+  element.dataset.trilemma = "points";
   element.style.cssText = "display: flex; flex-direction: column; gap: 4px; width: 100%; box-sizing: border-box;";
   const mounted = () => {
-    if (app.canvas.graph === node.graph) takePlace(node, element, "points");
+    if (app.canvas.graph === node.graph) takePlace(node, element);
   };
   const fold = document.createElement("button");
   fold.type = "button";
@@ -93,7 +94,6 @@ function addEditor(node) {
     node.setSize([wide, open ? Math.max(node.size[1], needed[1]) : needed[1]]);
     node.graph?.setDirtyCanvas(true, true);
   });
-  mounted();
   const timer = setInterval(mounted, 400);
   const onRemoved = node.onRemoved;
   node.onRemoved = function () {

@@ -33,6 +33,7 @@ function reportWidget(node) {
   if (found) return found;
   const element = document.createElement("textarea");
   element.readOnly = true;
+  element.dataset.trilemma = "report";
   element.style.cssText = STYLE;
   let width = 0;
   const fit = () => {
@@ -64,7 +65,7 @@ function show(node, output) {
   const widget = reportWidget(node);
   widget.value = output.text.join("\n");
   requestAnimationFrame(() => {
-    if (app.canvas.graph === node.graph) takePlace(node, widget.element, "report");
+    if (app.canvas.graph === node.graph) takePlace(node, widget.element);
   });
 }
 

@@ -13,7 +13,17 @@ API = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "garden.png"}},
     "2": {"class_type": "TrilemmaLoadSegmenter", "inputs": {"model": "starter emoji segmenter"}},
     "3": {"class_type": "TrilemmaEncodeImage", "inputs": {"segmenter": ["2", 0], "image": ["1", 0]}},
-    "4": {"class_type": "TrilemmaSegment", "inputs": {"segmenter": ["2", 0], "embedding": ["3", 0]}},
+    "4": {
+        "class_type": "TrilemmaSegment",
+        "inputs": {
+            "segmenter": ["2", 0],
+            "embedding": ["3", 0],
+            "positive_points": "",
+            "negative_points": "",
+            "mask_choice": "automatic",
+            "drawn_boxes": "",
+        },
+    },
     "5": {"class_type": "MaskToImage", "inputs": {"mask": ["4", 1]}},
     "6": {"class_type": "PreviewImage", "inputs": {"images": ["5", 0]}},
 }
