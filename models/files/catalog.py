@@ -65,6 +65,7 @@ LICENCES: dict[str, str] = {
     "nvlabs-fi-cdn.nvidia.com/edm": "CC BY-NC-SA 4.0",
     "github.com/NVlabs/denoising-diffusion-gan": "NVIDIA Source Code License, non-commercial",
     "huggingface.co/PixArt-alpha": "CreativeML OpenRAIL++-M",
+    "huggingface.co/google": "Apache-2.0",
     "huggingface.co/DeepFloyd": "DeepFloyd IF License, non-commercial",
     "huggingface.co/zai-org": "Apache-2.0",
     "github.com/hanzhanggit": "MIT",
@@ -327,6 +328,15 @@ PUBLISHED: dict[Kind, tuple[PublishedFile, ...]] = {
                 source=f"https://github.com/NVlabs/denoising-diffusion-gan, by the link in its README ({data})",
             )
             for name, data in (("netG_1200.pth", "CIFAR-10"), ("netG_550.pth", "CelebA-HQ 256"))
+        ),
+        PublishedFile(
+            name="cifar10.pkl",
+            source="https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/cifar10.pkl",
+        ),
+        PublishedFile(
+            name="ddpm-cifar10-32",
+            source="https://huggingface.co/google/ddpm-cifar10-32, the whole folder",
+            folder="diffusers",
         ),
         *(
             PublishedFile(

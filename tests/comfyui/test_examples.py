@@ -20,7 +20,7 @@ WITH_A_CHECKPOINT = [path for path in EXAMPLES if "CheckpointLoaderSimple" in pa
 OF_PHOTOGRAPHS = [path for path in EXAMPLES if "photographs/real" in path.read_text()]
 """They want folders of the user's and the extra `photo`: tests/examples/test_score_photographs_example.py."""
 OF_PUBLISHED_FILES = [
-    path for path in EXAMPLES if path.stem in ("text_to_image_gans", "vqgan_clip", "grounded_inpaint_photo")
+    path for path in EXAMPLES if path.stem in ("text_to_image_gans", "vqgan_clip", "grounded_inpaint_photo", "trilemma")
 ]
 """They want published models: tests/examples/test_text_to_image_example.py."""
 APART = (*WITH_A_CHECKPOINT, *OF_PHOTOGRAPHS, *OF_PUBLISHED_FILES)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "example_workflows"
 EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.json"))
 CLASSES = {**core_nodes.NODES, **host_nodes.CLASSES, **NODE_CLASS_MAPPINGS}
-OF_PUBLISHED_FILES = ("text_to_image_gans", "vqgan_clip", "grounded_inpaint_photo")
+OF_PUBLISHED_FILES = ("text_to_image_gans", "vqgan_clip", "grounded_inpaint_photo", "trilemma")
 """Their files are the user's: test_text_to_image_example.py."""
 TITLES = {**core_nodes.DISPLAY_NAMES, **host_nodes.TITLES, **NODE_DISPLAY_NAME_MAPPINGS}
 
