@@ -1,5 +1,6 @@
 // What the panels on nodes share: a widget that shows one key of a node's output, again when its graph is loaded again.
 import { app } from "../../scripts/app.js";
+import { takePlace } from "./lib/place.js";
 
 const PREFIX = "Trilemma";
 const STYLE = `
@@ -33,6 +34,7 @@ function widgetOf(node, key, lowest) {
   const found = node.widgets?.find((widget) => widget.name === key);
   if (found) return found;
   const element = add(null, "div", { class: "trilemma-panel", style: `min-height: ${lowest}px` });
+  element.dataset.trilemma = key;
   // A wheel over a panel that can scroll moves it, not the canvas.
   element.addEventListener("wheel", (event) => {
     if (element.scrollHeight > element.clientHeight) event.stopPropagation();
@@ -78,6 +80,9 @@ export function register({ name, key, lowest, draw }) {
     const data = output?.[key];
     if (!node.type?.startsWith(PREFIX) || !data?.length) return;
     const widget = widgetOf(node, key, lowest);
+    requestAnimationFrame(() => {
+      if (app.canvas.graph === node.graph) takePlace(node, widget.element);
+    });
     const shown = JSON.stringify(data);
     if (widget.shown === shown) return;
     widget.shown = shown;
