@@ -61,6 +61,9 @@ def page(live, request):
     pytest.importorskip("playwright", reason="no Playwright to drive the page")
     if pages.chromium() is None:
         pytest.skip("no Chromium to show the page")
+    version = live.get("/system_stats")["system"]["comfyui_version"]
+    if request.param and version.startswith("0.3."):
+        pytest.skip(f"ComfyUI {version} has Vue nodes as an experiment")
     live.free()
     with pages.opened(live, new_nodes=request.param) as opened:
         opened.evaluate("async (graph) => { await app.loadApiJson(graph, 'panels'); }", GRAPH)
@@ -128,7 +131,10 @@ def test_a_click_keeps_a_seed(page):
     assert values["control_after_generate"] == "fixed"
 
 
-def test_no_live_preview_stays_below_the_pictures(page):
+def test_no_live_preview_stays_below_the_pictures(page, live):
+    version = live.get("/system_stats")["system"]["comfyui_version"]
+    if version.startswith("0.3."):
+        pytest.skip(f"the page of ComfyUI {version} keeps a live preview")
     assert page.evaluate("() => app.graph.getNodeById(5).imgs?.length ?? 0") == 0
 
 
