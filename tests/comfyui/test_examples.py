@@ -36,14 +36,14 @@ def graph_of(path):
     graph = json.loads(path.read_text())
     for entry in benchmarks(graph):
         entry["inputs"]["num_images"] = 8
-    for entry in graph.values():
         if entry["class_type"] == "TrilemmaLiteratureTable":
-            entry["inputs"] |= {"num_images": 8, "systems": "starter emoji vae\nstarter emoji stylegan2"}
+            entry["inputs"]["systems"] = "starter emoji vae\nstarter emoji stylegan2"
     return graph
 
 
 def benchmarks(graph):
-    return [entry for entry in graph.values() if entry["class_type"] == "TrilemmaBenchmarkGenerator"]
+    kinds = ("TrilemmaBenchmarkGenerator", "TrilemmaLiteratureTable")
+    return [entry for entry in graph.values() if entry["class_type"] in kinds]
 
 
 def inpainting(graph):
