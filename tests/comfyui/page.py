@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from .server import Server
 
 FLAGS = (
@@ -47,21 +49,40 @@ def chromium() -> str | None:
 
 
 @contextlib.contextmanager
-def opened(server: Server, new_nodes: bool = True) -> Iterator[Any]:
-    """Playwright's page with ComfyUI loaded and ready; `new_nodes`: the Vue nodes instead of the canvas ones."""
+def opened(server: Server, new_nodes: bool = True, locale: str = "en", **options: Any) -> Iterator[Any]:
+    """Playwright's page with ComfyUI loaded and ready; `new_nodes`: the Vue nodes instead of the canvas ones; `options`
+    of Playwright's browser context. Its `complaints` are errors and warnings that name the pack."""
     from playwright.sync_api import sync_playwright
 
     server.post("/settings/Comfy.TutorialCompleted", True)
     server.post("/settings/Comfy.VueNodes.Enabled", new_nodes)
+    server.post("/settings/Comfy.Locale", locale)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
-        page = browser.new_page(viewport={"width": 1920, "height": 1080})
+        page = browser.new_page(viewport={"width": 1920, "height": 1080}, **options)
+        complaints = page.complaints = []
+        page.on("pageerror", lambda error: complaints.extend(_of_ours(error.stack or "")))
+        page.on("console", lambda said: complaints.extend(_of_ours(f"{said.text} {said.location['url']}", said.type)))
         # Beside other work the page's own scripts may take most of a minute.
         page.set_default_timeout(120_000)
         page.goto(f"http://{server.address}", wait_until="domcontentloaded")
         page.wait_for_function(READY)
         yield page
         browser.close()
+
+
+def _of_ours(said: str, kind: str = "error") -> list[str]:
+    return [said] if kind in ("error", "warning") and "trilemma" in said.lower() else []
+
+
+def nodes_of(live: Server, new_nodes: bool) -> None:
+    """Skips a test that has no browser, or that asks for the Vue nodes where they are an experiment."""
+    pytest.importorskip("playwright", reason="no Playwright to drive the page")
+    if chromium() is None:
+        pytest.skip("no Chromium to show the page")
+    version = live.get("/system_stats")["system"]["comfyui_version"]
+    if new_nodes and version.startswith("0.3."):
+        pytest.skip(f"ComfyUI {version} has Vue nodes as an experiment")
 
 
 def load_template(page: Any, name: str) -> None:
