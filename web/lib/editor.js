@@ -100,8 +100,8 @@ export class Editor {
     this.canvas.setAttribute("role", "application");
     this.canvas.setAttribute("aria-label", `Points and boxes on the picture. ${KEYS}`);
     this.canvas.title = KEYS;
-    // The page looks at every key before anybody else does, and leaves undo to what says that it is a box of text.
-    Object.assign(this.canvas, { type: "textarea" });
+    // The page looks at every key before anybody else does, and leaves undo to what says (older, newer) that it is text.
+    Object.defineProperties(this.canvas, { type: { value: "textarea" }, isContentEditable: { value: true } });
     this.line = made("div", STYLE.line);
     this.line.setAttribute("aria-live", "polite");
     this.element.append(bar, this.canvas, this.line);
