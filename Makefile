@@ -7,7 +7,7 @@ SITE = $$($(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 # Tests keep their bytecode even where the shell asks for none: to rewrite their asserts anew costs 5 s a run.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo check style types quick hooks test test-cpus test-web test-host test-peers test-device bench names clean
+.PHONY: demo check style types quick hooks test test-cpus test-web test-host test-page test-peers test-device bench names clean
 
 $(VENV)/installed: pyproject.toml requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -54,6 +54,12 @@ tests/web/node_modules/installed: tests/web/package.json tests/web/package-lock.
 test-host: $(VENV)/installed
 	$(RUN) -m pip install --quiet --editable ".[page]"
 	$(RUN) -m pytest -m host --timeout 900
+
+# Of those, the tests in a real browser: what a change in web/ can break. TRILEMMA_FRONTEND names the folder of another
+# frontend's index.html, which ComfyUI then serves instead of its own. Skips, in one line, without ComfyUI or Chromium.
+test-page: $(VENV)/installed
+	$(RUN) -m pip install --quiet --editable ".[page]"
+	$(RUN) -m pytest -m host --timeout 1800 tests/comfyui/test_page*.py tests/comfyui/test_panels.py tests/comfyui/test_points.py
 
 # Other people's tools, over what we ship, with an environment of their own; and other people's weights, which lie in
 # packages that are downloaded, not installed, and in the folder that TRILEMMA_REAL_WEIGHTS names.

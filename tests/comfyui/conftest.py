@@ -5,20 +5,30 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from trilemma.tests.comfyui import server
+from trilemma.tests.comfyui import page, server
 
 HERE = Path(__file__).resolve().parent
 
 
 def pytest_collection_modifyitems(config, items):
-    """Without a ComfyUI one skipped test stands for all of this folder, so that the report says it in one line."""
+    """Without a ComfyUI one skipped test stands for all of this folder, and without a browser for all of the page, so
+    that the report says it in one line."""
     here = [item for item in items if HERE in item.path.parents]
-    if not here or server.comfyui_path() is not None:
-        return
-    reason = f"no ComfyUI at COMFYUI_PATH or ~/comfy/ComfyUI, so none of the {len(here)} tests against it"
-    here[0].add_marker(pytest.mark.skip(reason=reason))
-    items[:] = [item for item in items if item not in here[1:]]
-    config.hook.pytest_deselected(items=here[1:])
+    of_page = [item for item in here if "page" in item.fixturenames]
+    if server.comfyui_path() is None:
+        stand_in(
+            config, items, here, "no ComfyUI at COMFYUI_PATH or ~/comfy/ComfyUI, so none of the {} tests against it"
+        )
+    elif missing := page.missing():
+        stand_in(config, items, of_page, f"no {missing}, so none of the {{}} tests of ComfyUI's page")
+
+
+def stand_in(config, items, those, reason):
+    """The first of `those`, skipped, in place of all of them."""
+    if those:
+        those[0].add_marker(pytest.mark.skip(reason=reason.format(len(those))))
+        items[:] = [item for item in items if item not in those[1:]]
+        config.hook.pytest_deselected(items=those[1:])
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +32,9 @@ RECORD = """() => {
     app.api.addEventListener('progress', () => { seen.progress += 1; });
 }"""
 
-
+OPEN = r"""(name) => name === app.extensionManager.workflow.activeWorkflow?.path
+        .split('/').pop().replace(/( \(\d+\))?\.json$/, '')
+    && app.graph._nodes.some((node) => node.type.startsWith('Trilemma'))"""
 IDLE = """() => new Promise((done) => {
     let [last, calm] = [performance.now(), 0];
     const timer = setInterval(() => {
@@ -41,11 +44,25 @@ IDLE = """() => new Promise((done) => {
         if (calm === 20) { clearInterval(timer); done(); }
     }, 50);
 })"""
+RECTANGLES = """() => app.graph._nodes.map((node) => {
+    const element = document.querySelector(`[data-node-id="${node.id}"]`);
+    const [x, y] = [node.pos[0], node.pos[1] - LiteGraph.NODE_TITLE_HEIGHT];
+    if (!element) return [node.title, x, y, node.size[0], node.size[1] + LiteGraph.NODE_TITLE_HEIGHT];
+    return [node.title, x, y, element.offsetWidth, element.offsetHeight];
+})"""
+"""Title, left, top, width and height of every node, as the page draws it."""
 
 
 def chromium() -> str | None:
     """Path of the browser, where there is one."""
     return shutil.which("chromium")
+
+
+def missing() -> str | None:
+    """What is not here of what shows the page."""
+    if importlib.util.find_spec("playwright") is None:
+        return "Playwright"
+    return None if chromium() else "Chromium"
 
 
 @contextlib.contextmanager
@@ -86,15 +103,16 @@ def nodes_of(live: Server, new_nodes: bool) -> None:
 
 
 def load_template(page: Any, name: str) -> None:
-    """Loads an example of the pack as a user does: from the template browser."""
+    """Loads an example of the pack as a user does: from the template browser, where it stands under the pack's name."""
     page.evaluate("() => app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     dialog = page.get_by_role("dialog")
-    dialog.get_by_text("All Templates").first.click()
     # What is typed before the templates have come finds nothing, and is not looked for again.
     page.locator("[data-testid^=template-workflow-]").first.wait_for()
+    dialog.get_by_text("ComfyUI-Trilemma").first.click()
     dialog.get_by_placeholder("Search").first.fill(name)
     page.get_by_test_id(f"template-workflow-{name}").first.click()
-    page.wait_for_function("(name) => app.graph._nodes.some((node) => node.type.startsWith('Trilemma'))", arg=name)
+    page.wait_for_function(OPEN, arg=name)
+    page.get_by_test_id(f"template-workflow-{name}").first.wait_for(state="detached")
     wait_until_idle(page)
 
 
@@ -102,6 +120,26 @@ def wait_until_idle(page: Any) -> None:
     """Without a GPU the page paints the template browser for up to a minute, and hears of nothing meanwhile: a run
     may be over before its first preview arrives."""
     page.evaluate(IDLE)
+
+
+OPEN_DETAILS = """(text) => {
+    if (document.body.innerText.includes(text)) return true;
+    const asked = /^(View details|See Errors?|Show Report|Details?)$/;
+    [...document.querySelectorAll('button')].find((button) => asked.test(button.innerText.trim()))?.click();
+    return false;
+}"""
+
+
+def said_in_panel(page: Any, text: str) -> str:
+    """All that the page says, once it says `text` where a user looks for what went wrong."""
+    page.wait_for_function(OPEN_DETAILS, arg=text, polling=1000)
+    return page.evaluate("() => document.body.innerText")
+
+
+def close_dialogs(page: Any) -> None:
+    for _ in range(2):
+        page.keyboard.press("Escape")
+        page.wait_for_timeout(300)
 
 
 def queue(page: Any) -> None:
@@ -115,3 +153,21 @@ def wait_until_ended(page: Any, seconds: float = 180) -> dict[str, Any]:
     """What the page has seen of the run: {"previews", "progress", "ended": [event, detail]}."""
     page.wait_for_function("() => seen.ended", timeout=seconds * 1000)
     return page.evaluate("() => seen")
+
+
+def check_places(page: Any) -> None:
+    """No node covers another, and each stands wholly in its group."""
+    boxes = page.evaluate(RECTANGLES)
+    groups = page.evaluate("() => app.graph._groups.map((group) => [...group._bounding])")
+    for index, (title, *box) in enumerate(boxes):
+        covered = [other for other, *place in boxes[index + 1 :] if _meet(box, place)]
+        assert not covered, f"{title} at {box} covers {covered}"
+        assert all(_within(box, group) for group in groups if _meet(box, group)), f"{title} at {box} leaves its group"
+
+
+def _meet(one: list[float], other: list[float]) -> bool:
+    return all(one[i] < other[i] + other[i + 2] - 1 and other[i] < one[i] + one[i + 2] - 1 for i in (0, 1))
+
+
+def _within(box: list[float], group: list[float]) -> bool:
+    return all(group[i] <= box[i] and box[i] + box[i + 2] <= group[i] + group[i + 2] for i in (0, 1))

@@ -34,6 +34,12 @@ def comfyui_python(checkout: Path) -> str:
     return os.environ.get("COMFYUI_PYTHON") or (found or [sys.executable])[0]
 
 
+def frontend() -> list[str]:
+    """What has ComfyUI serve the page of TRILEMMA_FRONTEND, the folder of its index.html, instead of its own."""
+    folder = os.environ.get("TRILEMMA_FRONTEND")
+    return ["--front-end-root", str(Path(folder).expanduser().resolve(strict=True))] if folder else []
+
+
 def as_trilemma(base: Path) -> Path:
     """A folder below `base` which, on the path of ComfyUI's Python, makes the pack importable as `trilemma` there."""
     folder = base / "path"
@@ -67,7 +73,7 @@ def running(checkout: Path, base: Path, packs: tuple[Path, ...] = ()) -> Iterato
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [comfyui_python(checkout), "main.py", "--cpu", "--port", str(port), "--base-directory", str(base)]
-    command += ["--disable-api-nodes", "--database-url", "sqlite:///:memory:"]
+    command += ["--disable-api-nodes", "--database-url", "sqlite:///:memory:", *frontend()]
     log = base / "log.txt"
     with log.open("w") as out:
         process = subprocess.Popen(command, cwd=checkout, stdout=out, stderr=subprocess.STDOUT)

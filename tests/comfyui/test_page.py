@@ -15,9 +15,6 @@ WIDGET = """([title, name]) => app.graph._nodes.find((node) => node.title === ti
 
 @pytest.fixture(scope="module", params=[True, False], ids=["vue nodes", "canvas nodes"])
 def page(live, request):
-    pytest.importorskip("playwright", reason="no Playwright to drive the page")
-    if pages.chromium() is None:
-        pytest.skip("no Chromium to show the page")
     version = live.get("/system_stats")["system"]["comfyui_version"]
     if request.param and version.startswith("0.3."):
         pytest.skip(f"ComfyUI {version} has Vue nodes as an experiment: they report no sizes and no colours")
@@ -52,14 +49,6 @@ BOX = """(title) => {
 
 INTERRUPT_AT_FIRST_PREVIEW = """() => ['b_preview_with_metadata', 'b_preview'].forEach((kind) =>
     app.api.addEventListener(kind, () => app.api.interrupt(), {once: true}))"""
-RECTANGLES = """() => app.graph._nodes.map((node) => {
-    const element = document.querySelector(`[data-node-id="${node.id}"]`);
-    const [x, y] = [node.pos[0], node.pos[1] - LiteGraph.NODE_TITLE_HEIGHT];
-    if (!element) return [node.title, x, y, node.size[0], node.size[1] + LiteGraph.NODE_TITLE_HEIGHT];
-    const shown = element.getBoundingClientRect();
-    return [node.title, x, y, shown.width / app.canvas.ds.scale, shown.height / app.canvas.ds.scale];
-})"""
-"""Title, left, top, width and height of every node, as the page draws it."""
 
 
 def set_widget(page, title, name, value):
@@ -154,19 +143,7 @@ def test_after_a_run_no_node_covers_another(page, name):
     page.wait_for_timeout(1000)
 
     assert seen["ended"][0] == "execution_success", seen["ended"]
-    boxes = page.evaluate(RECTANGLES)
-    groups = page.evaluate("() => app.graph._groups.map((group) => [...group._bounding])")
-    for index, (title, *box) in enumerate(boxes):
-        assert not [other for other, *place in boxes[index + 1 :] if meet(box, place)], title
-        assert all(within(box, group) for group in groups if meet(box, group)), title
-
-
-def meet(one, other):
-    return all(one[i] < other[i] + other[i + 2] - 1 and other[i] < one[i] + one[i + 2] - 1 for i in (0, 1))
-
-
-def within(box, group):
-    return all(group[i] <= box[i] and box[i] + box[i + 2] <= group[i] + group[i + 2] for i in (0, 1))
+    pages.check_places(page)
 
 
 def test_cancel_stops_the_run(page):
