@@ -3,6 +3,7 @@
     python headless.py WORKFLOW.json [--set "Node title.input=value"]... [--output DIR]
     python headless.py convert FILE [--output FILE] [--overwrite]
     python headless.py literature --models DIR --output DIR [--count N] [--prompts FILE] ...
+    python headless.py benchmark GRAPH.json --count N (--ray [ADDRESS] | --servers URL,URL) ...
     python headless.py doctor [--models DIR | --comfyui PATH] [--json]
 
 Progress goes to stderr, and one JSON object to stdout: {"outputs": {node id: {"title", "images", "text", ...}},
@@ -48,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments = arguments[1:]
     elif arguments[:1] == ["literature"]:
         parser, run = _literature_parser(), _literature
+        arguments = arguments[1:]
+    elif arguments[:1] == ["benchmark"]:
+        parser, run = _benchmark_parser(), _benchmark
         arguments = arguments[1:]
     else:
         parser, run = _parser(), _run
@@ -200,6 +204,96 @@ def _literature(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     return NODE_FAILED if found.failed else DONE, result
 
 
+def _benchmark_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="headless.py benchmark",
+        description="Draw the samples of a graph's Benchmark Generators by many workers, then run the graph, which "
+        "finds them drawn: scores, reports and files are those of the graph alone. What was stopped goes on. This "
+        "machine needs the graph's models too, for its report.",
+        epilog="The network is used only as you name it: --ray with an address speaks with that cluster, --servers "
+        "with these servers and no others; --ray alone stays on this machine. Exit code 0: done; 1: a node or all "
+        "workers failed; 2: the call or the graph is invalid; 3: a score missed its threshold; 130: stopped.",
+    )
+    parser.add_argument("workflow", type=Path, metavar="GRAPH", help="as the page or its API export saved it")
+    parser.add_argument("--count", type=int, metavar="N", help="samples of each benchmark (as the graph says)")
+    places = parser.add_mutually_exclusive_group(required=True)
+    places.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="workers of the Ray cluster with this head, such as ray://10.0.0.5:10001, or auto; without an address Ray "
+        "on this machine (pip install ray)",
+    )
+    places.add_argument(
+        "--servers",
+        metavar="URL,URL",
+        help="running ComfyUI servers with this pack: parts go into their queues, and are fetched from them",
+    )
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="of Ray (as many as there is room for)")
+    parser.add_argument("--cpus", type=int, default=1, metavar="N", help="cores of each worker of Ray (1)")
+    parser.add_argument(
+        "--gpus", type=float, metavar="SHARE", help="of each worker of Ray: 1, or 0.5 where two share one (1, or none)"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], dest="settings", metavar="'TITLE.INPUT=VALUE'", help="as for a workflow"
+    )
+    parser.add_argument("--input", type=Path, metavar="DIR", help="folder of pictures, on every machine of Ray")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder for reports, and for what is drawn so far")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="folder of model folders, on every machine of Ray")
+    parser.set_defaults(comfyui=None)
+    return parser
+
+
+def _benchmark(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
+    errors, problems = _part("models.errors"), _part("host.problems")
+    runner, nodes, titles = _alone(options)
+    workflow, graphs = _part("host.workflow"), _part("nodes.common.benchmark_graph")
+    sharded = _part("nodes.common.sharded_benchmark")
+    gathered = {}
+    try:
+        if min(options.count or 2, options.workers + 2, options.cpus + 1, (options.gpus or 0) + 2) < 2:
+            raise errors.BadInput("--count has to be at least 2, --cpus 1, and neither --workers nor --gpus negative.")
+        graph, _ = workflow.read(options.workflow, nodes, titles)
+        graph = graphs.with_count(workflow.with_settings(graph, options.settings, nodes), options.count)
+        with _on_sigint(_part("host").interrupt), _crew(options) as workers_of:
+            for node_id in graphs.benchmarks_of(graph):
+                job = sharded.job_of(graph, node_id, nodes)
+                found = sharded.gather(job, workers_of(job), lambda lost: print(lost.reason, file=sys.stderr))
+                gathered[node_id] = {"title": job.title, **found._asdict(), "lost": len(found.lost)}
+    except (problems.InvalidGraph, errors.BadInput) as error:
+        return INVALID, _complain(str(error))
+    except problems.NodeFailed as error:
+        return NODE_FAILED, {"error": {**vars(error.problem), "inputs": error.inputs}}
+    except errors.TrilemmaError as error:
+        return NODE_FAILED, _complain(str(error))
+    except KeyboardInterrupt:
+        return STOPPED, _complain("Stopped by the user; the same call goes on.")
+    code, result = _run_graph(graph, None, runner, nodes)
+    return code, {**result, "drawn": gathered}
+
+
+@contextlib.contextmanager
+def _crew(options: argparse.Namespace) -> Iterator[Any]:
+    """A function that gives the workers of a job."""
+    if options.servers is not None:
+        servers = _part("host.servers")
+        urls = [url.strip() for url in options.servers.split(",") if url.strip()]
+        print(f"{len(urls)} servers: {', '.join(urls)}", file=sys.stderr)
+        yield lambda job: [servers.Server(url, job.graph_of, job.place_of) for url in urls]
+        return
+    ray, entry = _part("host.cluster_ray"), ("trilemma.nodes.common.shard_drawer", "ShardDrawer")
+    places = {name: path and path.resolve() for name, path in (("input", options.input), ("models", options.models))}
+    with ray.cluster(options.ray, options.workers, options.cpus, options.gpus) as (count, share):
+        print(f"{count} workers of Ray, each with {share.told()}", file=sys.stderr)
+
+        def workers_of(job: Any) -> list[Any]:
+            errand = ray.put(job.errand(places, share.cpus))
+            return [ray.RayWorker(number, share, entry, errand) for number in range(1, count + 1)]
+
+        yield workers_of
+
+
 def _boot(options: argparse.Namespace, inputs: Path | None, outputs: Path | None) -> tuple[int, dict[str, Any]] | None:
     """Starts the ComfyUI that the call names, if it names one; the result where it cannot be."""
     if not options.comfyui:
@@ -222,28 +316,33 @@ def _run(options: argparse.Namespace) -> tuple[int, dict[str, Any]]:
         runner.add_pack(ROOT, pack.NODE_CLASS_MAPPINGS, pack.NODE_DISPLAY_NAME_MAPPINGS)
         node_classes, display_names = runner.known_nodes()
     else:
-        runner = _part("host.graph")
-        core = _part("host.core_nodes")
-        node_classes = {**core.NODES, **pack.NODE_CLASS_MAPPINGS}
-        display_names = {**core.DISPLAY_NAMES, **pack.NODE_DISPLAY_NAME_MAPPINGS}
-        temp = options.output and options.output / "temp"
-        places = {"input": options.input, "output": options.output, "temp": temp, "models": options.models}
-        _part("host.standalone").use_folders(**places)
-    return _run_workflow(options, runner, node_classes, display_names)
-
-
-def _run_workflow(
-    options: argparse.Namespace, runner: ModuleType, node_classes: dict[str, type], display_names: dict[str, str]
-) -> tuple[int, dict[str, Any]]:
-    host = _part("host")
-    problems = _part("host.problems")
+        runner, node_classes, display_names = _alone(options)
     workflow = _part("host.workflow")
     try:
         graph, page_form = workflow.read(options.workflow, node_classes, display_names)
         graph = workflow.with_settings(graph, options.settings, node_classes)
-        # Changed inputs would contradict the page's form; then pictures carry the API form alone.
-        page_form = None if options.settings else page_form
-        with _on_sigint(host.interrupt):
+    except _part("host.problems").InvalidGraph as error:
+        return INVALID, _complain(str(error), problems=[vars(problem) for problem in error.problems])
+    # Changed inputs would contradict the page's form; then pictures carry the API form alone.
+    return _run_graph(graph, None if options.settings else page_form, runner, node_classes)
+
+
+def _alone(options: argparse.Namespace) -> tuple[ModuleType, dict[str, type], dict[str, str]]:
+    """What runs graphs without ComfyUI, in the call's folders; classes and names of the nodes that it knows."""
+    pack, core = importlib.import_module("trilemma"), _part("host.core_nodes")
+    temp = options.output and options.output / "temp"
+    places = {"input": options.input, "output": options.output, "temp": temp, "models": options.models}
+    _part("host.standalone").use_folders(**places)
+    node_classes = {**core.NODES, **pack.NODE_CLASS_MAPPINGS}
+    return _part("host.graph"), node_classes, {**core.DISPLAY_NAMES, **pack.NODE_DISPLAY_NAME_MAPPINGS}
+
+
+def _run_graph(
+    graph: dict[str, Any], page_form: dict[str, Any] | None, runner: ModuleType, node_classes: dict[str, type]
+) -> tuple[int, dict[str, Any]]:
+    problems = _part("host.problems")
+    try:
+        with _on_sigint(_part("host").interrupt):
             shown = runner.run(graph, node_classes, page_form, lambda title: print(title, flush=True))
     except problems.InvalidGraph as error:
         return INVALID, _complain(str(error), problems=[vars(problem) for problem in error.problems])
@@ -312,14 +411,19 @@ class _ThisFolder(importlib.abc.MetaPathFinder):
         return importlib.util.spec_from_file_location(fullname, FILES[fullname], submodule_search_locations=inside)
 
 
+def finder() -> importlib.abc.MetaPathFinder:
+    """For `sys.meta_path` of a process that is to know the pack beside this file."""
+    return _ThisFolder()
+
+
 @contextlib.contextmanager
 def _this_folder() -> Iterator[None]:
-    finder = _ThisFolder()
-    sys.meta_path.insert(0, finder)
+    found = finder()
+    sys.meta_path.insert(0, found)
     try:
         yield
     finally:
-        sys.meta_path.remove(finder)
+        sys.meta_path.remove(found)
 
 
 if __name__ == "__main__":

@@ -34,3 +34,7 @@ class CannotDo(TrilemmaError):
 
 class ScoreMissed(TrilemmaError):
     """A score that misses the threshold set for it, or that could not be taken."""
+
+
+class WorkerLost(TrilemmaError):
+    """A worker that did not finish what it was given; another one, or the same one later, can."""

@@ -5,7 +5,15 @@ from collections.abc import Iterator
 
 import pytest
 from trilemma.host.problems import InvalidGraph
-from trilemma.models.errors import BadCheckpoint, BadInput, CannotDo, MissingFile, ScoreMissed, TrilemmaError
+from trilemma.models.errors import (
+    BadCheckpoint,
+    BadInput,
+    CannotDo,
+    MissingFile,
+    ScoreMissed,
+    TrilemmaError,
+    WorkerLost,
+)
 
 
 def kinds(error: type[TrilemmaError]) -> Iterator[type[TrilemmaError]]:
@@ -26,7 +34,8 @@ def test_no_path_stands_before_the_sentence(error):
 
 
 def test_all_kinds_are_known():
-    assert {BadInput, BadCheckpoint, MissingFile, CannotDo, ScoreMissed, InvalidGraph} <= set(kinds(TrilemmaError))
+    known = {BadInput, BadCheckpoint, MissingFile, CannotDo, ScoreMissed, WorkerLost, InvalidGraph}
+    assert known <= set(kinds(TrilemmaError))
 
 
 def test_a_traceback_ends_in_the_class_and_the_sentence():

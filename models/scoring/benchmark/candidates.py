@@ -39,8 +39,8 @@ class Candidates:
     def add(self, indices: Sequence[int], values: torch.Tensor) -> None:
         """values: features [N, D] of samples at these places."""
         found = [Candidate(*pair) for pair in zip(self._distances(values).tolist(), indices, strict=True)]
-        self.nearest = heapq.nsmallest(KEPT, [*self.nearest, *found])
-        self.farthest = heapq.nsmallest(KEPT, [*self.farthest, *found], key=lambda each: (-each.distance, each.index))
+        self.nearest = _nearest([*self.nearest, *found])
+        self.farthest = _farthest([*self.farthest, *found])
 
     def _distances(self, values: torch.Tensor) -> torch.Tensor:
         exact = values.double()
@@ -55,3 +55,19 @@ class Candidates:
         """Begin with those of another part of the run."""
         self.nearest = [Candidate(*pair) for pair in state["nearest"]]
         self.farthest = [Candidate(*pair) for pair in state["farthest"]]
+
+
+def merge(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The state of one pass over all samples of several, whatever their order; they share none."""
+    nearest, farthest = (
+        [Candidate(*pair) for state in states for pair in state[end]] for end in ("nearest", "farthest")
+    )
+    return {"nearest": _nearest(nearest), "farthest": _farthest(farthest)}
+
+
+def _nearest(found: Sequence[Candidate]) -> list[Candidate]:
+    return heapq.nsmallest(KEPT, found)
+
+
+def _farthest(found: Sequence[Candidate]) -> list[Candidate]:
+    return heapq.nsmallest(KEPT, found, key=lambda each: (-each.distance, each.index))

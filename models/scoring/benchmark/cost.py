@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any, Final, TypeVar
 
@@ -63,6 +63,17 @@ class Timings:
         """Go on where another run stopped; this one's first call stands apart too."""
         self._first = state["first"]
         self._others.extend(state["others"])
+
+
+def merge(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The timings of parts of a run, in its order, as if each had gone on where the one before stopped.
+
+    The first call of each stands apart; the last part's is told.
+    """
+    whole = Timings()
+    for state in states:
+        whole.resume(state)
+    return whole.state()
 
 
 class PeakMemory:

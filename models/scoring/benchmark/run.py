@@ -25,7 +25,7 @@ from ..extractors.base import Extractor
 from ..features import samples
 from ..features.digest import digest_of
 from ..features.extraction import answer
-from ..features.feature_files import load_stored, save
+from ..features.feature_files import Stored, load_stored, save
 from ..features.feature_set import ROWS, Accumulator, Features, check_source, merge
 from ..features.keys import hash_keys
 from .candidates import Candidate, Candidates
@@ -39,13 +39,14 @@ SAVE_SECONDS: Final = 30.0
 
 @dataclass(frozen=True)
 class Plan:
-    """num_images: samples that are drawn. seed: of the first; sample i has seed + i.
-    kept_rows, rows_seed: see features.Rows."""
+    """num_images: samples that are drawn. seed: of sample 0; sample i has seed + i.
+    kept_rows, rows_seed: see features.Rows. first: the sample that it begins with; a part of a run begins later."""
 
     num_images: int
     seed: int = 0
     kept_rows: int = ROWS
     rows_seed: int = 0
+    first: int = 0
 
 
 class Outcome(NamedTuple):
@@ -60,7 +61,7 @@ class Outcome(NamedTuple):
 
 
 def key_of(bound: Bound, extractor: Extractor, reference: Features, plan: Plan) -> str:
-    """16 hex digits that tell the runs which may go on where another stopped: all but the number of samples."""
+    """16 hex digits that tell the runs which may go on where another stopped, or add up: all but which samples."""
     generator = bound.generator
     decisive = [
         VERSION,
@@ -78,8 +79,15 @@ def key_of(bound: Bound, extractor: Extractor, reference: Features, plan: Plan) 
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _size(batch: Batch | None) -> int:
-    return len(batch.images) if batch else 0
+def longest(folder: Path, num_images: int) -> Stored | None:
+    """Of the states in the folder of a run's key that have no more than these samples the one that has most.
+
+    Raises:
+        BadCheckpoint: a file in the folder is broken.
+    """
+    found = [load_stored(file) for file in sorted(folder.glob("*.npz"))]
+    usable = [stored for stored in found if stored.features.count <= num_images]
+    return max(usable, key=lambda stored: stored.features.count, default=None)
 
 
 def _exact(value: Any) -> Any:
@@ -92,7 +100,7 @@ def _exact(value: Any) -> Any:
 
 
 class Benchmark:
-    """One run. What it has counted so far lies in `folder`, in a file named by the number of samples.
+    """One run, or a part of one. What it has counted so far lies in `folder`, in a file named by the number of samples.
 
     A run begins with the largest part of it that the folder has: its own, or a shorter run's.
     """
@@ -103,13 +111,13 @@ class Benchmark:
         extractor: Extractor,
         reference: Features,
         plan: Plan,
-        folder: Path,
+        folder: Path | None,
         on_step: OnStep = quiet,
         save_seconds: float = SAVE_SECONDS,
     ) -> None:
         """
         Args:
-            folder: of this run's key alone (`key_of`).
+            folder: of this run's key alone (`key_of`), and of the plan's `first`; None keeps nothing on disk.
             on_step: called with the steps done, of `binding.total_steps`, and now and then with a preview.
             save_seconds: between two writes of the state.
 
@@ -117,17 +125,18 @@ class Benchmark:
             BadInput: fewer than two samples, or the reference was taken by another extractor.
             BadCheckpoint: a file in the folder is broken.
         """
-        if plan.num_images < 2:
+        if plan.first + plan.num_images < 2:
             raise BadInput(f"num_images: {plan.num_images} is too few for scores; draw at least 2, better thousands.")
         check_source(reference, extractor.source)
         self._bound, self._extractor, self._plan = bound, extractor, plan
         self._taps = [tap.name for tap in reference.taps]
         self._on_step = on_step
         self._save_seconds = save_seconds
-        self._file = folder / f"{plan.num_images}.npz"
+        self._file = None if folder is None else folder / f"{plan.num_images}.npz"
         self._timings, self._candidates = Timings(), Candidates(reference)
         self._peak, self._drew = 0, False
-        self._before = self._resume(folder)
+        self._device: str | None = None
+        self._before = None if folder is None else self._resume(folder)
         self._begin_part()
 
     @property
@@ -149,13 +158,25 @@ class Benchmark:
             finally:
                 if self._drew:
                     self._peak = max(self._peak, memory.bytes)
+                    self._device = device.type
                 if self._part_count:
                     self.save()
         cost = {**size_of(self._bound), **self._timings.cost(), "peak_bytes": float(self._peak)}
         found = self._candidates
-        provenance = {**self._provenance(), "batch_size": batch_size, "device": device.type}
+        provenance = {**self._provenance(), "batch_size": batch_size, "device": self._device or device.type}
         assert self._before is not None  # a plan has at least two samples
         return Outcome(self._before, cost, found.nearest, found.farthest, provenance)
+
+    def state(self) -> Stored:
+        """What `run` has counted, as the folder would keep it."""
+        assert self._before is not None  # after a run
+        notes = {
+            "timings": self._timings.state(),
+            "candidates": self._candidates.state(),
+            "peak": self._peak,
+            "device": self._device,
+        }
+        return Stored(self._before, notes)
 
     def draw_again(self, found: Sequence[Candidate], batch_size: int) -> torch.Tensor:
         """The samples as one strip, float32 [1, H, N * W, 3], from the left."""
@@ -186,24 +207,20 @@ class Benchmark:
         part = self._part.features(self._bound.generator.descriptor.architecture)
         self._before = part if self._before is None else merge([self._before, part])
         self._begin_part()
-        notes = {
-            "timings": self._timings.state(),
-            "candidates": self._candidates.state(),
-            "peak": self._peak,
-        }
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with locked(self._file):
-            save(self._file, self._before, notes)
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with locked(self._file):
+                save(self._file, *self.state())
 
     def _resume(self, folder: Path) -> Features | None:
-        found = [load_stored(file) for file in sorted(folder.glob("*.npz"))]
-        usable = [stored for stored in found if stored.features.count <= self._plan.num_images]
-        if not usable:
+        best = longest(folder, self._plan.num_images)
+        if best is None:
             return None
-        best = max(usable, key=lambda stored: stored.features.count)
         self._timings.resume(best.notes["timings"])
         self._candidates.resume(best.notes["candidates"])
         self._peak = best.notes["peak"]
+        # Since 0.2.
+        self._device = best.notes.get("device")
         return best.features
 
     def _begin_part(self) -> None:
@@ -223,7 +240,8 @@ class Benchmark:
         def on_step(step: int, preview: torch.Tensor | None = None) -> None:
             self._on_step(first * evaluations + step, preview)
 
-        batches = sample(self._bound, missing, self._plan.seed, batch_size, on_step, first)
+        place = self._plan.first + first
+        batches = sample(self._bound, missing, self._plan.seed, batch_size, on_step, place)
         written = time.monotonic()
         while batch := self._timings.timed(
             lambda: next(batches, None), lambda drawn: len(drawn.images) if drawn else 0

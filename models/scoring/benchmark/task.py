@@ -61,9 +61,13 @@ class Done(NamedTuple):
 
 def batch_size_of(task: Task, bound: Bound, extractor: Extractor) -> int:
     """The number of samples to draw at once: as many as fit both networks, in at least TIMED batches."""
-    count = task.plan.num_images
-    if task.batch_size:
-        return min(task.batch_size, count)
+    return fitting_batch(task.plan.num_images, task.batch_size, bound, extractor)
+
+
+def fitting_batch(count: int, batch_size: int, bound: Bound, extractor: Extractor) -> int:
+    """The same for so many samples. batch_size: what the user wants; 0 takes what fits."""
+    if batch_size:
+        return min(batch_size, count)
     largest = min(sampling.fitting_batch(bound.generator, count), extraction.fitting_batch(extractor, count))
     return max(1, min(largest, count // TIMED))
 
@@ -96,7 +100,7 @@ def carry_out(
     if protocol is not None:
         check_plan(protocol, extractor.source, task.plan.num_images, task.plan.kept_rows)
     key = key_of(bound, extractor, reference, task.plan)
-    folder = _folder(task, key)
+    folder = folder_of(task.root, task.prefix, key)
     batch_size = batch_size_of(task, bound, extractor)
     run = Benchmark(bound, extractor, reference, task.plan, folder, on_step)
     outcome = run.run(batch_size, device, halving)
@@ -148,7 +152,12 @@ def carry_out_all(
     return sweep(option, [value for value, _ in values], found)
 
 
-def _folder(task: Task, key: str) -> Path:
-    path = prefix_inside(task.root, task.prefix, "benchmarks/generator")
-    below = path.relative_to(task.root).as_posix()
-    return path_inside(task.root, f"{below}_{key}", "filename_prefix")
+def folder_of(root: Path, prefix: str, key: str) -> Path:
+    """Where state and report of a benchmark are. root, prefix: see `Task`. key: `run.key_of`.
+
+    Raises:
+        BadInput: the prefix leads out of the root, or names nothing.
+    """
+    path = prefix_inside(root, prefix, "benchmarks/generator")
+    below = path.relative_to(root).as_posix()
+    return path_inside(root, f"{below}_{key}", "filename_prefix")
