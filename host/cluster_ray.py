@@ -59,7 +59,8 @@ def cluster(address: str, workers: int, cpus: int, gpus: float | None) -> Iterat
         with environment.without_reports():
             ray.init(address, log_to_driver=False, logging_level="ERROR", **_own(address))
     except Exception as error:  # of many kinds, by where it fails
-        raise CannotDo(f"--ray {address}: no cluster answers there ({error}); start it by `ray start`.") from error
+        remedy = "try again when the machine is less busy" if address == LOCAL else "start it there by `ray start`"
+        raise CannotDo(f"--ray {address}: no cluster answers ({_reason(error)}); {remedy}.") from error
     try:
         have = ray.cluster_resources()
         share = Share(cpus, (1.0 if have.get("GPU") else 0.0) if gpus is None else gpus)

@@ -19,7 +19,7 @@ FORBIDDEN = {
 }
 SHARED = {"host": {"models.errors"}}
 """The one module beyond an arrow: both sides of the seam raise the pack's few kinds of failure."""
-HEAVY = {"diffusers", "transformers", "segment_anything", "matplotlib", "torchvision", "torchmetrics", "scipy"}
+HEAVY = {"diffusers", "transformers", "segment_anything", "matplotlib", "torchvision", "torchmetrics", "scipy", "ray"}
 NODES = sorted(NODE_CLASS_MAPPINGS)
 MENUS = {node.CATEGORY for node in NODE_CLASS_MAPPINGS.values()}
 

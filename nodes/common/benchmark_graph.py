@@ -73,7 +73,7 @@ def values_of(graph: Graph, node_id: str, names: Sequence[str], node_classes: Ma
             f"Benchmark Generator (#{node_id}): {len(calls)} values reach it one after the other; give each a node of "
             "its own."
         )
-    return {**{name: spec[1]["default"] for name, spec in specs.items() if "default" in spec[1]}, **calls[0]}
+    return {**{name: _default(spec) for name, spec in specs.items()}, **calls[0]}
 
 
 def part_graph(graph: Graph, node_id: str, batch_size: int, first: int, count: int) -> dict[str, Any]:
@@ -82,6 +82,12 @@ def part_graph(graph: Graph, node_id: str, batch_size: int, first: int, count: i
     cut = _cut(graph, node_id, PART, SHARED)
     cut[node_id]["inputs"] |= {"first_image": first, "num_images": count, "batch_size": batch_size}
     return cut
+
+
+def _default(spec: tuple[Any, Mapping[str, Any]]) -> Any:
+    """What an input is that the graph leaves out; None of a link."""
+    kind, options = spec
+    return options.get("default", kind[0] if isinstance(kind, list) else None)
 
 
 def _cut(graph: Graph, node_id: str, class_type: str, names: Sequence[str]) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from ...steps import OnStep, quiet
 from .shards import Ledger, Lost, Shard
 
 T = TypeVar("T", covariant=True)
-LIVES: Final = 6
+LIVES: Final = 7
 """Times in a row that a worker may be lost before it is given up."""
-WAIT: Final = 0.5
-"""Seconds before a worker that was lost is asked again; twice as long each time."""
+WAIT: Final = 1.0
+"""Seconds before a worker that was lost is asked again; twice as long each time: a minute in all, in which a server
+can be started anew."""
 LOOK: Final = 0.2
 """Seconds between two looks at what has come, and at whether to stop."""
 
@@ -47,19 +48,20 @@ def carry_out(
     shards: Sequence[Shard],
     count: Callable[[Shard, T], None],
     on_step: OnStep = quiet,
-    lives: int = LIVES,
+    lives: int | None = None,
     on_lost: Callable[[Lost], None] = lambda lost: None,
 ) -> list[Lost]:
     """Have the workers draw all shards, and count each once, in the order in which they come; what was lost on the way.
 
     count: called in this thread with each result. on_step: called every LOOK seconds with the samples drawn; raising
-    in it stops all workers. on_lost: called with each shard that a worker did not finish.
+    in it stops all workers. lives: None is LIVES. on_lost: called with each shard that a worker did not finish.
 
     Raises:
         CannotDo: every worker was given up; says why. What was counted stays.
         Exception: what a worker raised, other than WorkerLost.
     """
     ledger: Ledger[Callable[[], T]] = Ledger(shards)
+    lives = LIVES if lives is None else lives
     threads = [
         threading.Thread(target=_serve, args=(worker, ledger, lives), name=worker.name, daemon=True)
         for worker in workers
