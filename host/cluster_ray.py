@@ -22,6 +22,8 @@ from . import environment
 ROOT: Final = Path(__file__).resolve().parents[1]
 LOCAL: Final = "local"
 """In place of an address: Ray is started on this machine, for this run alone."""
+STARTS: Final = 3
+"""Times that Ray is started here before that is given up."""
 LOOK: Final = 1.0
 """Seconds between two questions how far a worker is."""
 ANSWER: Final = 10.0
@@ -51,16 +53,10 @@ def cluster(address: str, workers: int, cpus: int, gpus: float | None) -> Iterat
         CannotDo: Ray is not installed, the cluster cannot be reached, or has no room for a worker.
     """
     try:
-        with environment.without_reports():
-            import ray
+        import ray
     except ImportError as error:
         raise CannotDo("--ray: Ray is not installed; pip install ray, or the pack with its extra 'cluster'.") from error
-    try:
-        with environment.without_reports():
-            ray.init(address, log_to_driver=False, logging_level="ERROR", **_own(address))
-    except Exception as error:  # of many kinds, by where it fails
-        remedy = "try again when the machine is less busy" if address == LOCAL else "start it there by `ray start`"
-        raise CannotDo(f"--ray {address}: no cluster answers ({_reason(error)}); {remedy}.") from error
+    _join(address)
     try:
         have = ray.cluster_resources()
         share = Share(cpus, (1.0 if have.get("GPU") else 0.0) if gpus is None else gpus)
@@ -76,8 +72,21 @@ def cluster(address: str, workers: int, cpus: int, gpus: float | None) -> Iterat
         ray.shutdown()
 
 
-def _own(address: str) -> dict[str, Any]:
-    return {"include_dashboard": False} if address == LOCAL else {}
+def _join(address: str) -> None:
+    import ray
+
+    own: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
+    # On this machine Ray gives itself half a minute to start, which a busy one may not do at once.
+    for left in reversed(range(STARTS if own else 1)):
+        try:
+            with environment.without_reports():
+                ray.init(address, log_to_driver=False, logging_level="ERROR", **own)
+            return
+        except Exception as error:  # of many kinds, by where it fails
+            ray.shutdown()
+            if not left:
+                remedy = "try again when this machine is less busy" if own else "start it there by `ray start`"
+                raise CannotDo(f"--ray {address}: no cluster answers ({_reason(error)}); {remedy}.") from error
 
 
 class RayWorker:

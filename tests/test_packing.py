@@ -120,6 +120,15 @@ def test_environment_variables_are_read_in_one_place():
     assert [name for name, text in TEXTS.items() if ENVIRONMENT.search(text)] == ["host/environment.py"]
 
 
+def test_the_network_is_asked_in_one_place():
+    """SECURITY.md says which; servers are those that a command line names, and nothing listens."""
+    clients = re.compile(
+        r"\b(?:http\.client|http\.server|urllib\.request|aiohttp|httpx|websockets?|ftplib|asyncio\.open_connection)\b"
+    )
+    found = {name for name, text in TEXTS.items() if name.endswith(".py") and clients.search(text)}
+    assert found == {"host/servers.py"}
+
+
 def test_nothing_is_minified():
     for name, text in TEXTS.items():
         limit = LONGEST_LINE.get(Path(name).suffix)
