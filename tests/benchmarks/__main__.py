@@ -12,6 +12,7 @@ import torch
 
 from . import (
     adm,
+    cluster,
     codes,
     crops,
     detection,
@@ -45,6 +46,7 @@ TIMES: Final = {
     "extraction": extraction.rows,
     "stylegan": stylegan.rows,
     "retrieval": retrieval.rows,
+    "cluster": cluster.rows,
 }
 TIMES_AND_PEAKS: Final = {
     "published_segmenters": published_segmenters.rows,
