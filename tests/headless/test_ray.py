@@ -1,5 +1,6 @@
 """`headless.py benchmark --ray` on this machine: as the graph alone, by any number of workers, killed at random."""
 
+import contextlib
 import random
 import threading
 import time
@@ -12,6 +13,15 @@ from trilemma.tests.headless.alone import COUNT, assert_as_alone
 
 pytest.importorskip("ray", reason="Ray is not installed")
 pytestmark = pytest.mark.slow
+
+
+def workers_here():
+    """Processes of workers; Ray writes their class where others have their command."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            found += [process] if "Process" in " ".join(process.cmdline()[:1]) else []
+    return found
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -31,10 +41,9 @@ def test_processes_of_ray_that_are_killed_at_random_lose_nothing(command, tmp_pa
 
     def kill():
         while len(killed) < 20 and not over.wait(chance.uniform(0.5, 3)):
-            here = psutil.Process().children(recursive=True)
-            workers = [each for each in here if each.is_running() and "Process" in " ".join(each.cmdline()[:1])]
-            if workers:
-                victim = chance.choice(workers)
+            here = workers_here()
+            if here:
+                victim = chance.choice(here)
                 victim.kill()
                 killed.append(victim.pid)
 
@@ -58,7 +67,7 @@ def test_ray_is_stopped_within_a_batch(command, tmp_path):
     code, *_ = command("benchmark", "--count", 100_000, "--ray", "--workers", 1, "--gpus", 0)
     assert code == 130
     assert time.monotonic() - began < 90
-    assert not [each for each in psutil.Process().children(recursive=True) if "Process" in " ".join(each.cmdline()[:1])]
+    assert not workers_here()
 
 
 def test_more_workers_than_there_is_room_for_are_refused(command):
