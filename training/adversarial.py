@@ -25,6 +25,7 @@ class Rules(NamedTuple):
 
     penalty: weight of R1 at the steps that have it, one in `every`. ema: decay of the generator's moving average.
     colours: whether pictures are augmented in brightness and contrast too; not where colours are what is learned.
+    augmented: whether at all; not where noise does as much.
     """
 
     steps: int
@@ -35,6 +36,7 @@ class Rules(NamedTuple):
     every: int = 8
     ema: float = 0.998
     colours: bool = True
+    augmented: bool = True
 
     def factor_at(self, step: int) -> float:
         return min(1.0, (self.steps - step) / self.cooldown)
@@ -120,7 +122,7 @@ class Game(nn.Module):
             average.lerp_(weight, 1 - decay)
 
 
-Draw = Callable[[Tensor, torch.Generator], Tensor]
+Draw = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 
 
 def play(
@@ -135,7 +137,7 @@ def play(
 ) -> None:
     """Train `game` in place and leave its last state in `checkpoint`; an earlier checkpoint there is resumed.
 
-    draw: (classes int64 [B], generator of random numbers) -> pictures by `game.generator`.
+    draw: (real pictures, their classes int64 [B], generator of random numbers) -> pictures by `game.generator`.
     batch_at: step -> real pictures and their classes. Nothing may depend on more than the step, so that a resumed
         run is the same run.
     optimizers: "generator" and "discriminator".
@@ -174,10 +176,14 @@ def _turn(
     """One step of the discriminator, then one of the generator, on the same pictures."""
     numbers = torch.Generator().manual_seed(step)
     penalised = step % rules.every == 0
-    drawn = draw(labels, numbers)
+    drawn = draw(real, labels, numbers)
     real.requires_grad_(penalised)
-    true_scores = game.discriminator(augment(real, numbers, rules.colours), labels)
-    false_scores = game.discriminator(augment(drawn.detach(), numbers, rules.colours), labels)
+
+    def seen(pictures: Tensor) -> Tensor:
+        return augment(pictures, numbers, rules.colours) if rules.augmented else pictures
+
+    true_scores = game.discriminator(seen(real), labels)
+    false_scores = game.discriminator(seen(drawn.detach()), labels)
     loss = F.softplus(-true_scores).mean() + F.softplus(false_scores).mean()
     penalty = rules.penalty * r1(true_scores, real) if penalised else torch.zeros([])
     optimizers["discriminator"].zero_grad(set_to_none=True)
@@ -185,7 +191,7 @@ def _turn(
     optimizers["discriminator"].step()
 
     game.discriminator.requires_grad_(False)
-    fooled = F.softplus(-game.discriminator(augment(drawn, numbers, rules.colours), labels)).mean()
+    fooled = F.softplus(-game.discriminator(seen(drawn), labels)).mean()
     optimizers["generator"].zero_grad(set_to_none=True)
     fooled.backward()
     optimizers["generator"].step()

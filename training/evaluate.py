@@ -15,7 +15,7 @@ from . import evaluate_detector, evaluate_generators, evaluate_inpainter, evalua
 from .cards import Figures, write_figures
 
 STARTER = Path(__file__).parents[1] / "models" / "starter"
-GENERATORS = ("vae", "vqvae_transformer", "vqvae_pixelcnn", "vqvae_rowlstm", "stylegan2", "ddpm")
+GENERATORS = ("vae", "vqvae_transformer", "vqvae_pixelcnn", "vqvae_rowlstm", "stylegan2", "ddpm", "ddgan")
 EVALUATIONS: dict[str, Callable[[Path, Path], Figures]] = {
     "detector": lambda folder, data: evaluate_detector.evaluate(folder, scenes.load_sprites(data)),
     "segmenter": lambda folder, data: evaluate_segmenter.evaluate(folder, scenes.load_sprites(data)),

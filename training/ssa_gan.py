@@ -81,7 +81,7 @@ def fit(game: Game, said: Tensor, pictures: captions.Cutouts, runs: Path, rules:
     """Train `game` in place; a checkpoint in `runs` is resumed."""
     play(
         game,
-        lambda labels, generator: draw(game.generator, said, labels, generator),
+        lambda real, labels, generator: draw(game.generator, said, labels, generator),
         lambda step: pictures.batch(np.random.default_rng([34, step]), rules.batch),
         build_optimizers(game, rules.betas),
         rules,

@@ -55,7 +55,7 @@ def fit(game: Game, pictures: Pictures, runs: Path, rules: Rules = RULES) -> Non
     """Train `game` in place; a checkpoint in `runs` is resumed."""
     play(
         game,
-        lambda labels, generator: draw(game.generator, labels, generator),
+        lambda real, labels, generator: draw(game.generator, labels, generator),
         lambda step: pictures.batch(np.random.default_rng([33, step]), rules.batch),
         build_optimizers(game, rules.betas),
         rules,

@@ -23,6 +23,7 @@ STARTERS: dict[Kind, dict[str, str]] = {
         "starter emoji vqvae rowlstm": "emoji_vqvae_rowlstm",
         "starter emoji vqvae features": "emoji_vqvae_features",
         "starter emoji stylegan2": "emoji_stylegan2",
+        "starter emoji ddgan": "emoji_ddgan",
         "starter emoji ssa gan": "emoji_ssa_gan",
         "starter emoji ddpm": "emoji_ddpm",
         "starter emoji latent diffusion": "emoji_inpainter",
