@@ -7,7 +7,8 @@ SITE = $$($(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 # Tests keep their bytecode even where the shell asks for none: to rewrite their asserts anew costs 5 s a run.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo check style types quick hooks test test-cpus test-web test-host test-page test-peers test-device bench names clean
+.PHONY: demo check style types quick hooks test test-graphs test-cpus test-web test-host test-page test-peers test-device
+.PHONY: bench names clean
 
 $(VENV)/installed: pyproject.toml requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -37,6 +38,13 @@ quick: $(VENV)/installed
 
 test: style
 	$(RUN) -m pytest -m "not host and not device" --quiet --numprocesses auto --dist loadfile
+
+# Graphs that are wrong in some way, each of which must end in a result or a sentence; and names that lead out of the
+# folders, in every input. What was stopped goes on.
+test-graphs: $(VENV)/installed
+	$(RUN) -m trilemma.tests.graphs --count 5000
+	$(RUN) -m trilemma.tests.graphs.live --count 500
+	$(RUN) -m pytest tests/places tests/graphs --quiet
 
 # The networks by the instructions of other processors, and by 1, 2 and 4 threads.
 test-cpus: $(VENV)/installed

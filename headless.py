@@ -62,11 +62,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code, result = run(options)
     result["seconds"] = round(time.perf_counter() - started, 3)
     try:
-        print(result.get("page") or json.dumps(result, ensure_ascii=False), flush=True)
+        print(result.get("page") or _json(result), flush=True)
     except BrokenPipeError:
         # Whoever reads has seen enough, as `head` has. Python would complain once more when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
+
+
+def _json(result: dict[str, Any]) -> str:
+    """As characters of their own, where they are whole: titles and prompts may hold halves."""
+    text = json.dumps(result, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(result)
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -358,6 +368,8 @@ def _run_graph(
 
 
 def _complain(message: str, **details: Any) -> dict[str, Any]:
+    # Names and titles may hold halves of characters, which cannot be written.
+    message = message.encode("utf-8", "backslashreplace").decode()
     print(message, file=sys.stderr)
     return {"error": {"message": message, **details}}
 

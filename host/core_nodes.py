@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..models.errors import BadInput, CannotDo, MissingFile
+from ..models.files.paths import SHOWN, file_inside, path_inside
 from . import standalone
 from .filenames import filled
 from .image_reading import read_image
@@ -50,11 +51,9 @@ def image_path(name: str) -> Path:
     annotated = re.search(r" ?\[(input|output|temp)\]\Z", name)
     plain = name[: annotated.start()] if annotated else name
     folder = folders[annotated.group(1) if annotated else "input"].resolve()
-    path = (folder / plain).resolve()
-    if not path.is_relative_to(folder):
-        raise BadInput(f"{name!r} lies outside of {folder}.")
+    path = path_inside(folder, plain, "image")
     if not path.is_file():
-        raise MissingFile(f"there is no picture {plain!r} in {folder}.")
+        raise MissingFile(f"image: there is no picture {plain[:SHOWN]!r} in {folder}; choose one of the list.")
     return path
 
 
@@ -75,7 +74,11 @@ class LoadImage:
     FUNCTION = "run"
 
     @classmethod
-    def VALIDATE_INPUTS(cls, image: str) -> bool | str:
+    def VALIDATE_INPUTS(cls, image: str | None = None) -> bool | str:
+        if image is None:  # missing or wired: the host says the one, and `run` judges the other
+            return True
+        if not isinstance(image, str):
+            return f"image: {image!r} is no name of a picture; choose one of the list."
         try:
             image_path(image)
         except (BadInput, MissingFile) as error:
@@ -156,11 +159,7 @@ def write_images(
     Each file appears whole or not at all.
     The graph goes into the text chunks that ComfyUI's page reads when a picture is dropped on it.
     """
-    target = (folder / prefix).resolve()
-    if not target.is_relative_to(folder.resolve()):
-        raise BadInput(f"filename_prefix: {prefix!r} leads out of {folder}; write, for example, run/picture.")
-    if target == folder.resolve():
-        raise BadInput(f"filename_prefix: {prefix!r} is no name of a file; write, for example, run/picture.")
+    target = file_inside(folder.resolve(), prefix, "filename_prefix", "run/picture")
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target.parent)
     numbered = re.compile(re.escape(target.name) + r"_(\d+)_")

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from ..models.errors import BadInput, CannotDo
+from ..models.errors import BadInput, CannotDo, is_out_of_memory, no_memory
 from .problems import NodeFailed
 from .standalone import check_interrupted
 from .validation import CheckedNode, call, validate
@@ -121,6 +121,8 @@ class _Execution:
         try:
             yield
         except Exception as error:
+            if is_out_of_memory(error):
+                error = CannotDo(no_memory(str(error))).with_traceback(error.__traceback__)
             described = {name: _describe(inputs[name]) for name in (*node.values, *node.links)}
             kind = type(error).__name__
             raise NodeFailed(node.problem(str(error) or kind), described, kind) from error

@@ -6,6 +6,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ..models.errors import MissingFile
 
+NAME_SHOWN = 80
+"""Characters of a name in a message."""
 MODEL_FOLDER_MARKS = ("model_index.json", "config.json")
 
 # Folder key -> the file types in it. Keys of ComfyUI itself (`checkpoints`, `diffusers`) are not ours to register.
@@ -57,6 +59,15 @@ def find(roots: Iterable[Path], name: str, key: str) -> Path:
     roots = list(roots)
     inside = ".." not in PurePosixPath(name.replace("\\", "/")).parts and not PureWindowsPath(name).anchor
     for root in roots:
-        if name and inside and (root / name).exists():
+        if name and inside and _is_there(root / name):
             return root / name
-    raise MissingFile(f"{name!r} is not in the model folder '{key}'; put it into {roots[0]} and reload the page.")
+    raise MissingFile(
+        f"{name[:NAME_SHOWN]!r} is not in the model folder '{key}'; put it into {roots[0]} and reload the page."
+    )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long a name; a NUL, half a character
+        return False

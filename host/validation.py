@@ -236,7 +236,7 @@ def _check_range(value: Any, spec: Declared) -> None:
     for entry in picked:
         if entry not in entries:
             shown = ", ".join(map(repr, entries[:20])) + (", ..." if len(entries) > 20 else "")
-            raise ValueError(f"{entry!r} is not in its list: {shown or 'the list is empty'}.")
+            raise ValueError(f"{_short(entry)} is not in its list: {shown or 'the list is empty'}.")
 
 
 def _validator_inputs(node_class: type) -> tuple[set[str], bool]:

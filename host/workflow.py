@@ -4,6 +4,7 @@ import codecs
 import copy
 import json
 import logging
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,15 @@ def read(
 def _read(path: Path) -> Any:
     """What the JSON file, or the PNG's text chunks, hold; a PNG's as `{"prompt", "workflow"}`."""
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            raise _invalid(f"Cannot read the workflow {path}: it is a device; name a file.")
         content = path.read_bytes()
         if content.startswith(PNG):
             return _of_picture(path)
-    except OSError as error:
-        raise _invalid(f"Cannot read the workflow {path}: {error.strerror or error}.") from error
+    except (OSError, ValueError) as error:  # a ValueError of a name: a NUL, half a character
+        reason = getattr(error, "strerror", None) or error
+        raise _invalid(f"Cannot read the workflow {path}: {reason}.") from error
     for mark, encoding in MARKS.items():
         if content.startswith(mark):
             raise _invalid(f"{path} is written in {encoding}, and JSON is in UTF-8; save it anew as UTF-8.")
@@ -123,6 +128,13 @@ def _convert(
             f"{path} is in the page's format, which comfy-cli converts: pip install comfy-cli, "
             "or export it in API format (menu: Workflow, Export (API))."
         ) from error
+    for graph in (saved, *_subgraphs(saved)):
+        nodes = graph.get("nodes")
+        for number, node in enumerate(nodes if isinstance(nodes, list) else ()):
+            if (wrong := _wrong_with(node)) is not None:
+                raise _invalid(
+                    f"{path} is damaged: node {_name_of(node, number)} {wrong}; open it in the page and save it anew."
+                )
     skipped: list[str] = []
 
     def note(record: logging.LogRecord) -> bool:
@@ -148,6 +160,32 @@ def _convert(
     if skipped:
         raise _invalid(f"{path} is damaged: {'; '.join(skipped)}; open it in the page and save it anew.")
     return graph
+
+
+def _subgraphs(saved: dict[str, Any]) -> list[dict[str, Any]]:
+    definitions = saved.get("definitions")
+    found = definitions.get("subgraphs") if isinstance(definitions, dict) else None
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _wrong_with(node: Any) -> str | None:
+    """What the converter takes for granted of a node of the page's form, and is not so."""
+    if not isinstance(node, dict):
+        return "is no object"
+    if not isinstance(node.get("type"), str):
+        return "has no type"
+    for side in ("inputs", "outputs"):
+        slots = node.get(side)
+        if slots is not None and not (isinstance(slots, list) and all(isinstance(slot, dict) for slot in slots)):
+            return f"has {side} that are no list of objects"
+    return None
+
+
+def _name_of(node: Any, number: int) -> str:
+    names = [node.get(key) for key in ("title", "type")] if isinstance(node, dict) else []
+    place = f"#{node['id']}" if isinstance(node, dict) and isinstance(node.get("id"), int | str) else f"{number + 1}"
+    known = [repr(name[:80]) for name in names if isinstance(name, str) and name]
+    return " ".join([*known[:1], place])
 
 
 def with_settings(graph: Graph, settings: Iterable[str], node_classes: Mapping[str, type]) -> Graph:

@@ -1,7 +1,25 @@
 """The pack's few kinds of failure. Each message names the input, what was found, and what to do.
 
-The one module of `models/` that `host/` imports too: it imports nothing itself.
+`host/` imports it too: it imports nothing itself.
 """
+
+# As torch says of the main memory; of a device it has a kind of error of its own.
+MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "Storage size calculation overflowed",
+    "numel: integer multi",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the main memory did not suffice, as Python and torch say it."""
+    return isinstance(error, MemoryError) or any(said in str(error) for said in MEMORY)
+
+
+def no_memory(said: str) -> str:
+    """What a user is told then. said: by the system."""
+    return f"memory: it does not suffice ({said[-80:] or 'MemoryError'}); take fewer or smaller images."
 
 
 class TrilemmaError(Exception):

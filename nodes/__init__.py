@@ -38,7 +38,7 @@ from . import (
     score_verdicts,
     segment,
 )
-from .common.checking import with_checked_menus
+from .common.checking import with_checked_inputs
 
 FILES = (
     files,
@@ -79,5 +79,5 @@ FILES = (
     score_diagnosis,
 )
 
-NODE_CLASS_MAPPINGS = {name: with_checked_menus(node) for file in FILES for name, node in file.NODES.items()}
+NODE_CLASS_MAPPINGS = {name: with_checked_inputs(node) for file in FILES for name, node in file.NODES.items()}
 NODE_DISPLAY_NAME_MAPPINGS = {name: node.DISPLAY_NAME for name, node in NODE_CLASS_MAPPINGS.items()}

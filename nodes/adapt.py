@@ -48,7 +48,7 @@ class LoadLoRA:
         return fingerprint(loras_common.path(lora))
 
     @classmethod
-    def VALIDATE_INPUTS(cls, lora: str) -> bool | str:
+    def VALIDATE_INPUTS(cls, lora: str | None = None) -> bool | str:
         return loras_common.found(lora)
 
     def run(self, lora: str, strength: float = 1.0, loras: Loras | None = None) -> tuple[Loras]:

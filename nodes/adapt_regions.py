@@ -55,7 +55,7 @@ class LoRARegion:
         return fingerprint(loras.path(lora))
 
     @classmethod
-    def VALIDATE_INPUTS(cls, lora: str) -> bool | str:
+    def VALIDATE_INPUTS(cls, lora: str | None = None) -> bool | str:
         return loras.found(lora)
 
     def run(

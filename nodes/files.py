@@ -12,7 +12,7 @@ from ..models.errors import MissingFile
 from ..models.files.converting import PICKLED, convert
 from ..models.files.paths import fingerprint
 from ..models.pictures import example_scenes
-from .common import inputs, menus
+from .common import checking, inputs, menus
 from .common.loading import Source
 from .common.showing import show_text
 
@@ -76,12 +76,8 @@ class ConvertToSafetensors:
         return fingerprint(cls.path(file))
 
     @classmethod
-    def VALIDATE_INPUTS(cls, file: str) -> bool | str:
-        try:
-            cls.path(file)
-        except MissingFile as error:
-            return f"file: {error}"
-        return True
+    def VALIDATE_INPUTS(cls, file: str | None = None) -> bool | str:
+        return checking.found(cls.path, file, "file")
 
     @classmethod
     def path(cls, file: str) -> Path:
@@ -93,7 +89,9 @@ class ConvertToSafetensors:
         key, _, name = file.partition("/")
         source = next((source for source in MODEL_FOLDERS if source.key == key), None)
         if source is None or not name.lower().endswith(source.extensions):
-            raise MissingFile(f"{file!r} is no {', '.join(PICKLED)} file in a model folder; choose one of the list.")
+            raise MissingFile(
+                f"file: {file[:80]!r} is no {', '.join(PICKLED)} file in a model folder; choose one of the list."
+            )
         return host.model_path(key, name)
 
     def run(self, file: str, overwrite: bool = False) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class ClassifierGuidance:
         return _Classifiers.IS_CHANGED(model)
 
     @classmethod
-    def VALIDATE_INPUTS(cls, model: str) -> bool | str:
+    def VALIDATE_INPUTS(cls, model: str | None = None) -> bool | str:
         return _Classifiers.VALIDATE_INPUTS(model)
 
     def run(self, generator: host.Handle, model: str, scale: float) -> tuple[host.Handle]:

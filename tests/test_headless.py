@@ -311,7 +311,17 @@ def test_settings_that_fit_nothing_are_refused(command, setting, said):
         ('{"1": {"inputs": {}}}', "Entry '1' of the workflow is not a node"),
         ('{"nodes": []}', "cannot be converted to API format"),
         ('{"nodes": [{"id": 7, "type": "SaveImage", "inputs": 1}], "links": []}', "convert node id=7 type=SaveImage"),
-        ('{"nodes": [{"id": 7, "type": {"a": 1}}], "links": []}', "is damaged: comfy-cli cannot convert it"),
+        ('{"nodes": [{"id": [7], "type": "SaveImage"}], "links": []}', "is damaged: comfy-cli cannot convert it"),
+        ('{"nodes": [{"id": 7, "type": {"a": 1}}], "links": []}', "is damaged: node #7 has no type"),
+        ('{"nodes": [7], "links": []}', "is damaged: node 1 is no object"),
+        (
+            '{"nodes": [{"id": 7, "type": "X", "title": "T", "inputs": [1]}], "links": []}',
+            "node 'T' #7 has inputs that",
+        ),
+        (
+            '{"nodes": [], "links": [], "definitions": {"subgraphs": [{"nodes": [{"type": 5, "title": "In"}]}]}}',
+            "is damaged: node 'In' 1 has no type",
+        ),
         (json.dumps({"1": node("SavImage")}), "did you mean 'SaveImage'?"),
         (json.dumps({"1": node("KSampler")}), "run the graph with --comfyui PATH"),
         (json.dumps({"1": node("SaveImage", "S", filename_prefix="x")}), "S (#1, SaveImage), input 'images': required"),

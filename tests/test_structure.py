@@ -17,8 +17,8 @@ FORBIDDEN = {
     "nodes": {"training", "headless"},
     "training": {"host", "nodes", "headless"},
 }
-SHARED = {"host": {"models.errors"}}
-"""The one module beyond an arrow: both sides of the seam raise the pack's few kinds of failure."""
+SHARED = {"host": {"models.errors", "models.files.paths"}}
+"""What lies beyond an arrow: both sides of the seam raise the pack's few kinds of failure, and keep to its places."""
 HEAVY = {"diffusers", "transformers", "segment_anything", "matplotlib", "torchvision", "torchmetrics", "scipy", "ray"}
 NODES = sorted(NODE_CLASS_MAPPINGS)
 MENUS = {node.CATEGORY for node in NODE_CLASS_MAPPINGS.values()}

@@ -455,6 +455,7 @@ def usual_folder(kind: Kind, name: str) -> str | None:
 
 def missing_file(kind: Kind, name: str, folder: Path) -> MissingFile:
     """The error for a model file that is not on disk: what it is, where from, size, hash, and where it goes."""
+    name = name[:80]
     for file in PUBLISHED[kind]:
         if Path(name).name == file.name:
             facts = f" ({file.bytes:,} bytes, SHA-256 {file.sha256})" if file.sha256 else ""

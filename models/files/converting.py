@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import torch
 
-from ..errors import BadInput, CannotDo
+from ..errors import BadInput, CannotDo, TrilemmaError
 from . import checkpoints
 from .atomic import sweep_parts, unfinished
 
@@ -40,12 +40,19 @@ def convert(source: Path, target: Path | None = None, overwrite: bool = False) -
             another ending.
         CannotDo: no such folder, no room on the disk, or a tensor that safetensors cannot hold.
     """
-    if source.is_dir():
-        raise BadInput(f"file: {source.name} is a folder; name {_weights_in(source)}.")
-    target = source.with_suffix(".safetensors") if target is None else target
-    _check_target(source, target, overwrite)
-    sweep_parts(target.parent)
-    checkpoint = checkpoints.read(source)
+    try:
+        if source.is_dir():
+            raise BadInput(f"file: {source.name} is a folder; name {_weights_in(source)}.")
+        target = source.with_suffix(".safetensors") if target is None else target
+        _check_target(source, target, overwrite)
+        sweep_parts(target.parent)
+        checkpoint = checkpoints.read(source)
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, TrilemmaError):
+            raise
+        # Too long a name, or one with half a character; a device, or a disk that fails.
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadInput(f"file: {str(source)[-80:]} cannot be read ({reason}); name another.") from error
     tensors = _apart(checkpoint.tensors)
     needed = sum(tensor.numel() * tensor.itemsize for tensor in tensors.values())
     free = shutil.disk_usage(target.parent).free

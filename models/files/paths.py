@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path, PureWindowsPath
+from typing import Final
 
 from ..errors import BadInput
+
+DEVICE: Final = re.compile(
+    r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\..*)?", re.IGNORECASE | re.DOTALL
+)
+"""Names that Windows keeps for devices, in every folder and with any ending."""
+SHOWN: Final = 80
+"""Characters of a name in a message."""
 
 
 def fingerprint(*paths: Path) -> str:
@@ -24,28 +34,35 @@ def path_inside(root: Path, name: str, what: str) -> Path:
     what: the input that it came from, for the message.
 
     Raises:
-        BadInput: an absolute path, or one that leads out of `root`, by '..' or by a link.
+        BadInput: an absolute path, or one that leads out of `root`, by '..' or by a link. A name that is Windows' own
+            for a device, such as CON, unless this is another system that has a file of that name already.
     """
     base = root.resolve()
+    shown = repr(name[:SHOWN])
     try:
         target = (base / name.replace("\\", "/")).resolve()
-        _look_at(target)
-    except (OSError, RuntimeError, ValueError) as error:  # a link to itself; a NUL; too long a name
-        raise BadInput(f"{what}: {name!r} is no path ({error}); write another.") from error
+        there = _look_at(target)
+    except (OSError, RuntimeError, ValueError) as error:  # a link to itself; a NUL, half a character; too long a name
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadInput(f"{what}: {shown} is no path ({reason[:SHOWN]}); write another.") from error
     if PureWindowsPath(name).anchor or not target.is_relative_to(base):
         raise BadInput(
-            f"{what}: {name!r} leads out of {root}, by itself or by a link; give a path that stays in that folder, "
+            f"{what}: {shown} leads out of {root}, by itself or by a link; give a path that stays in that folder, "
             "relative to it."
         )
+    device = next((part for part in target.relative_to(base).parts if DEVICE.fullmatch(part)), None)
+    if device is not None and (os.name == "nt" or not there):
+        raise BadInput(f"{what}: Windows takes {device[:SHOWN]} for a device, wherever it lies; write another name.")
     return root / target.relative_to(base)
 
 
-def _look_at(path: Path) -> None:
-    """Raise what the system says against a path, but that nothing is there."""
+def _look_at(path: Path) -> bool:
+    """Whether anything is there; raises whatever else the system says against a path."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        return
+        return False
+    return True
 
 
 def file_inside(root: Path, name: str, what: str, example: str) -> Path:
@@ -58,11 +75,11 @@ def file_inside(root: Path, name: str, what: str, example: str) -> Path:
     """
     path = path_inside(root, name, what)
     if path == root:
-        raise BadInput(f"{what}: {name!r} is no name of a file; write, for example, {example}.")
+        raise BadInput(f"{what}: {name[:SHOWN]!r} is no name of a file; write, for example, {example}.")
     passed = next((parent for parent in path.parents if parent.is_relative_to(root) and parent.is_file()), None)
     if passed is not None:
         raise BadInput(
-            f"{what}: {name!r} leads through {passed.name}, which is a file and no folder; write, for example, "
+            f"{what}: {name[:SHOWN]!r} leads through {passed.name}, which is a file and no folder; write, for example, "
             f"{example}."
         )
     return path
@@ -78,5 +95,5 @@ def prefix_inside(root: Path, prefix: str, example: str) -> Path:
     """
     path = file_inside(root, prefix, "filename_prefix", example)
     if prefix.endswith(("/", "\\")):
-        raise BadInput(f"filename_prefix: {prefix!r} is no name of a file; write, for example, {example}.")
+        raise BadInput(f"filename_prefix: {prefix[:SHOWN]!r} is no name of a file; write, for example, {example}.")
     return path

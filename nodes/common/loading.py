@@ -11,7 +11,7 @@ from ...models.diffusion import prediction as prediction_of
 from ...models.families import Registry
 from ...models.files import catalog
 from ...models.files.paths import fingerprint
-from . import inputs
+from . import checking, inputs
 from .showing import show_text
 
 WEIGHT_FILES: Final = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
@@ -57,12 +57,8 @@ class ModelLoader:
         return fingerprint(*cls.REGISTRY.files(cls.path(model)))
 
     @classmethod
-    def VALIDATE_INPUTS(cls, model: str) -> bool | str:
-        try:
-            cls.path(model)
-        except FileNotFoundError as error:
-            return str(error)
-        return True
+    def VALIDATE_INPUTS(cls, model: str | None = None) -> bool | str:
+        return checking.found(cls.path, model, "model")
 
     def run(self, model: str, **settings: Any) -> tuple[Any, ...] | dict[str, Any]:
         return self.load(model, {}, **settings)

@@ -7,7 +7,7 @@ from typing import Final
 
 from ... import host
 from ...models.files import catalog
-from . import inputs
+from . import checking, inputs
 from .loading import WEIGHT_FILES, Source
 
 LORAS: Final = Source("loras", WEIGHT_FILES)
@@ -38,10 +38,6 @@ def path(name: str) -> Path:
     return host.model_path(LORAS.key, name) if starter is None else catalog.STARTER_ROOT / starter
 
 
-def found(name: str) -> bool | str:
+def found(name: str | None) -> bool | str:
     """For VALIDATE_INPUTS: whether there is a file, or what is said of it."""
-    try:
-        path(name)
-    except FileNotFoundError as error:
-        return str(error)
-    return True
+    return checking.found(path, name, "lora")

@@ -15,6 +15,9 @@ from trilemma.tests.closeness import assert_close
 
 pytestmark = pytest.mark.slow
 
+CLIP, VISION = object(), object()
+"""What the host would load; its towers are stood in for."""
+
 Load, Extractor, Sample, Condition, Features = (
     NODE_CLASS_MAPPINGS[f"Trilemma{name}"]
     for name in ("LoadGenerator", "LoadFeatureExtractor", "SampleImages", "Condition", "ConditionOnFeatures")
@@ -105,25 +108,25 @@ def clip(monkeypatch):
 
 
 def test_draws_by_texts_and_by_clip_vision(clip, small):
-    by_text = Features().run(small, text="a\n\n bb \na", clip="clip")[0].model.conditions
+    by_text = Features().run(small, text="a\n\n bb \na", clip=CLIP)[0].model.conditions
     assert [each.vector.values.argmax().item() for each in by_text] == [1, 2, 1]
     assert by_text[0] == by_text[2] and by_text[0].vector.source == ("CLIP text", "t")
     images = torch.rand(2, 9, 7, 4)
-    by_picture = Features().run(small, images, clip_vision="vision")[0].model.conditions
+    by_picture = Features().run(small, images, clip_vision=VISION)[0].model.conditions
     assert by_picture[0].vector.source == ("CLIP vision, 8 px", "v", "clean")
     for each, image in zip(by_picture, images, strict=True):
         torch.testing.assert_close(each.vector.values[:3], image[..., :3].mean(dim=(0, 1)), rtol=0, atol=0.02)
-    both = Features().run(Features().run(small, images, clip_vision="vision")[0], text="a", clip="clip")[0]
+    both = Features().run(Features().run(small, images, clip_vision=VISION)[0], text="a", clip=CLIP)[0]
     assert both.model.conditions == by_text[:1]
 
 
 def test_half_a_clip_is_refused(clip, small):
     clip[1].projection = None
     with pytest.raises(BadCheckpoint, match="clip: this model has no projection"):
-        Features().run(small, text="a", clip="clip")
+        Features().run(small, text="a", clip=CLIP)
     clip[0].projection = torch.zeros(SIZE, 8)
     with pytest.raises(BadCheckpoint, match="clip_vision: its projection"):
-        Features().run(small, torch.rand(1, 8, 8, 3), clip_vision="vision")
+        Features().run(small, torch.rand(1, 8, 8, 3), clip_vision=VISION)
 
 
 def test_refusals_say_what_to_connect(small, classifier, pictures):
@@ -131,7 +134,7 @@ def test_refusals_say_what_to_connect(small, classifier, pictures):
         ({}, "images, text: neither is given"),
         ({"images": pictures, "text": "a"}, "images, text: both are given"),
         ({"images": pictures}, "extractor, clip_vision: one of them"),
-        ({"images": pictures, "extractor": classifier, "clip_vision": "c"}, "extractor, clip_vision: one of them"),
+        ({"images": pictures, "extractor": classifier, "clip_vision": VISION}, "extractor, clip_vision: one of them"),
         ({"images": pictures, "extractor": classifier}, "draws from 6 features, and these are 128 of starter emoji"),
         ({"text": "a cat"}, "clip: it is missing, and VQModel with feature prior has no classes"),
     ):

@@ -13,6 +13,9 @@ from trilemma.nodes import NODE_CLASS_MAPPINGS
 
 pytestmark = pytest.mark.slow
 
+CLIP, VISION = object(), object()
+"""What the host would load; its towers are stood in for."""
+
 Load, Extractor, Sample, Condition, Options = (
     NODE_CLASS_MAPPINGS[f"Trilemma{name}"]
     for name in ("LoadGenerator", "LoadFeatureExtractor", "SampleImages", "Condition", "DiffusionOptions")
@@ -127,7 +130,7 @@ def clip(monkeypatch):
 @torch.inference_mode()
 def test_a_text_for_a_gan(clip):
     generator = load("stylegan2")
-    (critic,) = Text().run("clip", "vision", "a\nbb", cutouts=3)
+    (critic,) = Text().run(CLIP, VISION, "a\nbb", cutouts=3)
     assert critic.model.notes == ("text critic: cosine to a, bb by CLIP vision, mean over 3 cutouts",)
     before = Sample().run(generator, 2, 0)["result"][0]
     after = Sample().run(guide(generator, critic), 2, 0)["result"][0]
@@ -136,7 +139,7 @@ def test_a_text_for_a_gan(clip):
 
 @torch.inference_mode()
 def test_pictures_of_clip_vision(clip):
-    (critic,) = Image().run(torch.rand(1, 9, 7, 4), None, "vision")
+    (critic,) = Image().run(torch.rand(1, 9, 7, 4), None, VISION)
     assert len(critic.patchers) == 1
     after = Sample().run(guide(load("vae"), critic, 5.0), 1, 0)["result"][0]
     assert scores(critic, after) > scores(critic, Sample().run(load("vae"), 1, 0)["result"][0]) + 10
@@ -146,23 +149,23 @@ def test_half_a_clip_is_refused(clip):
     encoder, tower = clip
     tower.projection = None
     with pytest.raises(BadCheckpoint, match="clip: this model has no projection"):
-        Text().run("clip", "vision", "a")
+        Text().run(CLIP, VISION, "a")
     tower.projection, encoder.projection = torch.eye(4), torch.eye(4)
     with pytest.raises(BadCheckpoint, match="is the identity"):
-        Text().run("clip", "vision", "a")
+        Text().run(CLIP, VISION, "a")
 
 
 def test_what_is_missing_is_named(classifier):
     with pytest.raises(BadInput, match="text: it is empty"):
-        Text().run("clip", "vision", " \n")
+        Text().run(CLIP, VISION, " \n")
     with pytest.raises(BadInput, match="classes: it is empty"):
         Class().run(classifier, "")
     with pytest.raises(BadInput, match="extractor, clip_vision: one of them"):
         Image().run(torch.rand(1, 4, 4, 3))
     with pytest.raises(BadInput, match="extractor, clip_vision: one of them"):
-        Image().run(torch.rand(1, 4, 4, 3), classifier, "vision")
+        Image().run(torch.rand(1, 4, 4, 3), classifier, VISION)
     with pytest.raises(CannotDo, match="only ComfyUI runs its vision models"):
-        Image().run(torch.rand(1, 4, 4, 3), None, "vision")
+        Image().run(torch.rand(1, 4, 4, 3), None, VISION)
 
 
 @torch.inference_mode()

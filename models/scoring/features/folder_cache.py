@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,7 +48,9 @@ class FolderCache:
     def find(self) -> Taken | None:
         """What was kept, by 0.1 too; None where there is nothing, something else, or a broken file."""
         if (taken := self._read(self._file)) is not None:
-            os.utime(self._file)
+            # Another process may have made room by it since.
+            with suppress(OSError):
+                os.utime(self._file)
             return taken
         older = self._read(self._older_file)
         features = None if older is None else _by_pixels(older.features, self._folder)
