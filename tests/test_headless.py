@@ -310,8 +310,14 @@ def test_settings_that_fit_nothing_are_refused(command, setting, said):
         (json.dumps({"1": {**node("SavImage"), "_meta": {"title": 5}}}), "did you mean 'SaveImage'?"),
         ('{"1": {"inputs": {}}}', "Entry '1' of the workflow is not a node"),
         ('{"nodes": []}', "cannot be converted to API format"),
-        ('{"nodes": [{"id": 7, "type": "SaveImage", "inputs": 1}], "links": []}', "convert node id=7 type=SaveImage"),
-        ('{"nodes": [{"id": [7], "type": "SaveImage"}], "links": []}', "is damaged: comfy-cli cannot convert it"),
+        (
+            '{"nodes": [{"id": 7, "type": "SaveImage", "properties": 1}], "links": []}',
+            "convert node id=7 type=SaveImage",
+        ),
+        (
+            '{"nodes": [{"id": 7, "type": "SaveImage", "inputs": 1}], "links": []}',
+            "node 'SaveImage' #7 has inputs that",
+        ),
         ('{"nodes": [{"id": 7, "type": {"a": 1}}], "links": []}', "is damaged: node #7 has no type"),
         ('{"nodes": [7], "links": []}', "is damaged: node 1 is no object"),
         (

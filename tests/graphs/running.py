@@ -58,7 +58,7 @@ def run(case: Case, folder: Path) -> Outcome:
 
 def warm_up(folder: Path) -> None:
     """Has the libraries imported that nodes import when they need them: seconds, which are no graph's."""
-    for name in ("TrilemmaInpaintByText", "TrilemmaDetectByText", "TrilemmaCompareImages", "TrilemmaSegment"):
+    for name in ("TrilemmaInpaintByText", "TrilemmaDetectByText", "TrilemmaCompareImages", "TrilemmaLeaderboard"):
         file = folder / "graph.json"
         file.write_text(json.dumps(graph_of(name)[0]))
         _outcome(file, False)

@@ -123,6 +123,8 @@ def main() -> None:
     tempfile.tempdir = str(root / "temp")
     # Its list of fonts, which matplotlib keeps for all programs.
     os.environ["MPLCONFIGDIR"] = str(root / "temp")
+    import matplotlib.font_manager  # noqa: F401 (it looks for fonts everywhere, once)
+
     watch = Watch([root / place for place in world.PLACES] + [root / "elsewhere" / "graph.json"], readable())
     watch.readable.append(str(root / "elsewhere"))
     before = outside(root)
