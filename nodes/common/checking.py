@@ -74,14 +74,15 @@ def shown(value: Any) -> str:
 def _check(node: type, given: Mapping[str, Any]) -> None:
     inputs: dict[str, dict[str, Any]] = getattr(node, "INPUT_TYPES")()  # noqa: B009 (node classes have no common base)
     own = inspect.signature(node.VALIDATE_INPUTS).parameters if hasattr(node, "VALIDATE_INPUTS") else {}
-    for category in ("required", "optional"):
-        for name, (kind, *options) in inputs.get(category, {}).items():
-            if name not in given or (given[name] is None and category == "optional"):
-                continue
-            if isinstance(kind, list):
-                _check_menu(name, given[name], None if name in own else kind)
-            else:
-                _check_value(name, given[name], kind, options[0] if options else {})
+    required, optional = inputs.get("required", {}), inputs.get("optional", {})
+    told = {name: value for name, value in given.items() if name in required or value is not None}
+    declared = {name: spec for name, spec in {**required, **optional}.items() if name in told}
+    for name, (kind, *_) in declared.items():
+        if isinstance(kind, list):
+            _check_menu(name, told[name], None if name in own else kind)
+    for name, (kind, *options) in declared.items():
+        if not isinstance(kind, list):
+            _check_value(name, told[name], kind, options[0] if options else {})
 
 
 def _check_menu(name: str, value: Any, menu: list[str] | None) -> None:
@@ -96,8 +97,9 @@ def _check_menu(name: str, value: Any, menu: list[str] | None) -> None:
 def _check_value(name: str, value: Any, kind: str, options: Mapping[str, Any]) -> None:
     if kind in ("INT", "FLOAT"):
         _check_number(name, value, options)
-    elif kind == "STRING" and not isinstance(value, str):
-        raise BadInput(f"{name}: {shown(value)} is no text; write one, or wire one to it.")
+    elif kind == "STRING":
+        if not isinstance(value, str):
+            raise BadInput(f"{name}: {shown(value)} is no text; write one, or wire one to it.")
     elif kind == "IMAGE":
         check_images(value, name, finite=False)
     elif kind == "MASK":
