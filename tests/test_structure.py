@@ -61,10 +61,15 @@ def test_no_layer_reaches_around_another(room):
 
 
 def test_what_layers_share_stands_alone():
+    """On Python's own library, and on the errors."""
     for module in {module for modules in SHARED.values() for module in modules}:
-        imports = (ast.Import, ast.ImportFrom)
         path = ROOT / f"{module.replace('.', '/')}.py"
-        assert not any(isinstance(node, imports) for node in syntax(path)), path
+        for node in syntax(path):
+            if isinstance(node, ast.Import):
+                assert {each.name.split(".")[0] for each in node.names} <= sys.stdlib_module_names, path
+            elif isinstance(node, ast.ImportFrom):
+                known = {"errors"} if node.level else sys.stdlib_module_names | {"__future__"}
+                assert node.module and node.module.split(".")[0] in known, path
 
 
 def test_node_files_do_not_import_each_other():

@@ -11,12 +11,15 @@ from typing import Any, Final, TypeVar
 
 from ...models.errors import BadInput, CannotDo, TrilemmaError, is_out_of_memory, no_memory
 from ...models.pictures.images import check_images, check_masks
+from . import kinds
 
 N = TypeVar("N", bound=type)
 SHOWN: Final = 80
 """Characters of a value in a message."""
-NEVER_WRITTEN: Final = ("MODEL", "CLIP", "CLIP_VISION", "VAE")
+NEVER_OWN: Final = frozenset(kind for name, kind in vars(kinds).items() if name.isupper())
+WRITTEN: Final = ("MODEL", "CLIP", "CLIP_VISION", "VAE")
 """Kinds of links of the host of which no value is what WRITTEN is; nor is any of our own kinds."""
+OWN: Final = frozenset(kind for name, kind in vars(kinds).items() if name.isupper())
 WRITTEN: Final = (str, int, float, bool, dict, list)
 """What a graph can hold in a link's place."""
 
@@ -104,7 +107,7 @@ def _check_value(name: str, value: Any, kind: str, options: Mapping[str, Any]) -
         check_images(value, name, finite=False)
     elif kind == "MASK":
         check_masks(value, name)
-    elif value is None or ((kind in NEVER_WRITTEN or kind.startswith("TRILEMMA_")) and isinstance(value, WRITTEN)):
+    elif value is None or (kind in NEVER_WRITTEN and isinstance(value, WRITTEN)):
         raise BadInput(f"{name}: {shown(value)} is given in its place; wire a node to it that gives {kind}.")
 
 
