@@ -16,10 +16,10 @@ from . import kinds
 N = TypeVar("N", bound=type)
 SHOWN: Final = 80
 """Characters of a value in a message."""
-NEVER_OWN: Final = frozenset(kind for name, kind in vars(kinds).items() if name.isupper())
-WRITTEN: Final = ("MODEL", "CLIP", "CLIP_VISION", "VAE")
-"""Kinds of links of the host of which no value is what WRITTEN is; nor is any of our own kinds."""
-OWN: Final = frozenset(kind for name, kind in vars(kinds).items() if name.isupper())
+NEVER_WRITTEN: Final = frozenset(
+    {"MODEL", "CLIP", "CLIP_VISION", "VAE", *(kind for name, kind in vars(kinds).items() if name.isupper())}
+)
+"""Kinds of links of which no value is what WRITTEN is."""
 WRITTEN: Final = (str, int, float, bool, dict, list)
 """What a graph can hold in a link's place."""
 
