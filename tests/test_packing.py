@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from trilemma.tests import published_zip
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS_MB, ZIP_MB = 36, 42
@@ -28,17 +29,6 @@ ENVIRONMENT = re.compile(r"os\.environ|\bgetenv\b")
 LONGEST_LINE = {".py": 120, ".js": 200, ".css": 200, ".toml": 200}
 
 
-def published() -> list[str]:
-    """Tracked files without those that .comfyignore names, as `comfy node publish` takes them."""
-
-    def listed(*options: str) -> set[str]:
-        command = ["git", "ls-files", "-z", "--cached", *options]
-        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        return {name for name in answer.split("\0") if name}
-
-    return sorted(listed() - listed("--ignored", "--exclude-from=.comfyignore"))
-
-
 def text_of(name: str) -> str | None:
     """The file's text; None for weights and pictures."""
     try:
@@ -53,7 +43,7 @@ def is_vocabulary(name: str) -> bool:
     return Path(name).name in ("vocab.json", "merges.txt", "vocab.txt", "bert_base_uncased_vocab.txt")
 
 
-FILES = published() if (ROOT / ".git").exists() else []
+FILES = published_zip.published() if (ROOT / ".git").exists() else []
 TEXTS = {name: text for name in FILES if not is_vocabulary(name) and (text := text_of(name)) is not None}
 pytestmark = pytest.mark.skipif(not FILES, reason="git lists what is published, and this is no checkout")
 
@@ -62,9 +52,7 @@ pytestmark = pytest.mark.skipif(not FILES, reason="git lists what is published, 
 def packed(tmp_path_factory):
     """The zip that would be published."""
     path = tmp_path_factory.mktemp("packed") / "node.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in FILES:
-            archive.write(ROOT / name, name)
+    published_zip.write_zip(path)
     return path
 
 
