@@ -8,7 +8,7 @@ SITE = $$($(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo check style types quick hooks test test-graphs test-cpus test-web test-host test-page test-peers test-supply
-.PHONY: test-device zip bench names clean
+.PHONY: test-fuzz test-device zip bench names clean
 
 $(VENV)/installed: pyproject.toml requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -90,6 +90,10 @@ test-supply: $(VENV)/installed
 # What the registry is given, with its hash.
 zip: $(VENV)/installed
 	$(RUN) -m trilemma.tests.published_zip output/comfyui-trilemma.zip
+
+# Damaged and forged model files, 100,000 of each format: an hour of one processor; goes on where it was stopped.
+test-fuzz: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(RUN) -m trilemma.tests.files.mutants
 
 # Skips, in one line, where torch sees no accelerator; see tests/device/README.md.
 test-device: $(VENV)/installed

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -118,12 +120,14 @@ def _read_safetensors(path: Path) -> Checkpoint:
     if count > MAX_VALUES:
         # The library takes a kilobyte and more for each, whatever it holds.
         raise BadCheckpoint(f"it lists {count:,} tensors, more than any network has ({MAX_VALUES:,} at most).")
+    _check_names(_header(path))
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
             metadata = file.metadata() or {}
-    except SafetensorError as error:
-        raise BadCheckpoint(f"not a whole safetensors file ({error}): {_damage(path)}") from error
+    except (SafetensorError, TypeError, ValueError, RuntimeError) as error:  # the last three of PyTorch, of a shape
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadCheckpoint(f"not a whole safetensors file ({reason}): {_damage(path)}") from error
     _json(metadata, OWN_KEY, dict)
     notes = [note for note in _json(metadata, NOTES_KEY, list) if isinstance(note, str)]
     values = _json(metadata, VALUES_KEY, dict)
@@ -140,6 +144,20 @@ def _header(path: Path) -> bytes:
     """The list of tensors of a safetensors file, as JSON, as far as it is there."""
     with path.open("rb") as file:
         return file.read(min(int.from_bytes(file.read(8), "little"), MAX_HEADER))
+
+
+def _check_names(header: bytes) -> None:
+    """JSON lets a name be there twice, and the library takes the last."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = dict(pairs)
+        if len(names) < len(pairs):
+            doubled = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+            raise BadCheckpoint(f"its list of tensors has {doubled[:100]!r} twice; it is damaged: download it again.")
+        return names
+
+    with suppress(ValueError, RecursionError):  # of which the library tells more
+        json.loads(header, object_pairs_hook=once)
 
 
 def _damage(path: Path) -> str:

@@ -119,7 +119,7 @@ def _joined(files: Sequence[Path]) -> Checkpoint:
 
 def _read_shards(index: Path) -> Checkpoint:
     named = read_json(index).get("weight_map")
-    if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
+    if not named or not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
         raise BadCheckpoint(f"model: {index.parent.name}: {index.name} has no weight_map; download it again.")
     names = sorted(set(named.values()))
     for name in names:

@@ -14,6 +14,10 @@ class _Python2(pickle._Pickler):  # type: ignore[name-defined]
     dispatch = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
 
     def save_bytes(self, value: bytes) -> None:
+        if id(value) in self.memo:
+            # Of one letter there is one object, however often it is made.
+            self.write(self.get(self.memo[id(value)][0]))
+            return
         if self.proto == 0:
             self.write(b"S" + repr(value)[1:].encode() + b"\n")
         else:

@@ -30,6 +30,8 @@ PROGRAM: Final = (
 CLASSES: Final = "__torch__"
 """The module of the classes that a TorchScript program has its own code for."""
 
+BEHIND: Final = 8
+"""The flag of a zip archive's file whose checksum and sizes are behind its bytes."""
 UTF_8: Final = 0x800
 """The flag of a zip archive's file whose name is in UTF-8."""
 
@@ -208,9 +210,20 @@ def _record(data: np.ndarray, entry: zipfile.ZipInfo, has_checksum: bool) -> mem
     if header[:4] != b"PK\x03\x04" or start + entry.file_size > len(data) or not named:
         raise BadCheckpoint(f"its record {entry.filename} is not where it should be; it is damaged: download it again.")
     found = data.data[start : start + entry.file_size]
+    if not has_checksum and _own_checksum(header, bytes(data[start + entry.file_size : start + entry.file_size + 8])):
+        raise BadCheckpoint(
+            f"its record {entry.filename} has a checksum, but the archive's list has none; it is damaged: download it "
+            "again."
+        )
     if has_checksum and zlib.crc32(found) != entry.CRC:
         raise BadCheckpoint(f"its record {entry.filename} has another checksum; it is damaged: download it again.")
     return found
+
+
+def _own_checksum(header: bytes, behind: bytes) -> int:
+    """The checksum that a record itself tells, in its header or behind its bytes."""
+    later = header[6] & BEHIND and behind[:4] == b"PK\x07\x08"
+    return int.from_bytes(behind[4:8] if later else header[14:18], "little")
 
 
 def _nested_stream(raw: memoryview, budget: Budget) -> Any:

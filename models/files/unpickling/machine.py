@@ -107,6 +107,12 @@ def check_key(key: Any) -> Any:
     return key
 
 
+def check_new(key: Any, target: Any) -> None:
+    """Of two values of one name the first would be lost without a word; damage to a name can make it another one's."""
+    if isinstance(key, str) and key in target:
+        raise BadCheckpoint(f"it has its entry {key[:100]!r} twice; it is damaged: download it again.")
+
+
 class _EndedError(Exception):
     """The stream wants more bytes than there are."""
 
@@ -196,7 +202,8 @@ class Machine:
         if not isinstance(target, dict):
             raise TypeError("items for what is no dict")
         for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-            target[check_key(key)] = value
+            check_new(check_key(key), target)
+            target[key] = value
 
     def append(self, values: list[Any]) -> None:
         target = self.stack[-1]

@@ -11,7 +11,7 @@ import torch
 from ...errors import BadCheckpoint
 from . import arrays
 from .arrays import NumpyDtype, Pending
-from .machine import Budget, Global, Inert, check_key
+from .machine import Budget, Global, Inert, check_key, check_new
 from .names import PYTHON_LIBRARY, is_plain
 
 DTYPES: Final = {
@@ -100,7 +100,11 @@ class Rebuilder:
         if not isinstance(pairs, (dict, list, tuple)):
             raise TypeError("a dict of what is no list")
         self.budget.copy(16 * len(pairs))
-        return {check_key(key): value for key, value in (pairs.items() if isinstance(pairs, dict) else pairs)}
+        made: dict[Any, Any] = {}
+        for key, value in pairs.items() if isinstance(pairs, dict) else pairs:
+            check_new(check_key(key), made)
+            made[key] = value
+        return made
 
     def defaultdict(self, factory: Any = None, pairs: Any = ()) -> dict[Any, Any]:
         return self.dictionary(pairs)

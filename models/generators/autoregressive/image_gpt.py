@@ -10,7 +10,6 @@ import math
 from pathlib import Path
 from typing import Any, Final, cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -20,6 +19,7 @@ from ...errors import BadCheckpoint, MissingFile
 from ...families import Family
 from ...files.checkpoints import Checkpoint
 from ...files.folders import CONFIG, read_json, weight_files, write_json
+from ...files.numpy_arrays import read_array
 from ...random_weights import random_weights, write
 from ...weights import DtypeFor, empty_weights, full_precision
 from ..base import Descriptor
@@ -257,7 +257,7 @@ def _colours(folder: Path, number: int, what: str) -> torch.Tensor:
         found = read_json(folder / PREPROCESSOR).get("clusters")
         place = PREPROCESSOR
     elif (folder / CENTERS).is_file():
-        found, place = np.load(folder / CENTERS, allow_pickle=False).tolist(), CENTERS
+        found, place = _centers(folder, what), CENTERS
     else:
         raise MissingFile(
             f"{what}: its colours are missing; put {PREPROCESSOR} of its publisher, or OpenAI's "
@@ -270,6 +270,13 @@ def _colours(folder: Path, number: int, what: str) -> torch.Tensor:
     if colours.shape != (number, 3) or not bool(colours.isfinite().all()):
         raise BadCheckpoint(f"{what}: {place} has to hold {number} colours of 3 numbers; download it again.")
     return colours
+
+
+def _centers(folder: Path, what: str) -> Any:
+    try:
+        return read_array(folder / CENTERS).tolist()
+    except BadCheckpoint as error:
+        raise BadCheckpoint(f"{what}: {error}") from error
 
 
 def files(path: Path) -> tuple[Path, ...]:

@@ -20,6 +20,7 @@ from ...errors import BadCheckpoint, BadInput, MissingFile
 from ...files import checkpoints
 from ...files.atomic import locked, sweep_parts, unfinished
 from ...files.kinds import kind_of
+from ...files.numpy_arrays import NUMPY, read_array
 from ...files.unpickling import as_tensor, contents, stands_for_tensor
 from ..base import Generator, Space
 from .base import Directions
@@ -27,7 +28,6 @@ from .base import Directions
 ENDINGS: Final = (".safetensors", ".npy", ".pt", ".pth")
 KEY: Final = "directions"
 """The tensor of the pack's own files, and what their metadata has its facts under."""
-NUMPY: Final = b"\x93NUMPY"
 MAX_BYTES: Final = 2**30
 
 
@@ -154,13 +154,8 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _array(path: Path) -> torch.Tensor:
-    """Of a NumPy file, whose header is compared with the bytes that are there before anything is read."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, TypeError) as error:
-        objects = "Python objects" in str(error) or "allow_pickle" in str(error)
-        said = "it holds Python objects, which are not read" if objects else "it is damaged, or cut short"
-        raise BadCheckpoint(f"{said}; get it again, or choose another file.") from error
+    """Of a NumPy file."""
+    array = read_array(path)
     if array.dtype.kind not in "fiu":
         raise BadCheckpoint(f"it holds {array.dtype}, no numbers to move by; choose another file.")
     return torch.from_numpy(np.array(array, dtype=np.float32))

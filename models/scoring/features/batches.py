@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ...errors import BadCheckpoint
+from ...files.numpy_arrays import read_header
 from ..extractors.base import Extractor
 from . import npz, published
 from .extraction import Named
@@ -18,6 +19,7 @@ from .feature_set import Features
 from .keys import name_by_place
 
 PICTURES: Final = "arr_0"
+MEMBER: Final = f"{PICTURES}.npy"
 
 
 class Batch(NamedTuple):
@@ -41,8 +43,8 @@ def batch_at(path: Path) -> Batch | None:
         keys = arrays.file.files
         if PICTURES not in keys:
             return None
-        with zipfile.ZipFile(path) as archive, archive.open(f"{PICTURES}.npy") as stream:
-            shape, dtype = _header(stream, path.name)
+        with zipfile.ZipFile(path) as archive, archive.open(MEMBER) as stream:
+            shape, dtype = _header(archive, stream, path.name)
     if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or not shape[0]:
         raise BadCheckpoint(
             f"features: {PICTURES} of {path.name} is {dtype} of shape {shape}, not uint8 of n x height x width x 3."
@@ -71,9 +73,9 @@ def _pictures(batch: Batch) -> Iterator[Named]:
     with (
         npz.opened(batch.path),
         zipfile.ZipFile(batch.path) as archive,
-        archive.open(f"{PICTURES}.npy") as stream,
+        archive.open(MEMBER) as stream,
     ):
-        _header(stream, batch.path.name)
+        _header(archive, stream, batch.path.name)
         for index in range(batch.count):
             content = stream.read(size)
             if len(content) < size:
@@ -82,11 +84,9 @@ def _pictures(batch: Batch) -> Iterator[Named]:
             yield Named(name_by_place(f"{index}", pixels), index, pixels)
 
 
-def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype]:
+def _header(archive: zipfile.ZipFile, stream: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and kind of number of the array that follows."""
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, columns_first, dtype = read(stream)
+    shape, columns_first, dtype = read_header(stream, archive.getinfo(MEMBER).file_size)
     if columns_first:
         raise BadCheckpoint(f"features: {PICTURES} of {name} lies column by column, which is not read; save it anew.")
     return shape, dtype

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -13,8 +14,12 @@ import torch
 from ...errors import BadCheckpoint, MissingFile, TrilemmaError
 from ...files.atomic import replacing
 from ...files.kinds import HEAD, description
+from ...files.numpy_arrays import NUMPY, read_stream
 
 DType = Literal["float32", "float64", "int64"]
+UNFOLDED: Final = 3
+SMALL: Final = 200 * 2**20
+"""An array takes at most so many times the bytes of its file, and so many bytes more: compression has no such limit."""
 
 
 class Arrays(NamedTuple):
@@ -31,9 +36,7 @@ class Arrays(NamedTuple):
         """
         if key not in self.file.files:
             raise BadCheckpoint(f"features: {self.name} has no array {key!r}; it is not whole.")
-        array = self.file[key]
-        if not isinstance(array, np.ndarray):
-            raise BadCheckpoint(f"features: {key} of {self.name} is no array; take it anew.")
+        array = self._array(key)
         fits = array.ndim == len(shape) and array.shape == tuple(
             side if want is None else want for want, side in zip(shape, array.shape, strict=True)
         )
@@ -48,7 +51,17 @@ class Arrays(NamedTuple):
 
     def text(self, key: str) -> str:
         """A text that `write` has put there."""
-        return str(self.file[key][()])
+        return str(self._array(key)[()])
+
+    def _array(self, key: str) -> np.ndarray:
+        entry = self.file.zip.getinfo(f"{key}.npy")
+        limit = UNFOLDED * sum(each.compress_size for each in self.file.zip.infolist()) + SMALL
+        if entry.file_size > limit:
+            raise BadCheckpoint(
+                f"features: {key} of {self.name} unfolds to {entry.file_size:,} bytes, as zip bombs do; take it anew."
+            )
+        with self.file.zip.open(entry) as stream:
+            return read_stream(stream, entry.file_size)
 
 
 @contextmanager
@@ -62,6 +75,7 @@ def opened(path: Path) -> Iterator[Arrays]:
     try:
         _check_kind(path)
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            _check_names(path.name, file.zip.namelist())
             yield Arrays(path.name, file)
     except TrilemmaError:
         raise
@@ -78,17 +92,21 @@ def _check_kind(path: Path) -> None:
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(HEAD)
-    if head.startswith(b"\x93NUMPY"):
+    if head.startswith(NUMPY):
         raise BadCheckpoint(f"features: {path.name} is a single array, no .npz file; choose another file.")
     if not head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         raise BadCheckpoint(f"features: {path.name} is broken, or no .npz file: it is {description(head, size)}.")
 
 
+def _check_names(file: str, names: list[str]) -> None:
+    """Readers differ in which of two arrays of one name they take."""
+    doubled = next((name for name, times in Counter(names).items() if times > 1), None)
+    if doubled is not None:
+        raise BadCheckpoint(f"features: {file} has its array {doubled} twice, of which one may be a forgery.")
+
+
 def _reason(error: Exception) -> str:
     text = str(error).splitlines()
-    if "allow_pickle" in str(error):
-        # NumPy would advise to read it in the way that runs code.
-        return "it holds Python objects, which are not read"
     return text[0] if text else type(error).__name__
 
 
