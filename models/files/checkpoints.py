@@ -157,7 +157,7 @@ def _check_names(header: bytes) -> None:
         return names
 
     with suppress(ValueError, RecursionError):  # of which the library tells more
-        json.loads(header, object_pairs_hook=once)
+        json.loads(header.decode(), object_pairs_hook=once)
 
 
 def _damage(path: Path) -> str:

@@ -42,15 +42,15 @@ def read_stream(stream: IO[bytes], size: int) -> np.ndarray:
         ValueError, or whatever NumPy raises: they are no array, or of objects, or say another size.
     """
     shape, columns_first, dtype = read_header(stream, size)
-    array = np.empty(math.prod(shape), dtype)
-    whole, place = memoryview(array.view(np.uint8)) if array.nbytes else memoryview(bytearray()), 0
-    while place < array.nbytes:
-        found = stream.read(min(CHUNK, array.nbytes - place))
+    numbers = bytearray(math.prod(shape) * dtype.itemsize)
+    place = 0
+    while place < len(numbers):
+        found = stream.read(min(CHUNK, len(numbers) - place))
         if not found:
-            raise ValueError(f"it ends within its {array.nbytes:,} bytes of numbers")
-        whole[place : place + len(found)] = found
+            raise ValueError(f"it ends within its {len(numbers):,} bytes of numbers")
+        numbers[place : place + len(found)] = found
         place += len(found)
-    return array.reshape(shape, order="F" if columns_first else "C")
+    return np.frombuffer(numbers, dtype).reshape(shape, order="F" if columns_first else "C")
 
 
 def read_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype]:

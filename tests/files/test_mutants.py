@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pickle
 import struct
 import subprocess
 import sys
@@ -117,6 +118,16 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path):
     (tmp_path / "x.pt").write_bytes(raw.replace(b"X\x01\x00\x00\x00b", b"X\x01\x00\x00\x00a"))
     with pytest.raises(BadCheckpoint, match=r"x\.pt: it has its entry 'a' twice"):
         checkpoints.read(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_texts_of_no_letters_are_refused(protocol, tmp_path):
+    raw = pickle.dumps({"w": np.ones(2), "names": np.array(["a", "b"])}, protocol)
+    letters = "ab".encode("utf-32-le")
+    assert letters in raw
+    (tmp_path / "x.pkl").write_bytes(raw.replace(letters, letters[:7] + b"\x7f"))
+    with pytest.raises(BadCheckpoint, match=r"x\.pkl: .*numbers that are no letters"):
+        checkpoints.read(tmp_path / "x.pkl")
 
 
 def test_shapes_that_overflow_are_refused(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
@@ -76,6 +77,8 @@ def fill(array: np.ndarray, state: Any, budget: Budget) -> None:
         fits = len(values) == count * kind.made().itemsize
     if not fits:
         raise BadCheckpoint(f"it describes an array of shape {tuple(shape)} by other values; it is damaged.")
+    if not isinstance(values, list):
+        _check_text(np.frombuffer(values, kind.made()))
     _set(array, tuple(shape), kind.made(), bool(columns_first), values)
 
 
@@ -92,10 +95,19 @@ def of_buffer(raw: memoryview, kind: Any, shape: Any, order: Any, axes: Any = No
     if kind.code[0] == "O":
         raise TypeError("objects as bytes")
     _checked_count(shape)
-    array = np.frombuffer(raw, kind.made())
+    array = _check_text(np.frombuffer(raw, kind.made()))
     if order == "K" and axes is not None:
         return array.reshape(shape).transpose(axes)
     return array.reshape(shape, order="F" if order == "F" else "C")
+
+
+def _check_text(array: np.ndarray) -> np.ndarray:
+    """The array; NumPy takes any number for a letter, and Python fails on those that are none."""
+    if array.dtype.kind == "U" and array.size:
+        letters = array.view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
+        if int(letters.max()) > sys.maxunicode:
+            raise BadCheckpoint("it describes an array of text by numbers that are no letters; it is damaged.")
+    return array
 
 
 def _checked_count(shape: Any) -> int:

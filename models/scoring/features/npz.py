@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ class Arrays(NamedTuple):
 
     name: str
     file: np.lib.npyio.NpzFile
+    archive: zipfile.ZipFile
 
     def tensor(self, key: str, dtype: DType, *shape: int | None) -> torch.Tensor:
         """The array as a tensor of this dtype; `shape` has None where any length will do.
@@ -54,13 +56,13 @@ class Arrays(NamedTuple):
         return str(self._array(key)[()])
 
     def _array(self, key: str) -> np.ndarray:
-        entry = self.file.zip.getinfo(f"{key}.npy")
-        limit = UNFOLDED * sum(each.compress_size for each in self.file.zip.infolist()) + SMALL
+        entry = self.archive.getinfo(f"{key}.npy")
+        limit = UNFOLDED * sum(each.compress_size for each in self.archive.infolist()) + SMALL
         if entry.file_size > limit:
             raise BadCheckpoint(
                 f"features: {key} of {self.name} unfolds to {entry.file_size:,} bytes, as zip bombs do; take it anew."
             )
-        with self.file.zip.open(entry) as stream:
+        with self.archive.open(entry) as stream:
             return read_stream(stream, entry.file_size)
 
 
@@ -74,9 +76,13 @@ def opened(path: Path) -> Iterator[Arrays]:
     """
     try:
         _check_kind(path)
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            _check_names(path.name, file.zip.namelist())
-            yield Arrays(path.name, file)
+        with (
+            open(path, "rb") as stream,
+            np.load(stream, allow_pickle=False) as file,
+            zipfile.ZipFile(path) as archive,
+        ):
+            _check_names(path.name, archive.namelist())
+            yield Arrays(path.name, file, archive)
     except TrilemmaError:
         raise
     except FileNotFoundError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import encodings.cp437  # noqa: F401 (of names in archives; its import would count as an event)
+import codecs
+import importlib
 import json
 import os
 import sys
@@ -13,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import numpy as np
 import torch
 from trilemma.models.errors import BadCheckpoint, BadInput, CannotDo, MissingFile
 from trilemma.models.files import checkpoints, folders
@@ -30,6 +30,10 @@ MORE: Final = 200 * 2**20
 FORBIDDEN: Final = ("os.", "subprocess.", "socket.", "shutil.", "ctypes.", "pickle.", "marshal.", "exec", "import")
 """Beginnings of the names of events that no reading of a file raises (Python's manual has a table of them)."""
 ALLOWED: Final = ("os.listdir", "os.scandir")
+ENCODINGS: Final = ("cp437", "raw-unicode-escape", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+"""How texts in files are read; at its first use Python imports each."""
+LAZY: Final = ("psutil", "safetensors.torch")
+"""What the reader imports when it is first needed."""
 TOUCHED: Final = 50_000_000
 """Bytes up to which a tensor's numbers are read: they may lie in the file alone."""
 Tensors = dict[str, torch.Tensor]
@@ -51,6 +55,10 @@ class Watch:
     def __init__(self) -> None:
         self.active = False
         self.seen: list[str] = []
+        for module in LAZY:
+            importlib.import_module(module)
+        for encoding in ENCODINGS:
+            codecs.lookup(encoding)
         sys.addaudithook(self._note)
 
     def _note(self, event: str, args: tuple[Any, ...]) -> None:
@@ -75,7 +83,10 @@ def opened(kind: str, path: Path) -> Tensors:
     if kind == "folder":
         return dict(folders.read_model(path).tensors)
     if kind == "array":
-        return {"": torch.from_numpy(np.array(read_array(path)))}
+        array = read_array(path)
+        if array.dtype.kind not in "biufc":
+            raise BadCheckpoint(f"{path.name}: it holds {array.dtype}, no numbers.")
+        return {"": torch.from_numpy(array.astype(array.dtype.newbyteorder("=")))}
     if kind == "features":
         with npz.opened(path) as arrays:
             if feature_files.HEADER not in arrays.file.files:
