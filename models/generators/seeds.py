@@ -19,5 +19,7 @@ def read_seeds(text: str, what: str = "seeds") -> list[int]:
         raise BadInput(f"{what}: it is empty; write whole numbers separated by commas, such as 1, 2, 3.")
     for word in words:
         if not (word.isascii() and word.isdecimal()) or int(word) >= SEEDS:
-            raise BadInput(f"{what}: {word!r} is no whole number from 0 to {SEEDS - 1}; write, for example, 1, 2, 3.")
+            raise BadInput(
+                f"{what}: {word[:80]!r} is no whole number from 0 to {SEEDS - 1}; write, for example, 1, 2, 3."
+            )
     return [int(word) for word in words]
