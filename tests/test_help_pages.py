@@ -1,4 +1,5 @@
-"""The help pages: lists, which the page's narrow panel does not cut as it cuts tables, of every input and output.
+"""The help pages: a picture, and lists, which the page's narrow panel does not cut as it cuts tables, of every
+input and output.
 
 The host shows web/docs/<id>/<locale>.md where there is one, else web/docs/<id>.md.
 """
@@ -7,12 +8,17 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from trilemma.locales import generate
 from trilemma.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 
 PAGES = Path(__file__).resolve().parents[1] / "web" / "docs"
 NODES = sorted(NODE_CLASS_MAPPINGS)
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+PICTURE = re.compile(r"^!\[([^\]]+)\]\((.+)\)$", re.MULTILINE)
+SCRIPTS = {"en": "[a-z]", "zh": "[\u4e00-\u9fff]", "zh-TW": "[\u4e00-\u9fff]", "ru": "[\u0430-\u044f]"}
+"""Letters of each language."""
+PICTURE_WIDTH, PICTURE_KB, PICTURES_MB = 480, 48, 1.5
 
 of_every_node = pytest.mark.parametrize("name", NODES)
 in_every_language = pytest.mark.parametrize("language", generate.LANGUAGES)
@@ -101,7 +107,27 @@ def test_translated_page_names_nodes_by_their_titles(name, language):
         assert re.search(f"(?:\\*\\*|[“「«]){re.escape(shown)}", text), title
 
 
+@pytest.mark.parametrize("language", ["en", *generate.LANGUAGES])
+@of_every_node
+def test_page_shows_the_nodes_picture(name, language):
+    """The page of ComfyUI looks for it below web/docs/, whatever the language, and writes what it shows into an
+    attribute as it stands here."""
+    ((shows, source),) = PICTURE.findall(english(name) if language == "en" else translated(name, language))
+    assert source == f"pictures/{name}.webp"
+    assert len(re.findall(SCRIPTS[language], shows)) >= 5 and not set(shows) & set('"<>&`')
+
+
+def test_pictures_are_small():
+    files = sorted((PAGES / "pictures").iterdir())
+    assert [path.name for path in files] == [f"{name}.webp" for name in NODES]
+    for path in files:
+        with Image.open(path) as picture:
+            assert picture.format == "WEBP" and picture.width <= PICTURE_WIDTH, path.name
+        assert path.stat().st_size <= 1000 * PICTURE_KB, path.name
+    assert sum(path.stat().st_size for path in files) <= 1e6 * PICTURES_MB
+
+
 def test_every_page_is_of_a_node():
     assert {path.stem for path in PAGES.glob("*.md")} == set(NODES)
-    assert {path.name for path in PAGES.iterdir() if path.is_dir()} <= set(NODES)
-    assert {path.stem for path in PAGES.glob("*/*")} <= set(generate.LANGUAGES)
+    assert {path.name for path in PAGES.iterdir() if path.is_dir()} <= {*NODES, "pictures"}
+    assert {path.stem for path in PAGES.glob("*/*.md")} <= set(generate.LANGUAGES)
