@@ -27,6 +27,10 @@ if not trilemma.__file__ or Path(trilemma.__file__).resolve().parent != ROOT:
     raise pytest.UsageError(f"`trilemma` is installed from {trilemma.__file__}, not from this checkout. {REMEDY}")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-baselines", action="store_true", help="store what the examples draw and say as it is now")
+
+
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
