@@ -97,10 +97,16 @@ def _find(content: Any) -> Iterator[_Found]:
             continue
         for key, value in parts.items():
             # A part may be there many times over: a few bytes can stand for endlessly many.
-            if left and _holds_more(value) and Role.TRAINING not in roles([str(key)]):
+            name = _name(key)
+            if left and _holds_more(value) and Role.TRAINING not in roles([name]):
                 left -= 1
                 around = here.around if entries is None else (*here.around, (entries, key))
-                waiting.append(_Found((*here.path, str(key)), value, around))
+                waiting.append(_Found((*here.path, name), value, around))
+
+
+def _name(key: Any) -> str:
+    """What an entry is called; of what is no text or number, and may be large, no more than its kind."""
+    return str(key) if isinstance(key, (str, int, float)) else type(key).__name__
 
 
 def _weights(parts: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
@@ -201,8 +207,8 @@ def _network(each: _Found, rank: int, drawn: Sequence[_Found], names: Sequence[s
         if key is not None:
             own_too = {name: as_tensor(beside[name]) for name in BESIDE if stands_for_tensor(beside.get(name))}
             tensors = {**tensors, **own_too}
-        kept = {**values, **tensors} if key else {}
-        left_out += _left_out([str(other) for other, value in beside.items() if unread(value)], kept)
+        kept = {**values, **tensors} if isinstance(key, (str, int)) and key else {}
+        left_out += _left_out([_name(other) for other, value in beside.items() if unread(value)], kept)
     if _is_module(each.content):
         values |= _attributes(each.content)
     if is_program(each.content):

@@ -197,6 +197,16 @@ def test_networks_of_tensorflow_are_named(tmp_path):
         GENERATORS.load(tmp_path / "x.pkl")
 
 
+def test_a_key_that_is_a_tensor_is_not_printed(tmp_path, monkeypatch):
+    """To print one takes time, and modules of PyTorch that nobody has asked for."""
+
+    def refuse(self):
+        raise AssertionError("printed")
+
+    monkeypatch.setattr(torch.Tensor, "__repr__", refuse)
+    same(load({torch.arange(3): GOOD, torch.ones(2): torch.ones(5)}, tmp_path), GOOD)
+
+
 def test_convert_takes_no_guess(tmp_path):
     torch.save({"a": GOOD, "b": LAST}, tmp_path / "x.pth")
     with pytest.raises(BadCheckpoint, match=r"2 networks \(a, b\), and no name tells which"):
