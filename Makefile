@@ -75,8 +75,10 @@ test-peers: export TRILEMMA_PACKAGES := $(abspath $(PEERS)/packages)
 test-peers: export TRILEMMA_REAL_WEIGHTS ?= $(abspath $(wildcard ../shared/reference/real_weights))
 test-peers: $(VENV)/installed
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/pip install --quiet $$($(RUN) -c "from trilemma.tests.peers import REQUIREMENTS; print(*REQUIREMENTS)")
+	$(PEERS)/bin/pip install --quiet $$($(RUN) -c "from trilemma.tests.peers import REQUIREMENTS; print(*REQUIREMENTS)") \
+		$$($(RUN) -c "from trilemma.tests.files.scanners import REQUIREMENTS; print(*REQUIREMENTS)")
 	$(RUN) -m trilemma.tests.peers $(PEERS)/bin/python
+	$(RUN) -m trilemma.tests.files.scanners $(PEERS)/bin/python
 	$(RUN) -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --platform manylinux_2_28_x86_64 \
 		--dest $(TRILEMMA_PACKAGES) $$($(RUN) -c "from trilemma.tests.published_packages import PACKAGES; print(*PACKAGES)")
 	$(RUN) -m pytest -m weights --quiet
