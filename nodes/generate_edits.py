@@ -10,10 +10,11 @@ from .. import host
 from ..models.generators import noise, walking
 from ..models.generators.base import Latents
 from ..models.generators.directions.base import Directions, chosen, short
-from ..models.generators.directions.editing import edit, labels, read_strengths
+from ..models.generators.directions.editing import edit, labels, mixed, read_mix, read_strengths
 from ..models.steps import OnStep
 from .common import inputs, kinds, menus
-from .common.encoding import in_batches
+from .common.encoding import decoded, in_batches
+from .common.showing import EXPLORER, MOST, sample_panel
 
 OWN: Final = "own"
 
@@ -66,7 +67,7 @@ class EditLatent:
     CATEGORY = menus.GENERATE
     DESCRIPTION = (
         "Moves latents along directions, by as many strengths as you like, in all layers or some. Several of these "
-        "nodes in a row move along several directions at once."
+        "nodes in a row, or mix, move along several directions at once."
     )
     SEARCH_ALIASES = ["latent editing", "semantic edit", "age slider", "smile", "sefa", "ganspace", "interfacegan"]
     RETURN_TYPES = (kinds.LATENT, "STRING")
@@ -76,6 +77,7 @@ class EditLatent:
         "For each of them a line: direction and strength.",
     )
     FUNCTION = "run"
+    OUTPUT_NODE = True  # what the page can run by itself
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -101,6 +103,12 @@ class EditLatent:
                     "StyleGAN: move these alone, from 0, coarse to fine, such as 0-3, 8. Empty: those that the "
                     "directions were made of, else all.",
                 ),
+                "mix": inputs.text(
+                    "",
+                    "Move along several directions at once instead, each by its strength: age: 1.5, sefa 2: -1. Empty: "
+                    "as direction and strengths say.",
+                ),
+                "preview": inputs.boolean(False, "Draw the moved latents on this node, as Decode Latent would."),
             },
         }
 
@@ -112,13 +120,25 @@ class EditLatent:
         direction: str,
         strengths: str,
         layers: str = "",
-    ) -> tuple[Latents, str]:
+        mix: str = "",
+        preview: bool = False,
+    ) -> dict[str, Any]:
         bound = generator.model
-        places, steps = chosen(directions, direction), read_strengths(strengths)
+        if mix.strip():
+            taken, places, steps = mixed(directions, read_mix(directions, mix)), [0], [1.0]
+            text = "\n".join(taken.names * len(latent.values))
+        else:
+            taken, places, steps = directions, chosen(directions, direction), read_strengths(strengths)
+            text = labels([short(directions.names[place]) for place in places], steps, len(latent.values))
         with host.placed(generator, memory=0):
-            moved = edit(bound.generator, latent, directions, places, steps, layers, bound.settings)
-        names = [short(directions.names[place]) for place in places]
-        return moved, labels(names, steps, len(latent.values))
+            moved = edit(bound.generator, latent, taken, places, steps, layers, bound.settings)
+        ui: dict[str, Any] = {EXPLORER: [{"names": [short(name) for name in directions.names]}]}
+        if preview:
+            count = len(moved.values)
+            seen = moved._replace(values=moved.values[:MOST])
+            images = decoded(generator, seen, noise.requests(len(seen.values), 0, bound.conditions))
+            ui |= sample_panel([{"condition": line} for line in text.split("\n")[:MOST]], images, count)
+        return {"ui": ui, "result": (moved, text)}
 
 
 NODES = {"TrilemmaDrawLatents": DrawLatents, "TrilemmaEditLatent": EditLatent}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -16,22 +16,25 @@ from ..models.generators.sampling import fitting_batch
 from ..models.generators.seeds import read_seeds
 from .common import inputs, kinds, menus
 from .common.encoding import RESIZE_INPUT, decoded, encoded
-from .common.showing import captions_of, show_samples
+from .common.showing import EXPLORER, captions_of, show_samples
+
+ANCHORS: Final = 3
+"""Samples between which the page shows a plane."""
 
 
 class Interpolate:
     DISPLAY_NAME = "Interpolate"
     CATEGORY = menus.GENERATE
     DESCRIPTION = (
-        "Walks through latent space from one seed or image to the next, and shows the way frame by frame: on a sphere "
-        "where latents are Gaussian, on a line in W for StyleGAN."
+        "Walks through latent space from one seed or image to the next, and shows the way frame by frame, or one "
+        "point between them: on a sphere where latents are Gaussian, on a line in W for StyleGAN."
     )
-    SEARCH_ALIASES = ["latent walk", "latent interpolation", "slerp", "morph", "animation", "seed travel"]
+    SEARCH_ALIASES = ["latent walk", "latent interpolation", "slerp", "morph", "animation", "seed travel", "blend"]
     RETURN_TYPES = ("IMAGE",)
     RETURN_NAMES = ("images",)
-    OUTPUT_TOOLTIPS = ("The frames in order, a batch.",)
+    OUTPUT_TOOLTIPS = ("The frames in order, a batch; one picture where position is given.",)
     FUNCTION = "run"
-    HAS_INTERMEDIATE_OUTPUT = True
+    OUTPUT_NODE = True  # what the page can run by itself
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -56,6 +59,11 @@ class Interpolate:
                 "latent": inputs.link(
                     kinds.LATENT, "Two or more to walk between instead, such as those of Project Image or Edit Latent."
                 ),
+                "position": inputs.text(
+                    "",
+                    "Draw one point between the first two or three instead of the way: the share of each, such as "
+                    "0.2, 0.5, 0.3. Empty: the way.",
+                ),
             },
         }
 
@@ -68,8 +76,10 @@ class Interpolate:
         loop: bool = False,
         resize: Resize = "crop",
         latent: Latents | None = None,
+        position: str = "",
     ) -> dict[str, Any]:
         bound = generator.model
+        shares = walking.read_position(position) if position.strip() else []
         if latent is not None:
             if images is not None:
                 raise BadInput("images, latent: both are connected; connect one of them, or none for seeds.")
@@ -82,9 +92,11 @@ class Interpolate:
         else:
             requests = noise.requests(1, 0, bound.conditions)
             keys = encoded(generator, fitted(images, bound.generator.descriptor, resize))
-        walked = walking.walk(bound, keys, frames, loop)
+        walked = walking.point(bound, keys, shares) if shares else walking.walk(bound, keys, frames, loop)
         # One request for all: what differs from frame to frame is the latent alone.
-        return show_samples([], decoded(generator, walked, requests[:1] * len(walked.values)))
+        shown = show_samples([], decoded(generator, walked, requests[:1] * len(walked.values)))
+        shown["ui"][EXPLORER] = [{"anchors": min(ANCHORS, len(keys.values)), "position": position}]
+        return shown
 
 
 class StyleMix:

@@ -39,18 +39,10 @@ export function groupsOf(sent) {
 /** Where a row comes from, a line to each fact. */
 export function provenance(row) {
   const from = row.scores.provenance ?? {};
-  const named = (entry) => (entry && typeof entry === "object" ? entry.name : entry);
-  const facts = {
-    samples: from.samples,
-    extractor: named(from.extractor),
-    reference: named(from.reference),
-    weights: from.weights,
-    seeds: from.seeds && [from.seeds].flat().join(" to "),
-    device: from.device,
-    version: from.version,
-    runs: row.runs?.length,
-  };
-  const told = Object.entries(facts).filter(([, value]) => ["string", "number"].includes(typeof value) && value !== "");
+  const facts = { ...from, seeds: from.seeds && [from.seeds].flat().join(" to "), runs: row.runs?.length };
+  const told = ["samples", "extractor", "reference", "weights", "seeds", "device", "version", "runs"]
+    .map((name) => [name, facts[name]?.name ?? facts[name]])
+    .filter(([, value]) => ["string", "number"].includes(typeof value) && value !== "");
   return [row.name, ...told.map(([name, value]) => `${name}: ${value}`), ...row.warnings].join("\n");
 }
 

@@ -1,18 +1,18 @@
 // Colours of the pack's kinds of links, on slots and wires.
 import { app } from "../../scripts/app.js";
 import { colour, styleSheet } from "./lib/colours.js";
+import { add } from "./lib/place.js";
 
 app.registerExtension({
   name: "Trilemma.Colours",
   init() {
-    const style = document.createElement("style");
-    style.textContent = styleSheet();
-    document.head.append(style);
+    add(document.head, "style", {}, styleSheet());
   },
   setup() {
     const canvas = app.canvas;
     colour(canvas.default_connection_color_byType); // of slots
     colour(/** @type {any} */ (canvas.constructor).link_type_colors); // of wires
     canvas.setDirty(true, true);
+    window.trilemmaReady = true;
   },
 });

@@ -1,25 +1,11 @@
 // Boxes on the node that selects them: a click drops one or keeps it again; below, the scores of each phrase.
-import { api } from "../../scripts/api.js";
 import { about, heights, readNumbers, toggled } from "./boxes.js";
-import { add, addStyle, register } from "./panels.js";
+import { isWired, viewOf, widgetOf, write } from "./folded.js";
+import { add } from "./lib/place.js";
+import { register } from "./panels.js";
 
 // Told apart with any colour vision, and seen on most pictures; a dark line beneath helps on the others.
 const COLOURS = ["#56b4e9", "#e69f00", "#2fd09a", "#f0e442", "#ff8a5c", "#e59ac8"];
-
-addStyle(`
-.trilemma-boxes .picture { flex: 1 1 120px; min-height: 120px; width: 100%; }
-.trilemma-boxes .box { cursor: pointer; outline: none; }
-.trilemma-boxes .box rect { fill: transparent; vector-effect: non-scaling-stroke; }
-.trilemma-boxes .box .under { stroke: #000a; stroke-width: 4px; }
-.trilemma-boxes .box .line { stroke-width: 2px; }
-.trilemma-boxes .box:hover .line, .trilemma-boxes .box:focus-visible .line { stroke-width: 4px; }
-.trilemma-boxes .box.dropped .line { stroke-dasharray: 4 4; opacity: 0.7; }
-.trilemma-boxes .box.dropped .under { stroke: none; }
-.trilemma-boxes .says { flex: none; min-height: 15px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.trilemma-boxes .phrases { flex: none; max-height: 120px; overflow: auto; display: grid; gap: 2px 6px;
-  grid-template-columns: minmax(40px, max-content) 1fr; align-items: end; }
-.trilemma-boxes .phrases div { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.trilemma-boxes .phrases svg { width: 100%; height: 26px; display: block; }`);
 
 const colourOf = (phrase) => COLOURS[phrase % COLOURS.length];
 
@@ -34,36 +20,32 @@ function drawBox(svg, box, { dropped, unit, say, click }) {
   add(group, "rect", { class: "line", x, y, width, height, stroke: colourOf(box.phrase) });
   const size = 11 * unit;
   const foot = y > size * 1.4 ? y - size * 0.35 : y + size;
-  const letters = { x: x + size * 0.2, y: foot, "font-size": size, fill: colourOf(box.phrase), opacity: dropped ? 0.6 : 1 };
-  const ink = { stroke: "#000c", "stroke-width": size * 0.22, "paint-order": "stroke" };
-  add(group, "text", { ...letters, ...ink }, `${box.label} ${box.score.toFixed(2)}`);
+  const letters = { x: x + size * 0.2, y: foot, "font-size": size, fill: colourOf(box.phrase) };
+  add(group, "text", { ...letters, "stroke-width": size * 0.22 }, `${box.label} ${box.score.toFixed(2)}`);
   group.addEventListener("pointerenter", () => say(told));
   group.addEventListener("keydown", (event) => event.key === "Enter" && click());
 }
 
 function histogram(parent, phrase, place) {
-  add(parent, "div", { title: phrase.label, style: "align-self: center" }, phrase.label);
+  add(parent, "div", { title: phrase.label }, phrase.label);
   const bars = phrase.counts.length;
   const svg = add(parent, "svg", { viewBox: `0 0 ${bars} 20`, preserveAspectRatio: "none", role: "img" });
-  const label = `Scores of ${phrase.label} from 0 to 1, threshold ${phrase.threshold}`;
-  svg.setAttribute("aria-label", label);
-  add(svg, "title", {}, `${label}; heights are logarithmic`);
-  add(svg, "rect", { x: 0, y: 19.5, width: bars, height: 0.5, fill: "currentColor", opacity: 0.4 });
+  const label = `Scores of ${phrase.label} from 0 to 1, threshold ${phrase.threshold}; heights are logarithmic`;
+  add(svg, "title", {}, label);
+  add(svg, "rect", { class: "floor", y: 19.5, width: bars, height: 0.5 });
   heights(phrase.counts).forEach((height, at) => {
     if (!height) return;
     const shape = { x: at + 0.1, y: 20 - 20 * height, width: 0.8, height: 20 * height };
     add(svg, "rect", { ...shape, fill: colourOf(place), opacity: (at + 1) / bars > phrase.threshold ? 1 : 0.5 });
   });
   const x = phrase.threshold * bars;
-  const line = { x1: x, x2: x, y1: 0, y2: 20, stroke: "currentColor", "stroke-width": 1.5 };
-  add(svg, "line", { ...line, "vector-effect": "non-scaling-stroke", class: "threshold" });
+  add(svg, "line", { class: "threshold", x1: x, x2: x, y1: 0, y2: 20 });
 }
 
 function draw(element, data, node, state) {
   const [sent] = data;
   element.classList.add("trilemma-boxes");
-  const widget = node.widgets.find(({ name }) => name === "dropped");
-  const wired = node.inputs?.find(({ name }) => name === "dropped")?.link != null;
+  const widget = widgetOf(node, "dropped");
   state.image = Math.min(state.image ?? 0, sent.images.length - 1);
   const says = add(null, "div", { class: "says" });
   const say = (text) => { says.textContent = text; };
@@ -76,16 +58,16 @@ function draw(element, data, node, state) {
         say("");
         redraw();
       };
-      add(bar, "button", { type: "button", "aria-label": "image before" }, "‹", go(-1));
+      add(bar, "button", { "aria-label": "image before" }, "‹", go(-1));
       add(bar, "span", {}, `image ${state.image} of ${sent.images.length}, counted from 0`);
-      add(bar, "button", { type: "button", "aria-label": "next image" }, "›", go(1));
+      add(bar, "button", { "aria-label": "next image" }, "›", go(1));
     }
     const { width, height } = sent;
     const svg = add(element, "svg", { class: "picture", viewBox: `0 0 ${width} ${height}` });
     const picture = sent.pictures[state.image];
     const look = { width, height, preserveAspectRatio: "none" };
-    if (picture) add(svg, "image", { ...look, href: api.apiURL(`/view?${new URLSearchParams(picture)}`) });
-    else add(svg, "rect", { width, height, fill: "none", stroke: "currentColor", opacity: 0.4 });
+    if (picture) add(svg, "image", { ...look, href: viewOf(picture) });
+    else add(svg, "rect", { class: "blank", width, height });
     element.append(says);
     const phrases = add(element, "div", { class: "phrases" });
     sent.phrases.forEach((phrase, place) => histogram(phrases, phrase, place));
@@ -94,10 +76,8 @@ function draw(element, data, node, state) {
     const unit = Math.max(width / (svg.clientWidth || 300), height / (svg.clientHeight || 150));
     for (const box of [...(sent.images[state.image] ?? [])].sort((a, b) => b.width * b.height - a.width * a.height)) {
       const click = () => {
-        if (!widget || wired) return say("dropped is wired to another node");
-        widget.value = toggled(widget.value, box.number);
-        widget.callback?.(widget.value);
-        node.graph?.change?.();
+        if (!widget || isWired(node, "dropped")) return say("dropped is wired to another node");
+        write(node, { dropped: toggled(widget.value, box.number) });
         redraw();
         const now = readNumbers(widget.value).has(box.number);
         return say(`${box.label} ${box.score.toFixed(2)}: ${now ? "dropped" : "kept"} from the next run on`);

@@ -1,26 +1,10 @@
 // The leaderboard on its node: a table to sort, the trilemma plot, and the texts to copy and save.
 import { bestFirst, extremes, groupsOf, project, provenance, short, sorted } from "./board_rows.js";
-import { add, addStyle, register } from "./panels.js";
+import { add } from "./lib/place.js";
+import { register } from "./panels.js";
 
 // Told apart with any colour vision, and from light and dark grounds; numbers tell marks apart too.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#3a9bd8", "#a04000", "#6a5acd"];
-
-addStyle(`
-.trilemma-board table { border-collapse: collapse; white-space: nowrap; width: 100%; }
-.trilemma-board .scroll { overflow: auto; flex: 1 0 auto; max-height: 300px; }
-.trilemma-board th { cursor: pointer; text-align: right; font-weight: 600; padding: 2px 6px; position: sticky; top: 0;
-  background: var(--comfy-menu-bg, #333); }
-.trilemma-board td { text-align: right; padding: 1px 6px; font-variant-numeric: tabular-nums; }
-.trilemma-board th.name, .trilemma-board td.name { text-align: left; }
-.trilemma-board td.rank { border-left: 4px solid transparent; }
-.trilemma-board tr.band td.rank { border-left-color: var(--descrip-text, #999); }
-.trilemma-board tr.odd { background: color-mix(in srgb, currentColor 9%, transparent); }
-.trilemma-board tr.chosen { outline: 1px solid currentColor; outline-offset: -1px; }
-.trilemma-board tbody tr, .trilemma-board .mark { cursor: pointer; }
-.trilemma-board .best { font-weight: 700; text-decoration: underline; }
-.trilemma-board svg { width: 100%; min-height: 190px; max-height: 320px; flex: 1 0 190px; }
-.trilemma-board .about { white-space: pre-wrap; overflow-wrap: anywhere; user-select: text; }
-.trilemma-board .about:empty { display: none; }`);
 
 function save(text, type, ending) {
   const url = URL.createObjectURL(new Blob([text], { type }));
@@ -42,10 +26,10 @@ function bar(element, sent) {
   const line = add(element, "div", { class: "trilemma-bar" });
   const says = add(line, "span");
   const tell = (text) => () => { says.textContent = text; };
-  add(line, "button", { type: "button" }, "Copy Markdown", () =>
+  add(line, "button", {}, "Copy Markdown", () =>
     copy(sent.markdown).then(tell("copied"), tell("the browser does not let it be copied")));
-  add(line, "button", { type: "button" }, "CSV", () => save(sent.csv, "text/csv", "csv"));
-  add(line, "button", { type: "button" }, "JSON", () => save(sent.json, "application/json", "json"));
+  add(line, "button", {}, "CSV", () => save(sent.csv, "text/csv", "csv"));
+  add(line, "button", {}, "JSON", () => save(sent.json, "application/json", "json"));
 }
 
 function header(table, group, state, redraw) {
@@ -86,55 +70,47 @@ function body(table, group, state, choose) {
 
 function axes(svg, group) {
   const from = project([0, 0, 0]);
-  group.axes.forEach((axis, at) => {
-    const end = [0, 0, 0];
-    end[at] = 1;
-    const to = project(end);
-    add(svg, "line", { x1: from[0], y1: from[1], x2: to[0], y2: to[1], stroke: "currentColor" });
-  });
+  for (const end of [[1, 0, 0], [0, 1, 0], [0, 0, 1]]) {
+    add(svg, "polyline", { points: [from, project(end)].join(" ") });
+  }
   const floor = [[0, 1, 0], [0, 1, 1], [0, 0, 1]].map((corner) => project(corner).join(","));
-  add(svg, "polyline", { points: floor.join(" "), fill: "none", stroke: "currentColor", opacity: 0.3 });
+  add(svg, "polyline", { class: "floor", points: floor.join(" ") });
   // The depth is lettered at the right edge of the floor, where no mark stands.
-  const [quality, coverage, speed] = group.axes;
   const letter = (position, right, down, anchor, text) => {
     const [x, y] = project(position);
     add(svg, "text", { x: x + right, y: y + down, "text-anchor": anchor }, text);
   };
-  letter([1, 0, 0], -30, -8, "start", quality.label);
-  letter([1, 0, 0], -4, 4, "end", short(quality.best));
-  letter([0, 0, 0], -4, 0, "end", short(quality.worst));
-  letter([0, 0.5, 0], 0, 22, "middle", coverage.label);
-  letter([0, 0, 0], 0, 11, "middle", short(coverage.worst));
-  letter([0, 1, 0], 0, 11, "middle", short(coverage.best));
-  letter([0, 1, 0], 6, -2, "start", short(speed.worst));
-  letter([0, 1, 0.5], 8, 4, "start", speed.label);
-  letter([0, 1, 1], 5, 4, "start", short(speed.best));
+  const [quality, coverage, speed] = group.axes.map(({ label, best, worst }) => [label, short(best), short(worst)]);
+  letter([1, 0, 0], -30, -8, "start", quality[0]);
+  letter([1, 0, 0], -4, 4, "end", quality[1]);
+  letter([0, 0, 0], -4, 0, "end", quality[2]);
+  letter([0, 0.5, 0], 0, 22, "middle", coverage[0]);
+  letter([0, 1, 0], 0, 11, "middle", coverage[1]);
+  letter([0, 0, 0], 0, 11, "middle", coverage[2]);
+  letter([0, 1, 0.5], 8, 4, "start", speed[0]);
+  letter([0, 1, 1], 5, 4, "start", speed[1]);
+  letter([0, 1, 0], 6, -2, "start", speed[2]);
 }
 
 function plot(element, group, state, choose) {
   const placed = group.rows.filter((row) => row.trilemma_position);
   if (!placed.length) return;
-  const look = { viewBox: "0 0 420 232", "font-size": 9, fill: "currentColor" };
-  const svg = add(element, "svg", { ...look, role: "img", "aria-label": "trilemma plot" });
+  const svg = add(element, "svg", { viewBox: "0 0 420 232", role: "img", "aria-label": "trilemma plot" });
   axes(svg, group);
-  placed.forEach((row) => {
+  placed.forEach((row, place) => {
     const [x, y] = project(row.trilemma_position);
     const [, foot] = project([0, ...row.trilemma_position.slice(1)]);
-    const number = group.rows.indexOf(row);
-    const colour = COLOURS[number % COLOURS.length];
-    const mark = add(svg, "g", { class: "mark", stroke: colour }, "", () => choose(row));
+    const at = group.rows.indexOf(row);
+    const [number, colour] = [`${at + 1}`, COLOURS[at % COLOURS.length]];
+    const look = { class: row.pareto_front ? "mark front" : "mark", stroke: colour, fill: colour };
+    const mark = add(svg, "g", look, "", () => choose(row));
     const standing = row.pareto_front ? "on the Pareto front" : "another is as good on all three axes";
     add(mark, "title", {}, `${provenance(row)}\n${standing}`);
-    add(mark, "line", { x1: x, y1: y, x2: x, y2: foot, "stroke-dasharray": "2 2" });
-    const fill = row.pareto_front ? colour : "var(--comfy-input-bg, #222)";
-    add(mark, "circle", { cx: x, cy: y, r: state.chosen === row.name ? 9 : 7, fill, "stroke-width": 2 });
-    const ink = row.pareto_front ? "#fff" : "currentColor";
-    add(mark, "text", { x, y: y + 3, "text-anchor": "middle", fill: ink, stroke: "none" }, `${number + 1}`);
-  });
-  placed.forEach((row, at) => {
-    const number = group.rows.indexOf(row);
-    const line = add(svg, "text", { x: 300, y: 24 + 11 * at, class: "mark" }, "", () => choose(row));
-    add(line, "tspan", { "font-weight": 700, fill: COLOURS[number % COLOURS.length] }, `${number + 1} `);
+    add(mark, "line", { x1: x, y1: y, x2: x, y2: foot });
+    add(mark, "circle", { cx: x, cy: y, r: state.chosen === row.name ? 9 : 7 });
+    add(mark, "text", { x, y: y + 3, "text-anchor": "middle" }, number);
+    const line = add(svg, "text", { x: 300, y: 24 + 11 * place, class: "name" }, "", () => choose(row));
+    add(line, "tspan", { fill: colour }, `${number} `);
     add(line, "tspan", {}, row.name.length > 24 ? `${row.name.slice(0, 23)}…` : row.name);
   });
 }

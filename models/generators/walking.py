@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 
 from ..errors import BadInput
 from .base import Latents, SampleRequest
 from .binding import Bound
+
+SHARE: Final = re.compile(r"\d+\.?\d*|\.\d+", re.ASCII)
 
 
 def requests_of(bound: Bound, seeds: Sequence[int]) -> list[SampleRequest]:
@@ -51,6 +55,45 @@ def _between(bound: Bound, keys: Latents, start: int, end: int, shares: Sequence
     first, last = (keys._replace(values=keys.values[[index]]) for index in (start, end))
     with torch.no_grad():
         return bound.generator.interpolate(first, last, shares)
+
+
+def read_position(text: str) -> list[float]:
+    """Shares separated by commas, blanks or lines, one for each of the first samples; of them 1 together is made.
+
+    Raises:
+        BadInput: there are fewer than two, one is no number of 0 or more, or all are 0.
+    """
+    words = [word for word in re.split(r"[\s,;]+", text) if word]
+    wrong = next((word for word in words if not SHARE.fullmatch(word)), None)
+    if wrong is not None:
+        raise BadInput(f"position: {wrong!r} is no number from 0 on; write, for example, 0.2, 0.5, 0.3.")
+    shares = [float(word) for word in words]
+    if len(shares) < 2 or not sum(shares):
+        raise BadInput(f"position: {text.strip()!r} says nowhere; write two or more shares, such as 0.2, 0.5, 0.3.")
+    return [share / sum(shares) for share in shares]
+
+
+def point(bound: Bound, keys: Latents, shares: Sequence[float]) -> Latents:
+    """The one latent, [1, ...], between the first of `keys`, [N, ...], of each so much as its share; they sum to 1.
+
+    From the first a part of the way to the second, from there to the third, and so on, each way as `interpolate` goes:
+    on lines that is the weighted mean; on a sphere, as de Casteljau's algorithm there (Shoemake 1985), it depends on
+    the order, and is still each key where its share is 1, and the way between two where only theirs are not 0.
+
+    Raises:
+        BadInput: more shares than keys.
+    """
+    count = len(keys.values)
+    if len(shares) > count:
+        raise BadInput(f"position: it has {len(shares)} shares, but there are {count} seeds, images or latents.")
+    reached, total = keys._replace(values=keys.values[:1]), shares[0]
+    for index in range(1, len(shares)):
+        total += shares[index]
+        if shares[index]:
+            key = keys._replace(values=keys.values[[index]])
+            with torch.no_grad():
+                reached = bound.generator.interpolate(reached, key, [shares[index] / total])
+    return reached
 
 
 def mix(bound: Bound, coarse: Latents, fine: Latents, crossover: int) -> Latents:

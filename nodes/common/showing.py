@@ -18,6 +18,8 @@ from ...models.generators.base import SampleRequest
 from ...models.pictures.png import eight_bit, write_png
 
 PAGE: Final = "trilemma_"
+EXPLORER: Final = f"{PAGE}explorer"
+"""What the page's explorer of latents knows of the last run."""
 MOST: Final = 64
 """Pictures on a node."""
 PIXELS: Final = 2**24
@@ -45,13 +47,18 @@ def show_samples(
     captions: of each image what the page tells of it, such as seed (of which a click keeps one) and condition, both as
         texts: a script knows no whole numbers from 2^53 on. Empty: nothing. texts: `text`, what the page shows besides.
     """
+    shown = {key: [text] for key, text in texts.items()}
+    return {"ui": {**sample_panel(captions, images), **shown}, "result": (images, *outputs)}
+
+
+def sample_panel(captions: Sequence[Mapping[str, Any]], images: torch.Tensor, count: int = 0) -> dict[str, Any]:
+    """The images as pictures on a node, where there is a page; see `show_samples`. count: of all, if these are some."""
     files = previews(images) if host.has_page() else []
     told = captions or [{}] * len(files)
     pictures = [{**file, **caption} for file, caption in zip(files, told, strict=False)]
     height, width = images.shape[1:3]
-    panel = {"pictures": pictures, "count": len(images), "width": width, "height": height}
-    shown = {key: [text] for key, text in texts.items()}
-    return {"ui": {f"{PAGE}samples": [panel], **shown}, "result": (images, *outputs)}
+    panel = {"pictures": pictures, "count": count or len(images), "width": width, "height": height}
+    return {f"{PAGE}samples": [panel]}
 
 
 def captions_of(requests: Sequence[SampleRequest]) -> list[dict[str, str]]:

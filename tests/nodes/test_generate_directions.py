@@ -82,7 +82,7 @@ def test_from_directions_to_pictures(styled, method, far):
     assert info.splitlines()[0] == "3 directions of w"
     assert all(name in info for name in directions.names)
     latent = Draw().run(styled, 2, 3)[0]
-    moved, labels = Edit().run(styled, latent, directions, "1, 3", f"-{far}, 0, {far}", "0-2")
+    moved, labels = Edit().run(styled, latent, directions, "1, 3", f"-{far}, 0, {far}", "0-2")["result"]
     assert labels.splitlines()[:4] == [
         f"{method} 1: -{far}",
         f"{method} 1: 0",
@@ -95,6 +95,34 @@ def test_from_directions_to_pictures(styled, method, far):
     still = Decode().run(styled, latent)["result"][0]
     torch.testing.assert_close(pictures[[1, 7]], still, rtol=0, atol=1e-5)
     assert (pictures[0] - pictures[2]).abs().max() > 1e-2
+
+
+@torch.inference_mode()
+def test_a_mix_is_one_edit_behind_another(styled):
+    directions, _ = Find().run(styled, "sefa", 3)["result"]
+    latent = Draw().run(styled, 2, 3)[0]
+    first = Edit().run(styled, latent, directions, "sefa 1", "1.5")["result"][0]
+    second = Edit().run(styled, first, directions, "3", "-2")["result"][0]
+    mixed, labels = Edit().run(styled, latent, directions, "1", "9", mix="sefa 1: 1.5\n 3 : -2")["result"]
+    torch.testing.assert_close(mixed.values, second.values, rtol=0, atol=1e-5)
+    assert labels.splitlines() == ["sefa 1: +1.5, sefa 3: -2"] * 2
+    with pytest.raises(BadInput, match="mix: there is no 'smile'"):
+        Edit().run(styled, latent, directions, "1", "0", mix="smile: 1")
+
+
+@torch.inference_mode()
+def test_a_preview_is_what_decoding_draws(styled, monkeypatch, tmp_path):
+    monkeypatch.setattr(host, "has_page", lambda: True)
+    monkeypatch.setattr(host, "temp_folder", lambda: tmp_path / "temp")
+    directions, _ = Find().run(styled, "sefa", 2)["result"]
+    latent = Draw().run(styled, 1, 3)[0]
+    plain = Edit().run(styled, latent, directions, "1", "0, 1")
+    assert plain["ui"] == {"trilemma_explorer": [{"names": ["sefa 1", "sefa 2"]}]}
+    shown = Edit().run(styled, latent, directions, "1", "0, 1", preview=True)
+    decoded = Decode().run(styled, shown["result"][0])
+    (panel,), (expected,) = shown["ui"]["trilemma_samples"], decoded["ui"]["trilemma_samples"]
+    assert [each["filename"] for each in panel["pictures"]] == [each["filename"] for each in expected["pictures"]]
+    assert [each["condition"] for each in panel["pictures"]] == ["sefa 1: 0", "sefa 1: +1"]
 
 
 @torch.inference_mode()
@@ -138,7 +166,7 @@ def test_z_of_a_stylegan_is_edited_too(styled, places):
     (places["input"]).mkdir()
     np.save(places["input"] / "age.npy", np.ones((1, 8), np.float32))
     loaded, _ = Read().run(styled, "input", "age.npy", "z")["result"]
-    moved, _ = Edit().run(styled, Draw().run(styled, 1, 0, "z")[0], loaded, "age", "1")
+    moved, _ = Edit().run(styled, Draw().run(styled, 1, 0, "z")[0], loaded, "age", "1")["result"]
     assert Decode().run(styled, moved)["result"][0].shape == (1, 16, 16, 3)
     with pytest.raises(BadInput, match="directions: they are of z, but the latents are in w"):
         Edit().run(styled, Draw().run(styled, 1, 0)[0], loaded, "age", "1")
@@ -149,7 +177,7 @@ def test_a_plain_gan_by_its_first_layer(tmp_path):
     generator = held(tiny("dcgan", tmp_path))
     directions, info = Find().run(generator, "sefa", 4)["result"]
     assert info.splitlines()[0] == "4 directions of z"
-    moved, _ = Edit().run(generator, Draw().run(generator, 1, 0)[0], directions, "*", "3")
+    moved, _ = Edit().run(generator, Draw().run(generator, 1, 0)[0], directions, "*", "3")["result"]
     assert (Decode().run(generator, moved)["result"][0].std(dim=0)).max() > 1e-3
     with pytest.raises(CannotDo, match="take the method sefa"):
         Find().run(generator, "pca", 4)
@@ -168,7 +196,7 @@ def test_the_starters_first_direction_moves_it_the_most():
     latent = Draw().run(generator, 8, 0)[0]
     still = Decode().run(generator, latent)["result"][0]
     moved = [
-        Decode().run(generator, Edit().run(generator, latent, directions, which, "3")[0])["result"][0]
+        Decode().run(generator, Edit().run(generator, latent, directions, which, "3")["result"][0])["result"][0]
         for which in ("1", "64")
     ]
     first, last = ((pictures - still).square().mean().sqrt() for pictures in moved)

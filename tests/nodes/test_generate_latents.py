@@ -71,6 +71,27 @@ def test_one_step_each_draws_a_list_of_seeds(plain):
 
 
 @torch.inference_mode()
+def test_a_position_is_each_seed_at_its_corner_and_the_way_on_the_sides(plain):
+    def at(position):
+        return Interpolate().run(plain, 9, "3, 1, 2", position=position)["result"][0]
+
+    close(torch.cat([at("1, 0, 0"), at("0 5 0"), at("0; 0; .25")]), samples(plain, 3, 1, 2))
+    way = Interpolate().run(plain, 4, "3, 1")["result"][0]
+    close(torch.cat([at("3, 1"), at("1, 3, 0")]), way[[1, 3]])
+    middle = at("1, 1, 1")
+    assert len(middle) == 1
+    assert (middle - samples(plain, 3, 1, 2)).flatten(1).norm(dim=1).min() > 0
+    with pytest.raises(BadInput, match="position: it has 4 shares, but there are 3 seeds"):
+        at("1, 1, 1, 1")
+
+
+@torch.inference_mode()
+def test_the_page_is_told_the_anchors(plain):
+    shown = Interpolate().run(plain, 2, "3, 1, 2, 4", position="1, 1")["ui"]
+    assert shown["trilemma_explorer"] == [{"anchors": 3, "position": "1, 1"}]
+
+
+@torch.inference_mode()
 def test_frames_stay_on_the_sphere(plain):
     toy = plain.model.generator
     seen = []

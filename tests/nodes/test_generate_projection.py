@@ -52,7 +52,7 @@ def test_the_starters_picture_is_found_and_edited(models):
     assert float(report.split("PSNR ")[1].split()[0]) > 25
     torch.testing.assert_close(Decode().run(generator, latent)["result"][0], image, rtol=0, atol=1e-5)
     directions, _ = Find().run(generator, "sefa", 1)["result"]
-    moved, _ = Edit().run(generator, latent, directions, "1", "0, 3")
+    moved, _ = Edit().run(generator, latent, directions, "1", "0, 3")["result"]
     pictures = Decode().run(generator, moved)["result"][0]
     torch.testing.assert_close(pictures[:1], image, rtol=0, atol=1e-5)
     assert (pictures[1] - image[0]).abs().max() > 0.1

@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from trilemma.models.errors import BadInput
+from trilemma.models.generators.directions.base import Directions
+from trilemma.models.generators.directions.editing import read_mix
+from trilemma.models.generators.walking import read_position
 from trilemma.models.segmentation.prompts import read_boxes, read_prompts
 from trilemma.nodes.common import kinds
 
@@ -21,6 +25,13 @@ TYPES = {"array": list, "object": dict, "number": (int, float), "string": str}
 
 def test_it_is_small():
     assert sum(path.stat().st_size for path in WEB.rglob("*.js")) < KILOBYTES * 1000
+
+
+def test_every_style_is_of_a_panel_of_ours():
+    """The page has one sheet for all extensions."""
+    rules = re.findall(r"^(\S.*) \{", (WEB / "panels.css").read_text(), re.MULTILINE)
+    assert rules
+    assert all(part.strip().startswith(".trilemma-") for rule in rules for part in rule.split(","))
 
 
 def test_its_own_tests():
@@ -53,6 +64,8 @@ def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
         return fits(value, root["$defs"][schema["$ref"].rpartition("/")[2]], root)
     if "type" in schema and not isinstance(value, TYPES[schema["type"]]):
         return False
+    if "pattern" in schema and not re.search(schema["pattern"], value):
+        return False
     checks = [fits(entry, schema["items"], root) for entry in value] if "items" in schema else []
     if "anyOf" in schema:
         checks.append(any(fits(value, each, root) for each in schema["anyOf"]))
@@ -66,10 +79,14 @@ def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
 
 
 def taken(kind: str, value: Any) -> bool:
-    """Whether the node takes it, for two images of 64 x 64 pixels."""
-    text = json.dumps(value)
+    """Whether the node takes it, for two images of 64 x 64 pixels, or for directions of these names."""
+    text = value if isinstance(value, str) and kind in ("position", "mix") else json.dumps(value)
     try:
-        if kind == "boxes":
+        if kind == "position":
+            read_position(text)
+        elif kind == "mix":
+            read_mix(Directions(("age", "sefa 1", "pose"), torch.zeros(3, 4), "w"), text)
+        elif kind == "boxes":
             read_boxes(2, 64, 64, drawn_boxes=text)
         else:
             read_prompts(2, 64, 64, [[], []], positive_points=text)
@@ -80,7 +97,7 @@ def taken(kind: str, value: Any) -> bool:
 
 @pytest.mark.parametrize("kind", VALUES)
 def test_schema_and_python_agree_on_values(kind):
-    """JavaScript is held to the same file, in drawing.test.mjs."""
+    """JavaScript is held to the same file, in drawing.test.mjs and explore.test.mjs."""
     schema = json.loads((WEB / "schemas" / f"{kind}.json").read_text())
     for expected, values in (True, VALUES[kind]["valid"]), (False, VALUES[kind]["invalid"]):
         assert [fits(value, schema, schema) for value in values] == [expected] * len(values)

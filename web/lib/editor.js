@@ -2,21 +2,11 @@
 // given and gives back; it knows nothing of ComfyUI.
 import { drawCursor, drawFound, drawMarks } from "./marks.js";
 import { EMPTY, History, KINDS, added, boxBetween, hit, inside, moved, neighbour, readTexts, removed, writeTexts } from "./drawing.js";
-import { fitted, panned, toPicture, zoomed } from "./view.js";
-
-/** @typedef {import("./drawing.js").Texts} Texts */
-/** @typedef {import("./drawing.js").Point} Point */
-/** @typedef {import("./drawing.js").Box} Box */
-/** @typedef {import("./drawing.js").Kind} Kind */
-/** @typedef {import("./drawing.js").Target} Target */
-/** @typedef {{address: string, width?: number, height?: number}} Picture its size, where the file is a smaller copy */
-/** @typedef {{read(): Texts, write(texts: Texts): void, picture(): Picture | null, found(): Box[]}} Source */
-/** @typedef {{from: Point, at: Point, screen: Point, negative: boolean, moved: boolean, panning: boolean,
- *   target: Target | null, before: Texts}} Drag positions in the picture; screen: on the canvas */
+import { add } from "./place.js";
+import { ARROWS, fitted, panned, toPicture, zoomed } from "./view.js";
 
 const REACH = 9; // pixels of the canvas around a mark that still hit it
 const STILL = 4; // pixels of the canvas that a click may move
-const POLL = 400; // ms
 const TOOLS = /** @type {const} */ ({
   positive: ["+", "Click: a point on the object"],
   negative: ["\u2212", "Click: a point that is not on the object (also right click, or Shift)"],
@@ -33,23 +23,6 @@ const HELP = "Click: on the object. Shift or right click: not on it. Drag: a box
 const KEYS =
   "Arrows move the cross or what is selected, with Shift further. Enter adds a point, Shift+Enter a negative one, B " +
   "begins and ends a box, [ and ] select, Delete deletes, Ctrl+Z undoes, + - 0 zoom, Escape lets go.";
-const STYLE = {
-  root: "display: flex; flex-direction: column; gap: 4px; width: 100%; height: 100%; box-sizing: border-box;",
-  bar: "display: flex; flex-wrap: wrap; gap: 3px; flex: none;",
-  button: `font: 12px/18px sans-serif; min-width: 26px; padding: 1px 6px; border-radius: 4px; cursor: pointer;
-    color: var(--input-text, #ddd); background: var(--comfy-input-bg, #222); border: 1px solid var(--border-color, #555);`,
-  canvas: "flex: 1 1 0; min-height: 0; width: 100%; display: block; touch-action: none; cursor: crosshair; background: #111;",
-  line: "font: 11px/14px sans-serif; flex: none; color: var(--input-text, #ddd); opacity: 0.85; overflow-wrap: anywhere;",
-};
-
-/** @template {keyof HTMLElementTagNameMap} K @param {K} tag @param {string} style @param {string} [text] */
-function made(tag, style, text = "") {
-  const element = document.createElement(tag);
-  element.style.cssText = style;
-  element.textContent = text;
-  return element;
-}
-
 export class Editor {
   /** @param {Source} source */
   constructor(source) {
@@ -76,39 +49,23 @@ export class Editor {
     this.size = { width: 0, height: 0 };
     this.view = { scale: 1, x: 0, y: 0 };
     this.shown = "";
-    this.#build();
-    this.timer = setInterval(() => this.refresh(), POLL);
-  }
-
-  #build() {
-    this.element = made("div", STYLE.root);
-    const bar = made("div", STYLE.bar);
-    /** @type {Record<string, HTMLButtonElement>} */
-    this.buttons = {};
-    for (const [name, [label, title]] of [...Object.entries(TOOLS), ...Object.entries(ACTIONS)]) {
-      const button = made("button", STYLE.button, label);
-      button.type = "button";
-      button.title = title;
-      button.setAttribute("aria-label", title);
-      button.dataset.action = name;
-      button.addEventListener("click", () => this.act(name));
-      this.buttons[name] = button;
-      bar.append(button);
+    /** @type {HTMLElement} */
+    this.element = add(null, "div", { class: "trilemma-editor" });
+    const bar = add(this.element, "div", { class: "bar" });
+    /** @type {HTMLElement[]} */
+    this.tools = [];
+    for (const [name, [label, title]] of Object.entries({ ...TOOLS, ...ACTIONS })) {
+      const look = { title, "aria-label": title, "data-action": name };
+      const button = add(bar, "button", look, label, () => this.act(name));
+      if (name in TOOLS) this.tools.push(button);
     }
-    this.canvas = made("canvas", STYLE.canvas);
-    this.canvas.tabIndex = 0;
-    this.canvas.setAttribute("role", "application");
-    this.canvas.setAttribute("aria-label", `Points and boxes on the picture. ${KEYS}`);
-    this.canvas.title = KEYS;
+    const label = `Points and boxes on the picture. ${KEYS}`;
+    /** @type {HTMLCanvasElement} */
+    this.canvas = add(this.element, "canvas", { tabindex: 0, role: "application", "aria-label": label, title: KEYS });
     // The page looks at every key before anybody else does, and leaves undo to what says (older, newer) that it is text.
     Object.defineProperties(this.canvas, { type: { value: "textarea" }, isContentEditable: { value: true } });
-    this.line = made("div", STYLE.line);
-    this.line.setAttribute("aria-live", "polite");
-    this.element.append(bar, this.canvas, this.line);
-    // What happens here is not also the page's: it would drag the node, open menus, delete nodes.
-    for (const name of ["pointerdown", "pointermove", "pointerup", "mousedown", "dblclick", "contextmenu"]) {
-      this.element.addEventListener(name, (event) => event.stopPropagation());
-    }
+    /** @type {HTMLElement} */
+    this.line = add(this.element, "div", { class: "line", "aria-live": "polite" });
     const canvas = this.canvas;
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
@@ -116,7 +73,12 @@ export class Editor {
     canvas.addEventListener("pointerup", (event) => this.#up(event, true));
     canvas.addEventListener("pointercancel", (event) => this.#up(event, false));
     canvas.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
-    canvas.addEventListener("keydown", (event) => this.#key(event));
+    canvas.addEventListener("keydown", (event) => {
+      if (!this.#pressed(event)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.draw();
+    });
     canvas.addEventListener("keyup", (event) => {
       if (event.key === " ") this.spaceHeld = false;
     });
@@ -125,15 +87,30 @@ export class Editor {
     this.watcher.observe(canvas);
   }
 
+  again() {
+    this.shown = "";
+    this.refresh();
+  }
+
+  /** @param {number} factor @param {Point} about on the canvas */
+  zoom(factor, about) {
+    this.view = zoomed(this.view, factor, about, this.size, this.room);
+  }
+
+  /** @param {Point} screen @param {Point} before on the canvas @param {number} [share] of the way */
+  pan(screen, before, share = 1) {
+    const by = { x: (screen.x - before.x) * share, y: (screen.y - before.y) * share };
+    this.view = panned(this.view, by, this.size, this.room);
+  }
+
   /** Lets go of what lives as long as the page. */
   close() {
-    clearInterval(this.timer);
-    this.watcher?.disconnect();
+    this.watcher.disconnect();
   }
 
   /** Reads the texts, the picture and the boxes anew, and draws what has changed. */
   refresh() {
-    if (!this.element?.isConnected || this.drag) return;
+    if (!this.element.isConnected || this.drag) return;
     const texts = this.source.read();
     const picture = this.source.picture();
     const found = this.source.found();
@@ -171,7 +148,7 @@ export class Editor {
   }
 
   get room() {
-    return { width: this.canvas?.clientWidth || 1, height: this.canvas?.clientHeight || 1 };
+    return { width: this.canvas.clientWidth || 1, height: this.canvas.clientHeight || 1 };
   }
 
   get editable() {
@@ -185,43 +162,36 @@ export class Editor {
 
   /** @param {string} text */
   say(text) {
-    if (this.line && this.line.textContent !== text) this.line.textContent = text;
+    if (this.line.textContent !== text) this.line.textContent = text;
   }
 
   draw() {
-    const context = this.canvas?.getContext("2d");
-    if (!this.canvas || !context) return;
+    const context = /** @type {Sheet} */ (this.canvas.getContext("2d"));
     const { width, height } = this.room;
     // As fine as the screen where the page shows the node enlarged.
     const fine = Math.min(3, (this.canvas.getBoundingClientRect().width / width || 1) * devicePixelRatio);
     this.canvas.width = Math.round(width * fine);
     this.canvas.height = Math.round(height * fine);
     context.setTransform(fine, 0, 0, fine, 0, 0);
-    for (const [name, button] of Object.entries(this.buttons ?? {})) {
-      if (name in TOOLS) button.setAttribute("aria-pressed", String(name === this.tool));
-      button.style.outline = name === this.tool ? "2px solid #56b4e9" : "none";
-    }
-    if (!this.image) {
-      this.say(this.problem || NO_PICTURE);
-      return;
-    }
+    for (const each of this.tools) each.setAttribute("aria-pressed", String(each.dataset.action === this.tool));
+    if (!this.image) return this.say(this.problem || NO_PICTURE);
     const { scale, x, y } = this.view;
     context.imageSmoothingEnabled = scale < 4;
     context.drawImage(this.image, x, y, this.size.width * scale, this.size.height * scale);
     drawFound(context, this.view, this.found ?? []);
-    const drag = this.drag;
-    const begun = drag && drag.moved && !drag.target && !drag.panning ? boxBetween(drag.from, drag.at, this.size) : null;
-    const keyed = this.corner && this.cursor ? boxBetween(this.corner, this.cursor, this.size) : null;
-    const boxes = [begun, keyed].filter((box) => box !== null);
-    drawMarks(context, this.view, { ...this.drawing, boxes: [...this.drawing.boxes, ...boxes] }, this.selected);
-    if (this.cursor && document.activeElement === this.canvas) drawCursor(context, this.view, this.cursor);
-    const [on, off, drawn] = KINDS.map((kind) => this.drawing[kind].length);
-    const size = `${this.size.width} x ${this.size.height}`;
-    this.say(this.problem || (on + off + drawn ? `${size}: ${on} on, ${off} off, ${drawn} boxes` : HELP));
+    const { drawing, drag, corner, cursor, size } = this;
+    const boxes = [...drawing.boxes];
+    if (drag?.moved && !drag.target && !drag.panning) boxes.push(boxBetween(drag.from, drag.at, size));
+    if (corner && cursor) boxes.push(boxBetween(corner, cursor, size));
+    drawMarks(context, this.view, { ...drawing, boxes }, this.selected);
+    if (cursor && document.activeElement === this.canvas) drawCursor(context, this.view, cursor);
+    const [on, off, drawn] = KINDS.map((kind) => drawing[kind].length);
+    const counts = `${size.width} x ${size.height}: ${on} on, ${off} off, ${drawn} boxes`;
+    this.say(this.problem || (on + off + drawn ? counts : HELP));
   }
 
   /** Shows and gives another drawing; `before` is what undo comes back to, if not what is there.
-   * @param {import("./drawing.js").Drawing} drawing @param {Texts} [before] */
+   * @param {Drawing} drawing @param {Texts} [before] */
   change(drawing, before = this.source.read()) {
     const written = writeTexts(before, drawing);
     this.drawing = drawing;
@@ -229,8 +199,7 @@ export class Editor {
       this.history.changed(before);
       this.source.write(written);
     }
-    this.shown = "";
-    this.refresh();
+    this.again();
   }
 
   /** @param {string} name of a button */
@@ -240,8 +209,7 @@ export class Editor {
     else if (name === "undo" || name === "redo") {
       const texts = this.history[name](this.source.read());
       if (texts) this.source.write(texts);
-      this.shown = "";
-      this.refresh();
+      this.again();
     } else if (this.editable && name === "clear") this.change(EMPTY);
     else if (this.editable && name === "remove" && this.selected) {
       const target = this.selected;
@@ -251,10 +219,10 @@ export class Editor {
     this.draw();
   }
 
-  /** @param {PointerEvent | WheelEvent} event
-   * @returns {Point} on the canvas, whatever the page's zoom */
+  /** Where it is on the canvas, whatever the page's zoom.
+   * @param {MouseEvent} event */
   #at(event) {
-    const box = /** @type {HTMLCanvasElement} */ (this.canvas).getBoundingClientRect();
+    const box = this.canvas.getBoundingClientRect();
     const { width, height } = this.room;
     return { x: ((event.clientX - box.left) * width) / box.width, y: ((event.clientY - box.top) * height) / box.height };
   }
@@ -262,10 +230,10 @@ export class Editor {
   /** @param {PointerEvent} event */
   #down(event) {
     event.preventDefault();
-    this.canvas?.focus({ preventScroll: true });
+    this.canvas.focus({ preventScroll: true });
     if (!this.editable) return;
     const screen = this.#at(event);
-    this.canvas?.setPointerCapture(event.pointerId);
+    this.canvas.setPointerCapture(event.pointerId);
     if (event.pointerType === "touch") this.fingers.set(event.pointerId, screen);
     if (this.fingers.size > 1) {
       this.drag = null; // two fingers move the picture
@@ -291,7 +259,7 @@ export class Editor {
     if (Math.hypot(screen.x - drag.screen.x, screen.y - drag.screen.y) > STILL) drag.moved = true;
     if (!drag.moved) return;
     if (drag.panning) {
-      this.view = panned(this.view, { x: screen.x - drag.screen.x, y: screen.y - drag.screen.y }, this.size, this.room);
+      this.pan(screen, drag.screen);
       drag.screen = screen;
     } else {
       drag.at = toPicture(this.view, screen);
@@ -309,9 +277,9 @@ export class Editor {
     this.fingers.set(finger, screen);
     /** @param {Point} one */
     const apart = (one) => Math.max(1, Math.hypot(one.x - other.x, one.y - other.y));
-    this.view = panned(this.view, { x: (screen.x - old.x) / 2, y: (screen.y - old.y) / 2 }, this.size, this.room);
+    this.pan(screen, old, 0.5);
     const middle = { x: (screen.x + other.x) / 2, y: (screen.y + other.y) / 2 };
-    this.view = zoomed(this.view, apart(screen) / apart(old), middle, this.size, this.room);
+    this.zoom(apart(screen) / apart(old), middle);
     this.draw();
   }
 
@@ -327,8 +295,7 @@ export class Editor {
       if (drag.moved) this.#add("boxes", boxBetween(drag.from, drag.at, this.size));
       else this.#add(drag.negative ? "negative" : "positive", inside(drag.from, this.size));
     }
-    this.shown = "";
-    this.refresh();
+    this.again();
   }
 
   /** @param {Kind} kind @param {Point | Box} entry */
@@ -344,21 +311,12 @@ export class Editor {
     if (!this.image || document.activeElement !== this.canvas) return;
     event.preventDefault();
     event.stopPropagation();
-    this.view = zoomed(this.view, Math.exp(-event.deltaY / 400), this.#at(event), this.size, this.room);
+    this.zoom(Math.exp(-event.deltaY / 400), this.#at(event));
     this.draw();
   }
 
-  /** @param {KeyboardEvent} event */
-  #key(event) {
-    if (this.#pressed(event)) {
-      event.preventDefault();
-      event.stopPropagation();
-      this.draw();
-    }
-  }
-
-  /** @param {KeyboardEvent} event
-   * @returns {boolean} whether the key is the editor's */
+  /** Whether the key is the editor's.
+   * @param {KeyboardEvent} event */
   #pressed(event) {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (event.ctrlKey || event.metaKey) {
@@ -367,19 +325,18 @@ export class Editor {
       return true;
     }
     if (!this.editable || event.altKey) return false;
-    const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    const arrow = arrows[/** @type {keyof typeof arrows} */ (key)];
+    const arrow = ARROWS[key];
     const middle = { x: this.room.width / 2, y: this.room.height / 2 };
     this.cursor ??= arrow || key === "Enter" || key === "b" ? inside(toPicture(this.view, middle), this.size) : null;
     if (arrow) this.#step(arrow, event.shiftKey ? Math.max(10, Math.round(this.size.width / 32)) : 1);
-    else if (key === "Enter" && this.corner) this.#endBox();
-    else if (key === "Enter") this.#keyedPoint(event.shiftKey ? "negative" : this.tool);
-    else if (key === "b" && this.corner) this.#endBox();
+    else if ((key === "Enter" || key === "b") && this.corner && this.cursor) {
+      this.#keyed("boxes", boxBetween(this.corner, this.cursor, this.size));
+    } else if (key === "Enter" && this.cursor) this.#keyed(event.shiftKey ? "negative" : this.tool, this.cursor);
     else if (key === "b") [this.corner, this.selected] = [this.cursor, null];
     else if (key === "[" || key === "]") this.selected = neighbour(this.drawing, this.selected, key === "]" ? 1 : -1);
     else if (key === "Delete" || key === "Backspace") this.act("remove");
-    else if (key === "+" || key === "=") this.view = zoomed(this.view, 1.25, middle, this.size, this.room);
-    else if (key === "-") this.view = zoomed(this.view, 0.8, middle, this.size, this.room);
+    else if (key === "+" || key === "=") this.zoom(1.25, middle);
+    else if (key === "-") this.zoom(0.8, middle);
     else if (key === "0") this.fit();
     else if (key === " ") this.spaceHeld = true;
     else if (key === "Escape") this.selected = this.corner = null;
@@ -394,18 +351,10 @@ export class Editor {
     else if (this.cursor) this.cursor = inside({ x: this.cursor.x + by.x, y: this.cursor.y + by.y }, this.size);
   }
 
-  /** @param {"positive" | "negative"} kind */
-  #keyedPoint(kind) {
-    if (!this.cursor) return;
-    this.#add(kind, this.cursor);
-    this.selected = null; // the arrows go on moving the cross
-  }
-
-  #endBox() {
-    if (!this.corner || !this.cursor) return;
-    const box = boxBetween(this.corner, this.cursor, this.size);
-    this.corner = null;
-    this.#add("boxes", box);
-    this.selected = null;
+  /** By the keyboard: the arrows go on moving the cross.
+   * @param {Kind} kind @param {Point | Box} entry */
+  #keyed(kind, entry) {
+    this.#add(kind, entry);
+    this.selected = this.corner = null;
   }
 }

@@ -1,16 +1,11 @@
 // How points and boxes look on the picture. Kinds differ in shape too, for people who do not see the colours.
+import { HANDLES, cornerOf } from "./drawing.js";
 import { toCanvas } from "./view.js";
-
-/** @typedef {import("./drawing.js").Drawing} Drawing */
-/** @typedef {import("./drawing.js").Target} Target */
-/** @typedef {import("./drawing.js").Box} Box */
-/** @typedef {import("./drawing.js").Point} Point */
-/** @typedef {import("./view.js").View} View */
 
 const COLOURS = { positive: "#56b4e9", negative: "#e69f00", boxes: "#f0e442", found: "#ffffff" };
 const RADIUS = 7;
 
-/** @param {CanvasRenderingContext2D} context @param {View} view @param {Box} box @param {string} colour @param {number} width */
+/** @param {Sheet} context @param {View} view @param {Box} box @param {string} colour @param {number} width */
 function drawBox(context, view, box, colour, width) {
   const at = toCanvas(view, box);
   for (const [style, line] of /** @type {[string, number][]} */ ([["#000", width + 2], [colour, width]])) {
@@ -20,7 +15,23 @@ function drawBox(context, view, box, colour, width) {
   }
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Point} at on the canvas @param {"positive" | "negative"} kind
+/** A minus, or a plus, of so many pixels from its middle.
+ * @param {Sheet} context @param {Point} at on the canvas @param {number} reach @param {boolean} plus
+ * @param {string} colour @param {number} width */
+function drawCross(context, at, reach, plus, colour, width) {
+  context.beginPath();
+  context.moveTo(at.x - reach, at.y);
+  context.lineTo(at.x + reach, at.y);
+  if (plus) {
+    context.moveTo(at.x, at.y - reach);
+    context.lineTo(at.x, at.y + reach);
+  }
+  context.strokeStyle = colour;
+  context.lineWidth = width;
+  context.stroke();
+}
+
+/** @param {Sheet} context @param {Point} at on the canvas @param {"positive" | "negative"} kind
  * @param {boolean} selected */
 function drawPoint(context, at, kind, selected) {
   context.beginPath();
@@ -30,20 +41,11 @@ function drawPoint(context, at, kind, selected) {
   context.lineWidth = selected ? 3 : 1.5;
   context.strokeStyle = selected ? "#fff" : "#000";
   context.stroke();
-  context.beginPath();
-  context.moveTo(at.x - 4, at.y);
-  context.lineTo(at.x + 4, at.y);
-  if (kind === "positive") {
-    context.moveTo(at.x, at.y - 4);
-    context.lineTo(at.x, at.y + 4);
-  }
-  context.strokeStyle = "#000";
-  context.lineWidth = 2;
-  context.stroke();
+  drawCross(context, at, 4, kind === "positive", "#000", 2);
 }
 
 /** Boxes that come from another node, beneath all that is drawn.
- * @param {CanvasRenderingContext2D} context @param {View} view @param {(Box & {label?: string})[]} boxes */
+ * @param {Sheet} context @param {View} view @param {Box[]} boxes */
 export function drawFound(context, view, boxes) {
   context.setLineDash([5, 4]);
   context.font = "11px sans-serif";
@@ -59,15 +61,15 @@ export function drawFound(context, view, boxes) {
   context.setLineDash([]);
 }
 
-/** @param {CanvasRenderingContext2D} context @param {View} view @param {Drawing} drawing @param {Target | null} selected */
+/** @param {Sheet} context @param {View} view @param {Drawing} drawing @param {Target | null} selected */
 export function drawMarks(context, view, drawing, selected) {
   drawing.boxes.forEach((box, index) => {
     const chosen = selected?.kind === "boxes" && selected.index === index;
     drawBox(context, view, box, COLOURS.boxes, chosen ? 3 : 2);
     if (!chosen) return;
     context.fillStyle = "#fff";
-    for (const [x, y] of [[0, 0], [1, 0], [0, 1], [1, 1]]) {
-      const at = toCanvas(view, { x: box.x + x * box.width, y: box.y + y * box.height });
+    for (const handle of HANDLES) {
+      const at = toCanvas(view, cornerOf(box, handle));
       context.fillRect(at.x - 4, at.y - 4, 8, 8);
       context.lineWidth = 1;
       context.strokeStyle = "#000";
@@ -82,17 +84,8 @@ export function drawMarks(context, view, drawing, selected) {
 }
 
 /** Where the keyboard would put the next point.
- * @param {CanvasRenderingContext2D} context @param {View} view @param {Point} cursor */
+ * @param {Sheet} context @param {View} view @param {Point} cursor */
 export function drawCursor(context, view, cursor) {
-  const at = toCanvas(view, cursor);
-  for (const [style, width] of /** @type {[string, number][]} */ ([["#000", 3], ["#fff", 1]])) {
-    context.beginPath();
-    context.moveTo(at.x - 12, at.y);
-    context.lineTo(at.x + 12, at.y);
-    context.moveTo(at.x, at.y - 12);
-    context.lineTo(at.x, at.y + 12);
-    context.strokeStyle = style;
-    context.lineWidth = width;
-    context.stroke();
-  }
+  drawCross(context, toCanvas(view, cursor), 12, true, "#000", 3);
+  drawCross(context, toCanvas(view, cursor), 12, true, "#fff", 1);
 }

@@ -1,4 +1,28 @@
-// Elements of widgets in the page's newer nodes. What `data-trilemma` says of an element is its widget.
+// Elements, and widgets of them. What `data-trilemma` says of an element is its widget.
+
+/** An element of HTML, or of SVG where the parent is one, with attributes, a text and what a click does.
+ * @param {any} parent @param {string} tag @param {Record<string, any>} [attributes] @param {any} [text]
+ * @param {((event: any) => any) | null} [click] @returns {any} */
+export function add(parent, tag, attributes = {}, text = "", click = null) {
+  const svg = tag === "svg" || parent?.namespaceURI === "http://www.w3.org/2000/svg";
+  const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  if (tag === "button") made.setAttribute("type", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  if (text !== "") made.textContent = text;
+  if (click) made.addEventListener("click", click);
+  parent?.append(made);
+  return made;
+}
+
+/** A widget that is shown alone: neither the prompt nor a saved graph has its value.
+ * @param {any} node @param {string} key @param {HTMLElement} element @param {any} options of the page */
+export function addWidget(node, key, element, options) {
+  element.dataset.trilemma = key;
+  const nothing = { getValue: () => "", setValue: () => undefined };
+  const widget = node.addDOMWidget(key, "trilemma_shown", element, { serialize: false, ...nothing, ...options });
+  widget.serialize = false; // the option keeps it out of the prompt only, this one out of saved graphs
+  return widget;
+}
 
 /** Puts a widget's element where it should be shown. When a graph is loaded over another (by undo, too), the page's newer
  * nodes go on showing the element of the node that had the same id before.

@@ -1,20 +1,10 @@
 // What a node is connected to, and which picture and boxes come from there. Of the page's graph it needs little, so that
 // tests do without the page.
 
-/** @typedef {{name: string, type?: any, link?: number | null}} Input */
-/** @typedef {{name?: string, value?: unknown}} Widget */
-/** @typedef {{origin_id: number | string, origin_slot: number}} Link */
-/** @typedef {{id: number | string, type?: string, mode?: number, inputs?: Input[], outputs?: {type?: any}[],
- *   widgets?: Widget[], graph?: Graph | null}} Node */
-/** @typedef {{id?: string, getNodeById(id: any): Node | null | undefined, getLink(id: any): Link | null | undefined}} Graph */
-/** @typedef {{filename: string, subfolder: string, type: string, width?: number, height?: number}} File */
-/** @typedef {Record<string, any>} Outputs what each node of the last run has shown, by its id */
-
 const BYPASSED = 4;
 
 /** The node that gives an input, and which of its outputs; through reroutes and bypassed nodes. Null without one.
- * @param {Node} node @param {string} name
- * @returns {{node: Node, slot: number} | null} */
+ * @param {GraphNode} node @param {string} name */
 export function source(node, name) {
   let input = node.inputs?.find((each) => each.name === name);
   for (let steps = 0; input && steps < 100; steps += 1) {
@@ -32,8 +22,7 @@ export function source(node, name) {
 }
 
 /** A file as the host's widgets name it: "folder/name.png [output]".
- * @param {string} named
- * @returns {File} */
+ * @param {string} named */
 export function fileOf(named) {
   const annotated = named.match(/^(.*?)\s*\[(input|output|temp)\]$/);
   const path = (annotated ? annotated[1] : named).replaceAll("\\", "/");
@@ -41,20 +30,22 @@ export function fileOf(named) {
   return { filename: path.slice(cut + 1), subfolder: cut < 0 ? "" : path.slice(0, cut), type: annotated?.[2] ?? "input" };
 }
 
-/** @param {File} file
- * @returns {string} the address of a picture, from the page's root */
+/** The address of a picture, from the page's root.
+ * @param {PictureFile} file */
 export function addressOf({ filename, subfolder, type }) {
   return `/view?${new URLSearchParams({ filename, subfolder, type })}`;
 }
 
-/** @param {Node} node @param {Outputs} outputs @param {Graph | null} [root] */
-function shownBy(node, outputs, root) {
-  return outputs?.[!root || node.graph === root ? String(node.id) : `${node.graph?.id}:${node.id}`];
-}
+/** What the page knows a node by; root: the graph that all others are within.
+ * @param {GraphNode} node @param {Graph | null} [root] */
+export const placeOf = ({ graph, id }, root) => (!root || !graph || graph === root ? `${id}` : `${graph.id}:${id}`);
+
+/** @param {GraphNode} node @param {Outputs} outputs @param {Graph | null} [root] */
+const shownBy = (node, outputs, root) => outputs?.[placeOf(node, root)];
 
 /** The picture that a Segment node's points belong to: Load Image's at once, else that of Encode Image's last run.
- * @param {Node} node @param {Outputs} outputs @param {Graph | null} [root]
- * @returns {File | null} */
+ * @param {GraphNode} node @param {Outputs} outputs @param {Graph | null} [root]
+ * @returns {PictureFile | null} */
 export function pictureFor(node, outputs, root) {
   const encoder = source(node, "embedding")?.node;
   if (!encoder) return null;
@@ -68,8 +59,8 @@ export function pictureFor(node, outputs, root) {
 }
 
 /** The boxes of the last run that come to a Segment node, for its first image.
- * @param {Node} node @param {Outputs} outputs @param {Graph | null} [root]
- * @returns {{x: number, y: number, width: number, height: number, label?: string}[]} */
+ * @param {GraphNode} node @param {Outputs} outputs @param {Graph | null} [root]
+ * @returns {Box[]} */
 export function boxesFor(node, outputs, root) {
   const from = source(node, "boxes");
   return (from && shownBy(from.node, outputs, root)?.trilemma_found?.[0]?.[0]) ?? [];

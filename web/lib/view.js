@@ -1,14 +1,12 @@
 // Which part of a picture a canvas shows: position on the canvas = position in the picture * scale + offset.
 
-/** @typedef {import("./drawing.js").Point} Point */
-/** @typedef {import("./drawing.js").Size} Size */
-/** @typedef {{scale: number, x: number, y: number}} View */
-
+/** Ways of the keys, right and down.
+ * @type {Record<string, number[]>} */
+export const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const LARGEST = 32; // pixels of the canvas per pixel of the picture
 
 /** The view that shows the whole picture in the middle of the canvas.
- * @param {Size} picture @param {Size} canvas
- * @returns {View} */
+ * @param {Size} picture @param {Size} canvas */
 export function fitted(picture, canvas) {
   const scale = Math.min(canvas.width / picture.width, canvas.height / picture.height) || 1;
   return { scale, x: (canvas.width - picture.width * scale) / 2, y: (canvas.height - picture.height * scale) / 2 };
@@ -27,8 +25,7 @@ export function toCanvas(view, at) {
 }
 
 /** Larger by a factor about a position that stays where it is; never smaller than the whole picture.
- * @param {View} view @param {number} factor @param {Point} about on the canvas @param {Size} picture @param {Size} canvas
- * @returns {View} */
+ * @param {View} view @param {number} factor @param {Point} about on the canvas @param {Size} picture @param {Size} canvas */
 export function zoomed(view, factor, about, picture, canvas) {
   const whole = fitted(picture, canvas);
   const scale = Math.min(Math.max(view.scale * factor, whole.scale), Math.max(LARGEST, whole.scale));
@@ -36,15 +33,13 @@ export function zoomed(view, factor, about, picture, canvas) {
   return held({ scale, x: about.x - kept.x * scale, y: about.y - kept.y * scale }, picture, canvas);
 }
 
-/** @param {View} view @param {Point} by @param {Size} picture @param {Size} canvas
- * @returns {View} */
+/** @param {View} view @param {Point} by @param {Size} picture @param {Size} canvas */
 export function panned(view, by, picture, canvas) {
   return held({ ...view, x: view.x + by.x, y: view.y + by.y }, picture, canvas);
 }
 
 /** The view moved so that no more of the canvas than needed is empty.
- * @param {View} view @param {Size} picture @param {Size} canvas
- * @returns {View} */
+ * @param {View} view @param {Size} picture @param {Size} canvas */
 function held(view, picture, canvas) {
   /** @param {number} offset @param {number} shown @param {number} room */
   const one = (offset, shown, room) =>

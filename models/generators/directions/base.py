@@ -30,7 +30,7 @@ class Directions(NamedTuple):
     identity: str = ""
 
 
-def chosen(directions: Directions, text: str) -> list[int]:
+def chosen(directions: Directions, text: str, what: str = "direction") -> list[int]:
     """The places of those that a text names: by name, with or without what stands in brackets, or by number from 1.
 
     Names and numbers are separated by commas; `2-4` is a range of numbers, `*` is all.
@@ -51,9 +51,9 @@ def chosen(directions: Directions, text: str) -> list[int]:
             found += [number - 1 for number in numbers]
         else:
             names = ", ".join(directions.names[:NAMED]) + (", ..." if count > NAMED else "")
-            raise BadInput(f"direction: there is no {word!r}; give a number from 1 to {count}, or one of: {names}.")
+            raise BadInput(f"{what}: there is no {word!r}; give a number from 1 to {count}, or one of: {names}.")
     if not found:
-        raise BadInput("direction: it is empty; give names or numbers from 1, separated by commas, or * for all.")
+        raise BadInput(f"{what}: it is empty; give names or numbers from 1, separated by commas, or * for all.")
     return found
 
 

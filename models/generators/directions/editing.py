@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from ...errors import BadInput
 from ..base import Generator, Latents
-from .base import Directions
+from .base import Directions, chosen, short
 from .layer_ranges import read_layers
+
+STRENGTH: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)
 
 
 def edit(
@@ -83,6 +85,41 @@ def read_strengths(text: str) -> list[float]:
         if not math.isfinite(found[-1]):
             raise BadInput(f"strengths: {word!r} is no number to move by; write, for example, -2, 0, 2.")
     return found
+
+
+def read_mix(directions: Directions, text: str) -> dict[int, float]:
+    """How far to move along each direction at once, by its place: `age: 1.5, sefa 2: -1`, separated by commas or lines.
+
+    Names are those of `chosen`, a range or * too; of one that is named again the last counts.
+
+    Raises:
+        BadInput: an entry is not a name, a colon and a number, or the direction is not there.
+    """
+    found: dict[int, float] = {}
+    for entry in (part.strip() for part in re.split(r"[,;\n]", text)):
+        name, _, strength = entry.rpartition(":")
+        if not entry:
+            continue
+        if not name.strip() or not STRENGTH.fullmatch(strength.strip()):
+            raise BadInput(f"mix: {entry!r} is no direction with its strength; write, for example, age: 1.5, 2: -1.")
+        found |= dict.fromkeys(chosen(directions, name, "mix"), float(strength))
+    if not found:
+        raise BadInput("mix: it names no direction; write, for example, age: 1.5, 2: -1.")
+    return found
+
+
+def mixed(directions: Directions, strengths: Mapping[int, float]) -> Directions:
+    """The one direction that moves along several at once, each by its strength: by place, as in `read_mix`."""
+    vectors = directions.vectors[list(strengths)]
+    steps = torch.tensor(list(strengths.values()), dtype=torch.float32).view(-1, *[1] * (vectors.ndim - 1))
+    return directions._replace(
+        names=(mix_label(directions, strengths),), vectors=(vectors * steps).sum(0, keepdim=True)
+    )
+
+
+def mix_label(directions: Directions, strengths: Mapping[int, float]) -> str:
+    """`age: +1.5, sefa 2: -1`."""
+    return ", ".join(labels([short(directions.names[place])], [step], 1) for place, step in strengths.items())
 
 
 def labels(names: Sequence[str], strengths: Sequence[float], count: int) -> str:

@@ -1,0 +1,147 @@
+// The explorer of latents: a plane between the first samples on Interpolate, sliders of named directions on Edit Latent.
+// Both write an input of the node, and run this node alone by the page's queue.
+import { app } from "../../scripts/app.js";
+import { isWired, registerFolded, root, shownBy, viewOf, widgetOf, write } from "./folded.js";
+import * as explore from "./lib/explore.js";
+import { add } from "./lib/place.js";
+import { ARROWS } from "./lib/view.js";
+
+const CALM = 300; // ms without a further change, after which it runs
+const STEP = 4; // units of the plane that an arrow moves, with Shift five times as far
+const FAR = 6; // strength at the ends of a slider
+const THUMB = 24;
+const MOST = 30; // pictures on the plane
+
+/** What both share. body(own): makes its elements, and gives the function that draws them anew. */
+const explorer = (input, empties, body) => (node) => {
+  const element = add(null, "div", { class: "trilemma-panel trilemma-explorer" });
+  const bar = add(element, "div", { class: "trilemma-bar" });
+  const own = { node, element, text: () => `${widgetOf(node, input)?.value ?? ""}` };
+  let [waiting, shown] = [0, ""];
+  own.run = () => {
+    if (widgetOf(node, "preview")) write(node, { preview: true });
+    const id = explore.promptId(root(), node);
+    app.queuePrompt(0, 1, id ? [id] : undefined);
+  };
+  // ended: of a drag, which is undone as one, and runs when it is over.
+  own.set = (text, ended = true) => {
+    if (isWired(node, input)) return;
+    write(node, { [input]: text }, ended);
+    own.refresh();
+    clearTimeout(waiting);
+    if (ended && text && widgetOf(node, "preview")?.value !== false) waiting = setTimeout(own.run, CALM);
+  };
+  const says = add(bar, "span", { "aria-live": "polite" });
+  add(bar, "button", { "data-action": "preview" }, "Preview", own.run);
+  add(bar, "button", { "data-action": "reset", title: `empties ${input}` }, empties, () => own.set(""));
+  const draw = body(own);
+  own.refresh = () => {
+    [own.last] = shownBy(node)?.trilemma_explorer ?? [];
+    const now = JSON.stringify([own.text(), own.last, node.inputs, widgetOf(node, "seeds")?.value]);
+    if (now === shown) return;
+    shown = now;
+    const told = draw();
+    says.textContent = isWired(node, input) ? `${input} is wired to another node` : told;
+  };
+  own.close = () => clearTimeout(waiting);
+  return own;
+};
+
+function plane(own) {
+  const { node } = own;
+  const label = "A point between the samples at the corners; arrows move it, with Shift further";
+  const look = { class: "plane", viewBox: "0 0 200 160", tabindex: 0, role: "application", "aria-label": label };
+  const svg = add(own.element, "svg", look);
+  const seen = new Map(); // addresses of pictures, by their positions
+  let [count, shares] = [3, null];
+  const move = (point, ended) => own.set(explore.writePosition(explore.sharesAt(point, count)), ended);
+  const drag = (event, ended) => {
+    if (!svg.hasPointerCapture(event.pointerId)) return;
+    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+    move([x, y], ended);
+  };
+  svg.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    svg.focus({ preventScroll: true });
+    svg.setPointerCapture(event.pointerId);
+    drag(event, false);
+  });
+  svg.addEventListener("pointermove", (event) => drag(event, false));
+  svg.addEventListener("pointerup", (event) => drag(event, true));
+  svg.addEventListener("keydown", (event) => {
+    const way = ARROWS[event.key];
+    if (!way || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const from = explore.pointOf(shares ?? Array(count).fill(1 / count));
+    move(from.map((side, axis) => side + way[axis] * STEP * (event.shiftKey ? 5 : 1)), true);
+  });
+  return () => {
+    const seeds = `${widgetOf(node, "seeds")?.value}`.split(/[\s,;]+/).filter(Boolean);
+    const given = isWired(node, "latent") || isWired(node, "images");
+    const names = given ? ["1", "2", "3"].slice(0, own.last?.anchors) : seeds.slice(0, 3).map((seed) => `seed ${seed}`);
+    count = Math.max(2, names.length);
+    const [picture] = shownBy(node)?.trilemma_samples?.[0].pictures ?? [];
+    if (own.last?.position && picture) seen.set(own.last.position, viewOf(picture));
+    if (seen.size > MOST) seen.delete(seen.keys().next().value);
+    svg.replaceChildren();
+    add(svg, "polygon", { points: explore.CORNERS[count].join(" ") });
+    for (const [text, address] of seen) {
+      const at = explore.readPosition(text);
+      if (at?.length !== count) continue;
+      const [x, y] = explore.pointOf(at).map((middle) => middle - THUMB / 2);
+      add(svg, "image", { x, y, width: THUMB, height: THUMB, href: address });
+    }
+    explore.CORNERS[count].forEach(([x, y], at) => {
+      const anchor = x === 100 ? "middle" : x < 100 ? "start" : "end";
+      add(svg, "text", { x, y: y < 80 ? y - 4 : y + 11, "text-anchor": anchor }, names[at] ?? "");
+    });
+    shares = explore.readPosition(own.text());
+    if (shares?.length !== count) shares = null;
+    const [cx, cy] = shares ? explore.pointOf(shares) : [];
+    for (const stroke of shares ? ["#000", "#56b4e9"] : []) add(svg, "circle", { cx, cy, r: 6, stroke });
+    if (shares) return explore.writePosition(shares);
+    return own.text().trim() ? "position is not of these corners" : "Drag a point; empty: the whole way";
+  };
+}
+
+function sliders(own) {
+  const list = add(own.element, "div", { class: "sliders" });
+  let rows = [];
+  return () => {
+    const strengths = explore.readMix(own.text()) ?? new Map();
+    const typed = [...strengths.keys()].filter((name) => !/^\d+$/.test(name));
+    const names = [...new Set([...(own.last?.names ?? []), ...typed])];
+    if (rows.map(({ name }) => name).join("\n") !== names.join("\n")) {
+      list.replaceChildren();
+      rows = names.map((name, at) => {
+        add(list, "label", {}, name);
+        const slider = add(list, "input", { type: "range", step: 0.1, "aria-label": name });
+        const row = { name, slider, number: `${at + 1}`, says: add(list, "output") };
+        for (const kind of ["input", "change"]) {
+          slider.addEventListener(kind, () => {
+            own.set(explore.withStrength(own.text(), name, row.number, Number(slider.value)), kind === "change");
+          });
+        }
+        return row;
+      });
+    }
+    for (const { name, slider, number, says } of rows) {
+      const strength = strengths.get(name) ?? strengths.get(number) ?? 0;
+      slider.max = Math.max(FAR, Math.abs(strength));
+      slider.min = -slider.max;
+      slider.value = strength;
+      says.textContent = strength;
+    }
+    if (own.text().trim() && !strengths.size) return "mix cannot be read";
+    return own.last ? `${names.length} directions` : "Preview, to see the directions' names";
+  };
+}
+
+for (const [kind, title, lowest, made] of [
+  ["Interpolate", "Explore: a point between two or three", 215, explorer("position", "Walk", plane)],
+  ["EditLatent", "Explore: sliders of directions", 150, explorer("mix", "Grid", sliders)],
+]) {
+  const look = { key: "explorer", title, property: "explorer_open", lowest, open: false };
+  registerFolded({ name: `Trilemma.Explore${kind}`, kind: `Trilemma${kind}`, ...look, made });
+}

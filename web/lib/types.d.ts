@@ -1,0 +1,53 @@
+// What the modules here work with; the comments of their functions name these types, and `make test-web` checks them.
+
+// A drawing on a picture, in its pixels.
+type Point = { x: number; y: number };
+type Size = { width: number; height: number };
+type Box = Point & Size & { label?: string };
+type Kind = "positive" | "negative" | "boxes";
+type Drawing = { positive: Point[]; negative: Point[]; boxes: Box[] };
+type Handle = "nw" | "ne" | "sw" | "se";
+/** Which one is meant, and which corner of a box. */
+type Target = { kind: Kind; index: number; handle?: Handle };
+type Texts = { [K in Kind]: string };
+
+/** Position on the canvas = position in the picture * scale + offset. */
+type View = { scale: number; x: number; y: number };
+
+type Sheet = CanvasRenderingContext2D;
+
+/** Its size, where the file is a smaller copy. */
+type Picture = { address: string; width?: number; height?: number };
+type Source = { read(): Texts; write(texts: Texts): void; picture(): Picture | null; found(): Box[] };
+/** Positions are in the picture; screen: on the canvas. */
+type Drag = {
+  from: Point;
+  at: Point;
+  screen: Point;
+  negative: boolean;
+  moved: boolean;
+  panning: boolean;
+  target: Target | null;
+  before: Texts;
+};
+
+// Of the page's graph as little as is needed, so that tests do without the page.
+type GraphInput = { name: string; type?: any; link?: number | null };
+type GraphLink = { origin_id: number | string; origin_slot: number };
+type GraphNode = {
+  id: number | string;
+  type?: string;
+  mode?: number;
+  inputs?: GraphInput[];
+  outputs?: { type?: any }[];
+  widgets?: { name?: string; value?: unknown }[];
+  graph?: Graph | null;
+};
+type Graph = {
+  id?: string;
+  getNodeById(id: any): GraphNode | null | undefined;
+  getLink(id: any): GraphLink | null | undefined;
+};
+type PictureFile = { filename: string; subfolder: string; type: string; width?: number; height?: number };
+/** What each node of the last run has shown, by its id. */
+type Outputs = Record<string, any>;
