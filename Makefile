@@ -44,7 +44,8 @@ test: style
 test-graphs: $(VENV)/installed
 	$(RUN) -m trilemma.tests.graphs --count 5000
 	$(RUN) -m trilemma.tests.graphs.live --count 500
-	$(RUN) -m pytest tests/places tests/graphs --quiet
+	$(RUN) -m pytest tests/places --quiet --every-name --timeout 7200
+	$(RUN) -m pytest tests/graphs --quiet
 
 # The networks by the instructions of other processors, and by 1, 2 and 4 threads.
 test-cpus: $(VENV)/installed

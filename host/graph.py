@@ -121,7 +121,7 @@ class _Execution:
         try:
             yield
         except Exception as error:
-            if is_out_of_memory(error):
+            if isinstance(error, torch.OutOfMemoryError) or is_out_of_memory(error):
                 error = CannotDo(no_memory(str(error))).with_traceback(error.__traceback__)
             described = {name: _describe(inputs[name]) for name in (*node.values, *node.links)}
             kind = type(error).__name__

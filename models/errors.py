@@ -11,6 +11,9 @@ MEMORY = (
     "numel: integer multi",
 )
 
+LONGEST_LINE = 2000
+"""Characters of a message's line."""
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the main memory did not suffice, as Python and torch say it."""
@@ -22,12 +25,20 @@ def no_memory(said: str) -> str:
     return f"memory: it does not suffice ({said[-80:] or 'MemoryError'}); take fewer or smaller images."
 
 
+def _shortened(line: str) -> str:
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"
+
+
 class TrilemmaError(Exception):
     """Base of every error that the pack raises by itself."""
 
     # ComfyUI shows an error's module before its class, and names our modules by the folder that they lie in: the user
     # would read a path before the sentence. Only of Python's own classes does it leave the module out.
     __module__ = "builtins"
+
+    def __str__(self) -> str:
+        """The message; of a line that repeats a text longer than anybody reads, both ends."""
+        return "\n".join(map(_shortened, super().__str__().split("\n")))
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from ..errors import BadInput
+from ..texts import parsed_json
 from ..values import Detections
 
 REMEDY = "clear it to [] after another prompt, detector or image, and click on the boxes again"
@@ -19,7 +18,7 @@ def read_numbers(text: str, detections: Detections) -> frozenset[int]:
         BadInput: the text is no list of whole numbers, or a number is of no candidate.
     """
     try:
-        found = json.loads(text or "[]")
+        found = parsed_json(text or "[]")
     except ValueError as error:
         raise BadInput(f"dropped: no JSON ({error}); write numbers of boxes such as [3, 17], or [].") from None
     if not isinstance(found, list) or not all(type(number) is int for number in found):

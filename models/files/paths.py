@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path, PureWindowsPath
 from typing import Final
 
@@ -34,14 +35,14 @@ def path_inside(root: Path, name: str, what: str) -> Path:
     what: the input that it came from, for the message.
 
     Raises:
-        BadInput: an absolute path, or one that leads out of `root`, by '..' or by a link. A name that is Windows' own
-            for a device, such as CON, unless this is another system that has a file of that name already.
+        BadInput: an absolute path, or one that leads out of `root`, by '..' or by a link. A pipe or a device. A name
+            that is Windows' own for a device, such as CON, unless this is another system that has a file of that name.
     """
     base = root.resolve()
     shown = repr(name[:SHOWN])
     try:
         target = (base / name.replace("\\", "/")).resolve()
-        there = _look_at(target)
+        mode = _look_at(target)
     except (OSError, RuntimeError, ValueError) as error:  # a link to itself; a NUL, half a character; too long a name
         reason = getattr(error, "strerror", None) or str(error)
         raise BadInput(f"{what}: {shown} is no path ({reason[:SHOWN]}); write another.") from error
@@ -51,18 +52,20 @@ def path_inside(root: Path, name: str, what: str) -> Path:
             "relative to it."
         )
     device = next((part for part in target.relative_to(base).parts if DEVICE.fullmatch(part)), None)
-    if device is not None and (os.name == "nt" or not there):
+    if device is not None and (os.name == "nt" or mode is None):
         raise BadInput(f"{what}: Windows takes {device[:SHOWN]} for a device, wherever it lies; write another name.")
+    if mode is not None and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        # Whoever opens a pipe waits until somebody writes into it, and hears no interrupt.
+        raise BadInput(f"{what}: {shown} is a pipe or a device, and neither a file nor a folder; choose another.")
     return root / target.relative_to(base)
 
 
-def _look_at(path: Path) -> bool:
-    """Whether anything is there; raises whatever else the system says against a path."""
+def _look_at(path: Path) -> int | None:
+    """What kind of thing is there, as `stat` tells; None for nothing. Raises whatever else the system says."""
     try:
-        path.stat()
+        return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
+        return None
 
 
 def file_inside(root: Path, name: str, what: str, example: str) -> Path:

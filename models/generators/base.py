@@ -15,6 +15,7 @@ from ..closed_vocabulary import nearest
 from ..errors import BadInput, CannotDo
 from ..pictures.labels import bare
 from ..steps import OnStep, quiet
+from ..texts import SHOWN, whole_number
 from .given import Given
 
 FamilyName = Literal["vae", "autoregressive", "gan", "diffusion", "images"]
@@ -372,10 +373,11 @@ def number_of_class(text: str, class_names: Sequence[str], count: int, asked: st
     wanted = bare(text)
     if wanted in names:
         return names.index(wanted)
-    if wanted.isdecimal() and int(wanted) < count:
-        return int(wanted)
+    number = whole_number(wanted)
+    if number is not None and number < count:
+        return number
     known = f"{_some_of(class_names, wanted)}, or a number" if names else "a number"
-    raise BadInput(f"{asked} has no class {text.strip()!r}; give {known} from 0 to {count - 1}.")
+    raise BadInput(f"{asked} has no class {text.strip()[:SHOWN]!r}; give {known} from 0 to {count - 1}.")
 
 
 def _some_of(names: Sequence[str], wanted: str) -> str:

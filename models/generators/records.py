@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import BadInput
+from ..texts import parsed_json
 from .base import Condition, SampleRequest
 from .binding import Bound
 
@@ -71,7 +72,7 @@ def from_json(text: str, count: int) -> list[Record]:
         BadInput: the text is no JSON list of objects, or of another length.
     """
     try:
-        found = json.loads(text)
+        found = parsed_json(text)
     except ValueError as error:
         raise BadInput(f"records: no JSON ({error}); wire them from Sample Images.") from None
     if not isinstance(found, list) or not all(isinstance(record, Mapping) for record in found):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..errors import BadInput
+from ..texts import whole_number
 from .noise import SEEDS
 
 
@@ -17,9 +18,12 @@ def read_seeds(text: str, what: str = "seeds") -> list[int]:
     words = [word for word in re.split(r"[\s,;]+", text) if word]
     if not words:
         raise BadInput(f"{what}: it is empty; write whole numbers separated by commas, such as 1, 2, 3.")
+    seeds = []
     for word in words:
-        if not (word.isascii() and word.isdecimal()) or int(word) >= SEEDS:
+        seed = whole_number(word) if word.isascii() else None
+        if seed is None or seed >= SEEDS:
             raise BadInput(
                 f"{what}: {word[:80]!r} is no whole number from 0 to {SEEDS - 1}; write, for example, 1, 2, 3."
             )
-    return [int(word) for word in words]
+        seeds.append(seed)
+    return seeds

@@ -49,7 +49,7 @@ def _checked(box: Any, what: str) -> Box:
     try:
         values = [box[key] for key in ("x", "y", "width", "height")]
         numbers = [math.nan if isinstance(value, str) else float(value) for value in values]
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, OverflowError):
         raise BadInput(f"{what}: a box needs numbers for x, y, width and height, found {box!r}.") from None
     if not all(map(math.isfinite, numbers)) or numbers[2] <= 0 or numbers[3] <= 0:
         raise BadInput(f"{what}: a box needs finite numbers and a width and height above 0, found {box!r}.")
@@ -63,7 +63,7 @@ def _checked(box: Any, what: str) -> Box:
 def _is_score(value: Any) -> bool:
     try:
         return value is None or (not isinstance(value, str) and math.isfinite(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
+from ..texts import parsed_json
 
 if TYPE_CHECKING:
     from .comparison.influences import InfluencesOf
@@ -86,7 +87,7 @@ def from_json(text: str) -> Scores:
         BadInput: it is something else.
     """
     try:
-        value = json.loads(text)
+        value = parsed_json(text)
         scores = tuple(
             Score(**{**score, "value": math.nan if score["value"] is None else score["value"]})
             for score in value["scores"]

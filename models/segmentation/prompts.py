@@ -184,7 +184,7 @@ def _entries(image: Any, what: str) -> list[Any]:
 def _point(entry: Any, height: int, width: int, what: str, label: int) -> Point:
     try:
         x, y = float(entry["x"]), float(entry["y"])
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, OverflowError):
         raise BadInput(f"{what}: a point needs numbers for x and y, found {_short(json.dumps(entry))}.") from None
     if not (math.isfinite(x) and math.isfinite(y) and 0 <= x <= width and 0 <= y <= height):
         raise BadInput(f"{what}: the point at x {x:g}, y {y:g} lies outside the image of {width} x {height} pixels.")

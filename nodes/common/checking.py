@@ -7,7 +7,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from numbers import Real
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from ...models.errors import BadInput, CannotDo, TrilemmaError, is_out_of_memory, no_memory
 from ...models.pictures.images import check_images, check_masks
@@ -69,7 +69,10 @@ def found(find: Callable[[str], object], name: Any, what: str) -> bool | str:
 
 def shown(value: Any) -> str:
     """A value as a message shows it: on one line, not too long, and of characters that can be written anywhere."""
-    text = repr(value) if isinstance(value, str | int | float | bool | None | list | dict) else type(value).__name__
+    try:
+        text = repr(value) if isinstance(value, str | Real | None | list | dict) else type(value).__name__
+    except (ValueError, RecursionError):  # a number of more digits than Python writes; lists too deep in each other
+        text = type(value).__name__
     text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
@@ -112,8 +115,12 @@ def _check_value(name: str, value: Any, kind: str, options: Mapping[str, Any]) -
 
 
 def _check_number(name: str, value: Any, options: Mapping[str, Any]) -> None:
-    if not isinstance(value, Real) or not math.isfinite(value):
+    # What only a wire brings was measured, and may have no value: the node says what becomes of that.
+    if options.get("forceInput") and isinstance(value, float) and math.isnan(value):
+        return
+    # Compared, not asked of `math`: a whole number may be longer than a float can hold.
+    if not isinstance(value, Real) or not -math.inf < cast(float, value) < math.inf:
         raise BadInput(f"{name}: {shown(value)} is no finite number; give one.")
     low, high = options.get("min", value), options.get("max", value)
     if not low <= value <= high:
-        raise BadInput(f"{name}: {value} is outside its range, {low:g} to {high:g}.")
+        raise BadInput(f"{name}: {shown(value)} is outside its range, {low:g} to {high:g}.")

@@ -1,5 +1,7 @@
 """One rule for names that graphs hold: it counts where a path ends up, by '..' and by links."""
 
+import os
+
 import pytest
 import torch
 from trilemma.host.core_nodes import write_images
@@ -41,6 +43,13 @@ def test_paths_that_lead_out(root, name):
 def test_names_that_are_no_paths(root, name):
     with pytest.raises(BadInput, match=r"^file: .* is no path") if "\0" in name else pytest.raises(BadInput):
         path_inside(root, name, "file")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no such pipes")
+def test_a_pipe_is_no_file(root):
+    os.mkfifo(root / "pipe.png")
+    with pytest.raises(BadInput, match=r"^file: 'pipe\.png' is a pipe or a device"):
+        path_inside(root, "pipe.png", "file")
 
 
 def test_names_longer_than_the_system_takes(root):

@@ -203,3 +203,25 @@ def test_long_chains_run(lazy):
     run(graph, NODES, on_node=started.append)
 
     assert len(started) == length + 2
+
+
+class Greedy:
+    RETURN_TYPES = ("INT",)
+    FUNCTION = "run"
+    CATEGORY = "test"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    def run(self):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def test_a_device_that_is_full_is_told_as_the_main_memory_is():
+    with pytest.raises(
+        NodeFailed, match=r"memory: it does not suffice \(CUDA .*\); take fewer or smaller images"
+    ) as told:
+        run({"1": {"class_type": "Greedy", "inputs": {}}}, {"Greedy": Greedy})
+    assert told.value.kind == "CannotDo"

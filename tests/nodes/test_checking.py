@@ -9,6 +9,13 @@ from trilemma.nodes.common.checking import SHOWN, found, with_checked_inputs
 IMAGE = torch.zeros(1, 4, 4, 3)
 
 
+def nested(depth):
+    found = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
 @with_checked_inputs
 class Node:
     FUNCTION = "run"
@@ -38,11 +45,15 @@ class Node:
     ("given", "said"),
     [
         ({"count": 5}, "count: 5 is outside its range, 1 to 4"),
+        ({"count": 10**400}, "count: 10{79}... is outside its range, 1 to 4"),
+        ({"count": -(10**5000)}, "count: int is outside its range, 1 to 4"),
         ({"count": "2"}, "count: '2' is no finite number"),
         ({"share": float("nan")}, "share: nan is no finite number"),
         ({"share": -0.5}, "share: -0.5 is outside its range"),
         ({"text": 5}, "text: 5 is no text"),
         ({"text": None, "count": None}, "count: None is no finite number"),
+        ({"text": [10**5000]}, "text: list is no text"),
+        ({"text": nested(100_000)}, "text: list is no text"),
         ({"way": "c"}, "way: 'c' is not in its list; choose one of: a, b"),
         ({"way": "\ud800" * 200}, r"way: '\\ud800"),
         ({"image": None}, "image: expected images of shape .*, found NoneType"),

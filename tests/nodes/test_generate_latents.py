@@ -137,6 +137,7 @@ def test_a_walk_between_latents(plain):
         ("1, x", "seeds: 'x' is no whole number"),
         ("1, -2", "seeds: '-2' is no whole number"),
         (f"1, {2**64}", f"seeds: '{2**64}' is no whole number"),
+        ("1, " + "9" * 5000, "seeds: '9{80}' is no whole number"),
     ],
 )
 def test_seeds_that_are_none(plain, seeds, message):

@@ -86,7 +86,7 @@ def test_sizes_that_differ_are_refused():
 
 def test_clip_score_needs_comfyui():
     with pytest.raises(CannotDo, match=r"headless\.py --comfyui"):
-        Clip().run(None, None, pictures(), "a cat")
+        Clip().run(object(), object(), pictures(), "a cat")
 
 
 @pytest.fixture(scope="module")

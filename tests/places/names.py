@@ -50,4 +50,13 @@ def leading_out(root: Path) -> list[str]:
 def odd(root: Path) -> list[str]:
     """Names that stay inside, or mean nothing; they may be refused, and must do no harm."""
     address = (root / "outside" / "secret.png").as_uri()
-    return [address, "%2e%2e/outside/secret.png", "~/secret.png", "$HOME/x", "pipe.png", "pipe", "secret.png:stream"]
+    return [
+        address,
+        "%2e%2e/outside/secret.png",
+        "~/secret.png",
+        "$HOME/x",
+        "pipe.png",
+        "pipe.json",
+        "pipe",
+        "secret.png:stream",
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from ...errors import BadCheckpoint
 from ...files import checkpoints, signatures
 from ...files.checkpoints import Checkpoint
 from ...files.folders import read_json
+from ...texts import parsed_json
 from ...weights import some
 from .deltas import Module
 
@@ -104,7 +104,7 @@ def _alphas(checkpoint: Checkpoint, modules: Mapping[str, Module]) -> dict[str, 
     beside = None if path is None else path.parent / PEFT_CONFIG
     if PEFT_METADATA in checkpoint.metadata:
         try:
-            settings = json.loads(checkpoint.metadata[PEFT_METADATA])
+            settings = parsed_json(checkpoint.metadata[PEFT_METADATA])
         except ValueError as error:
             raise BadCheckpoint(
                 f"{checkpoint.name}: its metadata {PEFT_METADATA!r} is damaged ({error}); get the file again."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -11,6 +12,7 @@ from typing import Final, NamedTuple
 from ...errors import BadInput, CannotDo
 from ...generators.binding import Bound
 from ...generators.options import OPTIONS
+from ...texts import SHOWN
 from ..metric import METRICS, Better
 from ..scores import Scores
 
@@ -79,9 +81,10 @@ def _number(word: str, whole: bool) -> float:
         value = int(word) if whole else float(word)
     except ValueError:
         kind = "whole number" if whole else "number"
-        raise BadInput(f"values: {word!r} is no {kind}; separate numbers by commas.") from None
-    if not math.isfinite(value):
-        raise BadInput(f"values: {word!r} is no number that can be set; take it away.")
+        raise BadInput(f"values: {word[:SHOWN]!r} is no {kind}; separate numbers by commas.") from None
+    # Compared, not converted: a whole number may be longer than a float can hold.
+    if not abs(value) <= sys.float_info.max:
+        raise BadInput(f"values: {word[:SHOWN]!r} is no number that can be set; take it away.")
     return value
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ...errors import BadInput
+from ...texts import parsed_json
 from ..comparison.agreement import Agreement, kendall
 from ..metric import METRICS, Better
 from ..scores import Score, Scores
@@ -135,7 +136,7 @@ def read_own(text: str) -> list[PublishedTable]:
         BadInput: it is something else; names the table and what it lacks.
     """
     try:
-        value = json.loads(text)
+        value = parsed_json(text)
     except ValueError as error:
         raise BadInput(f"own_rows: no JSON ({error}); give a table with title, source and rows.") from error
     return [_table(table, "own_rows") for table in (value if isinstance(value, list) else [value])]

@@ -13,6 +13,7 @@ import torch
 
 from ...detection.prompt import parse
 from ...errors import BadInput
+from ...texts import parsed_json
 
 FOLDER: Final = Path(__file__).parent
 SHIPPED: Final[Mapping[str, str]] = {"emoji": "emoji.jsonl", "garden scene": "garden_scene.jsonl"}
@@ -152,7 +153,7 @@ def read(text: str) -> tuple[Record, ...]:
 
 def _values(text: str) -> list[Any]:
     try:
-        value = json.loads(text)
+        value = parsed_json(text)
         return value if isinstance(value, list) else [value]
     except ValueError:
         pass  # several lines, each a value of its own
@@ -161,7 +162,7 @@ def _values(text: str) -> list[Any]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                values.append(json.loads(line))
+                values.append(parsed_json(line))
             except ValueError as error:
                 raise BadInput(f"metadata: line {number} is no JSON ({error}); write records as {EXAMPLE}") from error
     return values

@@ -18,6 +18,7 @@ from ....diffusion import samplers
 from ....diffusion.samplers import OWN, Schedule
 from ....diffusion.sampling import Predict
 from ....errors import BadInput, CannotDo
+from ....texts import SHOWN, whole_number
 from ... import noise
 
 ANCESTRAL, IMPLICIT = "DDPM", "DDIM"
@@ -90,9 +91,12 @@ def respaced(trained: int, text: str) -> list[int]:
 
 
 def _count(word: str, text: str) -> int:
-    if not word.isdecimal():
-        raise BadInput(f"respacing: {text!r} is none of 250, {STRIDE}25 and 10,10,3,2,2; give numbers like these.")
-    return int(word)
+    count = whole_number(word)
+    if count is None:
+        raise BadInput(
+            f"respacing: {text[:SHOWN]!r} is none of 250, {STRIDE}25 and 10,10,3,2,2; give numbers like these."
+        )
+    return count
 
 
 def _strided(trained: int, count: int, text: str) -> list[int]:
