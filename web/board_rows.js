@@ -23,11 +23,6 @@ export function sorted(rows, key, descending) {
   return [...rows].sort(compare);
 }
 
-/** Whether a column begins with its largest value when it is first sorted by. */
-export function bestFirst(column) {
-  return column?.better === "higher";
-}
-
 /** The groups of a board: what the JSON tells of them, and the cells of each row beside it. */
 export function groupsOf(sent) {
   return JSON.parse(sent.json).groups.map((group, place) => ({

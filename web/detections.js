@@ -22,8 +22,8 @@ function drawBox(svg, box, { dropped, unit, say, click }) {
   const foot = y > size * 1.4 ? y - size * 0.35 : y + size;
   const letters = { x: x + size * 0.2, y: foot, "font-size": size, fill: colourOf(box.phrase) };
   add(group, "text", { ...letters, "stroke-width": size * 0.22 }, `${box.label} ${box.score.toFixed(2)}`);
-  group.addEventListener("pointerenter", () => say(told));
-  group.addEventListener("keydown", (event) => event.key === "Enter" && click());
+  group.onpointerenter = () => say(told);
+  group.onkeydown = (event) => event.key === "Enter" && click();
 }
 
 function histogram(parent, phrase, place) {

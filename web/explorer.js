@@ -60,22 +60,22 @@ function plane(own) {
     const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
     move([x, y], ended);
   };
-  svg.addEventListener("pointerdown", (event) => {
+  svg.onpointerdown = (event) => {
     event.preventDefault();
     svg.focus({ preventScroll: true });
     svg.setPointerCapture(event.pointerId);
     drag(event, false);
-  });
-  svg.addEventListener("pointermove", (event) => drag(event, false));
-  svg.addEventListener("pointerup", (event) => drag(event, true));
-  svg.addEventListener("keydown", (event) => {
+  };
+  svg.onpointermove = (event) => drag(event, false);
+  svg.onpointerup = (event) => drag(event, true);
+  svg.onkeydown = (event) => {
     const way = ARROWS[event.key];
     if (!way || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     event.stopPropagation();
     const from = explore.pointOf(shares ?? Array(count).fill(1 / count));
     move(from.map((side, axis) => side + way[axis] * STEP * (event.shiftKey ? 5 : 1)), true);
-  });
+  };
   return () => {
     const seeds = `${widgetOf(node, "seeds")?.value}`.split(/[\s,;]+/).filter(Boolean);
     const given = isWired(node, "latent") || isWired(node, "images");

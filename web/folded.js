@@ -7,6 +7,11 @@ import { addressOf, placeOf } from "./lib/upstream.js";
 const FOLDED = 26; // pixels of height
 const OWN = "pointerdown pointermove pointerup mousedown dblclick contextmenu".split(" ");
 
+// The page would zoom by two fingers too, before an element of it hears of them.
+for (const name of ["touchstart", "touchmove", "touchend"]) {
+  addEventListener(name, (event) => event.target.matches(".trilemma-editor canvas") && event.stopPropagation(), true);
+}
+
 export const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === name);
 
 /** The graph that all others are within. */

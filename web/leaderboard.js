@@ -1,5 +1,5 @@
 // The leaderboard on its node: a table to sort, the trilemma plot, and the texts to copy and save.
-import { bestFirst, extremes, groupsOf, project, provenance, short, sorted } from "./board_rows.js";
+import { extremes, groupsOf, project, provenance, short, sorted } from "./board_rows.js";
 import { add } from "./lib/place.js";
 import { register } from "./panels.js";
 
@@ -42,7 +42,7 @@ function header(table, group, state, redraw) {
     const attributes = { class: column.key, scope: "col", title: `sort by ${column.label}` };
     if (by) attributes["aria-sort"] = state.descending ? "descending" : "ascending";
     add(row, "th", attributes, column.label + arrow + sign, () => {
-      state.descending = by ? !state.descending : bestFirst(column);
+      state.descending = by ? !state.descending : column.better === "higher";
       state.by = column.key;
       redraw();
     });

@@ -33,7 +33,7 @@ function draw(element, data, node) {
     const told = caption(picture, place);
     const image = add(grid, "img", { src: address, alt: told, title: told, draggable: "false" });
     if (Math.max(width, height) <= SMALL) image.style.imageRendering = "pixelated";
-    image.addEventListener("pointerenter", () => { says.textContent = told; });
+    image.onpointerenter = () => { says.textContent = told; };
     if (!seeded || picture.seed === undefined) return;
     image.classList.add("seeded");
     image.tabIndex = 0;
@@ -41,8 +41,8 @@ function draw(element, data, node) {
       says.textContent = keep(node, picture);
       for (const other of grid.children) other.classList.toggle("kept", other === image);
     };
-    image.addEventListener("click", click);
-    image.addEventListener("keydown", (event) => event.key === "Enter" && click());
+    image.onclick = click;
+    image.onkeydown = (event) => event.key === "Enter" && click();
   });
   grid.addEventListener("pointerleave", () => { if (!says.textContent.includes("kept")) says.textContent = rest; });
   const fit = () => {

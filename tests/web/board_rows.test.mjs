@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bestFirst, extremes, groupsOf, project, provenance, short, sorted } from "../../web/board_rows.js";
+import { extremes, groupsOf, project, provenance, short, sorted } from "../../web/board_rows.js";
 
 const row = (name, rank, fid) => ({ name, rank, warnings: [], scores: {}, cells: { of: { fid: { value: fid } } } });
 const ROWS = [row("b", 1, 2.5), row("a", 1, 10), row("d", null, null), row("c", 3, 9)];
@@ -43,11 +43,6 @@ test("best and worst samples are told where a benchmark found them", () => {
   const scores = { provenance: { best: [{ seed: 3 }], worst: [] } };
   assert.deepEqual(extremes({ scores }), [["nearest to the reference", [{ seed: 3 }]]]);
   assert.deepEqual(extremes({ scores: {} }), []);
-});
-
-test("columns of which more is better begin with the most", () => {
-  assert.equal(bestFirst({ better: "higher" }), true);
-  assert.equal(bestFirst({ better: "lower" }), false);
 });
 
 test("numbers of axes are short", () => {

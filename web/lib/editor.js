@@ -7,6 +7,7 @@ import { ARROWS, fitted, panned, toPicture, zoomed } from "./view.js";
 
 const REACH = 9; // pixels of the canvas around a mark that still hit it
 const STILL = 4; // pixels of the canvas that a click may move
+const LONG = 500; // ms, after which a finger draws a negative point
 const TOOLS = /** @type {const} */ ({
   positive: ["+", "Click: a point on the object"],
   negative: ["\u2212", "Click: a point that is not on the object (also right click, or Shift)"],
@@ -19,7 +20,7 @@ const ACTIONS = /** @type {const} */ ({
   fit: ["Fit", "Show the whole picture (0)"],
 });
 const NO_PICTURE = "Connect Load Image to Encode Image, or run once, to see the picture here.";
-const HELP = "Click: on the object. Shift or right click: not on it. Drag: a box. Wheel: zoom.";
+const HELP = "Click: on the object. Shift, right click, long press: not on it. Drag: a box. Wheel: zoom.";
 const KEYS =
   "Arrows move the cross or what is selected, with Shift further. Enter adds a point, Shift+Enter a negative one, B " +
   "begins and ends a box, [ and ] select, Delete deletes, Ctrl+Z undoes, + - 0 zoom, Escape lets go.";
@@ -67,22 +68,22 @@ export class Editor {
     /** @type {HTMLElement} */
     this.line = add(this.element, "div", { class: "line", "aria-live": "polite" });
     const canvas = this.canvas;
-    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    canvas.addEventListener("pointerdown", (event) => this.#down(event));
-    canvas.addEventListener("pointermove", (event) => this.#move(event));
-    canvas.addEventListener("pointerup", (event) => this.#up(event, true));
-    canvas.addEventListener("pointercancel", (event) => this.#up(event, false));
+    canvas.oncontextmenu = (event) => event.preventDefault();
+    canvas.onpointerdown = (event) => this.#down(event);
+    canvas.onpointermove = (event) => this.#move(event);
+    canvas.onpointerup = (event) => this.#up(event, true);
+    canvas.onpointercancel = (event) => this.#up(event, false);
     canvas.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
-    canvas.addEventListener("keydown", (event) => {
+    canvas.onkeydown = (event) => {
       if (!this.#pressed(event)) return;
       event.preventDefault();
       event.stopPropagation();
       this.draw();
-    });
-    canvas.addEventListener("keyup", (event) => {
+    };
+    canvas.onkeyup = (event) => {
       if (event.key === " ") this.spaceHeld = false;
-    });
-    for (const name of ["focus", "blur"]) canvas.addEventListener(name, () => this.draw());
+    };
+    canvas.onfocus = canvas.onblur = () => this.draw();
     this.watcher = new ResizeObserver(() => this.fit());
     this.watcher.observe(canvas);
   }
@@ -246,7 +247,7 @@ export class Editor {
     const target = panning ? null : hit(this.drawing, from, REACH / this.view.scale);
     if (!panning) this.selected = target;
     this.cursor = this.corner = null;
-    this.drag = { from, at: from, screen, negative, moved: false, panning, target, before: this.source.read() };
+    this.drag = { from, at: from, screen, negative, moved: false, panning, target, before: this.source.read(), since: event.timeStamp };
     this.draw();
   }
 
@@ -277,9 +278,8 @@ export class Editor {
     this.fingers.set(finger, screen);
     /** @param {Point} one */
     const apart = (one) => Math.max(1, Math.hypot(one.x - other.x, one.y - other.y));
+    this.zoom(apart(screen) / apart(old), { x: (old.x + other.x) / 2, y: (old.y + other.y) / 2 });
     this.pan(screen, old, 0.5);
-    const middle = { x: (screen.x + other.x) / 2, y: (screen.y + other.y) / 2 };
-    this.zoom(apart(screen) / apart(old), middle);
     this.draw();
   }
 
@@ -293,7 +293,10 @@ export class Editor {
     else if (drag.target && drag.moved) this.change(this.drawing, drag.before);
     else if (!drag.target && !drag.panning) {
       if (drag.moved) this.#add("boxes", boxBetween(drag.from, drag.at, this.size));
-      else this.#add(drag.negative ? "negative" : "positive", inside(drag.from, this.size));
+      else {
+        const long = event.pointerType === "touch" && event.timeStamp - drag.since > LONG;
+        this.#add(drag.negative || long ? "negative" : "positive", inside(drag.from, this.size));
+      }
     }
     this.again();
   }

@@ -29,6 +29,7 @@ type Drag = {
   panning: boolean;
   target: Target | null;
   before: Texts;
+  since: number;
 };
 
 // Of the page's graph as little as is needed, so that tests do without the page.
