@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageFile, ImageOps, ImageSequence
 
-from ..models.errors import BadInput
+from ..models.errors import BadInput, is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,8 @@ def read_image(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
         _tell_once()
         return _by_pillow(path, later=False)
     except (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError) as error:
+        if is_out_of_memory(error):
+            raise
         raise BadInput(f"image: {path} cannot be read as a picture ({error}); repair it, or choose another.") from error
 
 

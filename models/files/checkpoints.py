@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import torch
 
-from ..errors import BadCheckpoint, CannotDo, MissingFile
+from ..errors import BadCheckpoint, CannotDo, MissingFile, is_out_of_memory
 from .kinds import MAX_HEADER, kind_of
 from .unpickling import PROGRAM, contents
 from .unwrapping import MAX_VALUES, PROGRAM_NOTE, Network, networks
@@ -126,6 +126,8 @@ def _read_safetensors(path: Path) -> Checkpoint:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
             metadata = file.metadata() or {}
     except (SafetensorError, TypeError, ValueError, RuntimeError) as error:  # the last three of PyTorch, of a shape
+        if is_out_of_memory(error):
+            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadCheckpoint(f"not a whole safetensors file ({reason}): {_damage(path)}") from error
     _json(metadata, OWN_KEY, dict)

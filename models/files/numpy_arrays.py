@@ -29,6 +29,8 @@ def read_array(path: Path) -> np.ndarray:
     try:
         with path.open("rb") as stream:
             return read_stream(stream, path.stat().st_size)
+    except MemoryError:
+        raise
     except Exception as error:  # of any kind: NumPy evaluates headers by Python's parser and by several libraries
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         said = reason if "Python objects" in reason else f"it is damaged, or cut short ({reason})"

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import nn
 
-from ...errors import BadInput
+from ...errors import BadInput, is_out_of_memory
 from ...weights import some
 from .. import single_file
 from ..stable_diffusion import StableDiffusion
@@ -63,6 +63,8 @@ def apply(parts: StableDiffusion, loras: Sequence[Weighted], base: str) -> Stabl
             try:
                 _merge(of_part, networks[target.part], target.path, lora.modules[name], strength)
             except (KeyError, ValueError, RuntimeError) as error:
+                if isinstance(error, torch.OutOfMemoryError) or is_out_of_memory(error):
+                    raise
                 raise BadInput(foreign(lora, base, parts, f"{name} does not fit ({error})")) from error
     changed = {part: _replaced(networks[part], tensors) for part, tensors in changes.items()}
     second = parts.second

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ...errors import BadInput
+from ...errors import BadInput, is_out_of_memory
 from ...pictures.images import check_masks
 from ...weights import some
 from .. import prompts
@@ -182,6 +182,8 @@ def _changes(parts: StableDiffusion, region: Region, base: str) -> dict[str, lis
             try:
                 made = Delta(layer, each.modules[name], strength, parts.unet.dtype)
             except (KeyError, ValueError, RuntimeError) as error:
+                if isinstance(error, torch.OutOfMemoryError) or is_out_of_memory(error):
+                    raise
                 raise BadInput(lora.foreign(each, base, parts, f"{name} does not fit ({error})")) from error
             found.setdefault(target.path, []).append(made)
     return found

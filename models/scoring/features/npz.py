@@ -83,7 +83,7 @@ def opened(path: Path) -> Iterator[Arrays]:
         ):
             _check_names(path.name, archive.namelist())
             yield Arrays(path.name, file, archive)
-    except TrilemmaError:
+    except (TrilemmaError, MemoryError):
         raise
     except FileNotFoundError as error:
         raise MissingFile(f"features: there is no file {path.name} in {path.parent}; save it there.") from error
