@@ -21,8 +21,9 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-READY = """() => window.app?.extensionManager && app.vueAppReady && window.trilemmaReady
+USABLE = """window.app?.extensionManager && app.vueAppReady
     && app.extensionManager.workflow?.activeWorkflow && !document.querySelector('.p-blockui-mask')"""
+READY = f"() => {USABLE} && window.trilemmaReady"
 RECORD = """() => {
     window.seen = {previews: 0, progress: 0, ended: null};
     const end = (kind) => app.api.addEventListener(kind, (event) => { seen.ended = [kind, event.detail]; });

@@ -63,11 +63,14 @@ def answers(checkout: Path, probes: str, base: Path, environment: dict[str, str]
 
 
 @contextlib.contextmanager
-def running(checkout: Path, base: Path, packs: tuple[Path, ...] = ()) -> Iterator[Server]:
-    """A server on the CPU with this pack and `packs` as its only custom nodes; all its files are below `base`."""
+def running(checkout: Path, base: Path, packs: tuple[Path, ...] = (), ours: bool = True) -> Iterator[Server]:
+    """A server on the CPU with `packs` and, if `ours`, this pack as its only custom nodes.
+
+    All its files are below `base`.
+    """
     for folder in ("custom_nodes", "input", "output", "temp", "user", "models"):
         (base / folder).mkdir(parents=True, exist_ok=True)
-    for name, pack in {"ComfyUI-Trilemma": PACK, **{pack.name: pack for pack in packs}}.items():
+    for name, pack in [("ComfyUI-Trilemma", PACK)] * ours + [(pack.name, pack) for pack in packs]:
         (base / "custom_nodes" / name).symlink_to(pack, target_is_directory=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
