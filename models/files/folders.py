@@ -26,6 +26,8 @@ CONFIG: Final = "config.json"
 DESCRIPTION: Final = "trilemma.json"
 WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
 """What most folders have."""
+LONGEST_NAME: Final = 255
+"""Bytes, on every usual file system."""
 TEXTS: Final = (".json", ".txt")
 SMALLEST: Final = 100
 """Bytes that a tensor takes in a pickle at the least, with its name."""
@@ -123,6 +125,11 @@ def _read_shards(index: Path) -> Checkpoint:
         raise BadCheckpoint(f"model: {index.parent.name}: {index.name} has no weight_map; download it again.")
     names = sorted(set(named.values()))
     for name in names:
+        if "\0" in name or len(name.encode(errors="surrogatepass")) > LONGEST_NAME:
+            raise BadCheckpoint(
+                f"model: {index.parent.name}: {index.name} names a file that no folder can hold, {name[:40]!r}...; "
+                f"download it again."
+            )
         # Links are followed: caches of downloads keep all contents elsewhere.
         if PurePosixPath(name).name != name or PureWindowsPath(name).name != name:
             raise BadCheckpoint(f"model: {index.parent.name}: {index.name} leads out of the folder, to {name!r}.")

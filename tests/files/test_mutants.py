@@ -16,6 +16,8 @@ from safetensors.torch import save_file
 from trilemma.models.errors import BadCheckpoint
 from trilemma.models.files import checkpoints, folders
 from trilemma.models.files.numpy_arrays import read_array
+from trilemma.models.files.unpickling import arrays
+from trilemma.models.files.unpickling.machine import Budget
 from trilemma.models.scoring.features import npz
 from trilemma.tests.files.mutants import judging, making, running, zips
 from trilemma.tests.files.mutants.seeds import SEEDS, Seed
@@ -142,6 +144,20 @@ def test_an_index_without_tensors_is_refused(tmp_path):
     (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {}}')
     with pytest.raises(BadCheckpoint, match=r"model\.safetensors\.index\.json has no weight_map"):
         folders.read_weights(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x\0y"], ids=["long", "zero"])
+def test_an_index_that_names_what_no_folder_holds_is_refused(name, tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    with pytest.raises(BadCheckpoint, match="names a file that no folder can hold"):
+        folders.read_weights(tmp_path)
+
+
+def test_a_layout_that_is_a_tensor_is_not_printed(tmp_path, monkeypatch):
+    """To print one imports modules of PyTorch that nobody has asked for."""
+    monkeypatch.setattr(torch.Tensor, "__repr__", lambda self: pytest.fail("printed"))
+    with pytest.raises(ValueError, match="an unknown layout, tuple"):
+        arrays.dense(("torch.sparse_coo", torch.zeros(2)), (), Budget(1000))
 
 
 @pytest.mark.parametrize(("old", "new"), [(b"(12,)", b"(2,) "), (b"<f8", b"<f4")], ids=["shape", "type"])

@@ -147,7 +147,7 @@ def dense(layout: Any, parts: Any, budget: Budget) -> Pending:
         ValueError: an unknown layout.
     """
     if layout not in ("torch.sparse_coo", *COMPRESSED):
-        raise ValueError(f"an unknown layout {layout!r}")
+        raise ValueError(f"an unknown layout, {layout if isinstance(layout, str) else type(layout).__name__}")
     coordinates = layout == "torch.sparse_coo"
     first: Any
     second: Any
