@@ -62,7 +62,7 @@ def read_indices(text: str) -> tuple[range, ...]:
     """
     spans = []
     for part in filter(None, (part.strip() for part in text.split(","))):
-        match = re.fullmatch(r"(\d{1,9})(?:\s*-\s*(\d{1,9}))?", part)
+        match = re.fullmatch(r"(\d{1,18})(?:\s*-\s*(\d{1,18}))?", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if last < first:
             raise BadInput(f'indices: expected numbers and rising ranges such as "0, 2-4", found {part!r}.')

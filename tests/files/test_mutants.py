@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
 import subprocess
 import sys
@@ -64,7 +65,9 @@ def test_broken_promises_are_seen(tmp_path, monkeypatch):
         "asked this process for open"
     )
     if os.path.exists("/proc/self/clear_refs"):
-        assert "took 3" in fault(lambda path: {"": torch.from_numpy(np.ones(300 * 2**20, np.uint8))[:3]})
+        # Of memory that was freed before, a part may be taken again.
+        said = fault(lambda path: {"": torch.from_numpy(np.ones(400 * 2**20, np.uint8))[:3]})
+        assert re.fullmatch(r"took [34]\d\d MB for 1 bytes", said)
 
 
 @pytest.mark.slow

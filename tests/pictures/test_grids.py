@@ -118,7 +118,7 @@ def test_inputs_stay_as_they_are():
         ({}, "images_1 to images_12"),
         ({"labels": "a\nb", "images_1": batch(1, 8, 8)}, "labels: 2 lines for 1 connected rows"),
         ({"column_labels": "a\nb", "images_1": batch(1, 8, 8)}, "column_labels: 2 lines for 1 columns"),
-        ({"labels": "VAE", "images_1": torch.zeros(0, 8, 8, 3)}, "images VAE: .* is empty"),
+        ({"labels": "VAE", "images_1": torch.zeros(0, 8, 8, 3)}, "images_1: .* is empty"),
         ({"cell_size": 4096, "images_1": batch(25, 8, 8)}, "5 x 5 cells of 4096 x 4096 pixels"),
     ],
 )

@@ -128,6 +128,8 @@ def main() -> None:
     tempfile.tempdir = str(root / "temp")
     # Its list of fonts, which matplotlib keeps for all programs.
     os.environ["MPLCONFIGDIR"] = str(root / "temp")
+    # PyTorch's, made where its compiler is imported, as by some of its functions.
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(root / "temp" / "inductor")
     import matplotlib.font_manager  # noqa: F401 (it looks for fonts everywhere, once)
 
     watch = Watch([root / place for place in world.PLACES] + [root / "elsewhere" / "graph.json"], readable())

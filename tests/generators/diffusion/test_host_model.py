@@ -68,4 +68,4 @@ def test_alone_the_node_says_that_it_needs_comfyui():
     assert "euler_ancestral" in inputs["sampler_name"][0]
     assert "karras" in inputs["scheduler"][0]
     with pytest.raises(CannotDo, match="model: only ComfyUI samples its models"):
-        GeneratorFromCheckpoint().run(None, None, None, None, 64, 64, "euler", "normal", 20, 8.0)
+        GeneratorFromCheckpoint().run(object(), [], [], object(), 64, 64, "euler", "normal", 20, 8.0)
