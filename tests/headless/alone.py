@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from trilemma.models.scoring.features.feature_files import load_stored
+from trilemma.tests.closeness import assert_close
 
 COUNT, BATCH = 90, 8
 GRAPH = {
@@ -46,8 +47,10 @@ def assert_as_alone(tmp_path, command, output="out"):
     code, *_ = command("--set", f"#4.num_images={COUNT}", output="alone")
     assert code == 0
     (alone, report), (found, theirs) = kept(tmp_path / "alone"), kept(tmp_path / output)
-    for name in ("keys", "values", "drawn_with"):
+    for name in ("keys", "drawn_with"):
         assert torch.equal(getattr(found.features.rows, name), getattr(alone.features.rows, name)), name
+    # What networks computed, by other processes; of numbers that are given, test_shards.py asks for all digits.
+    assert_close(found.features.rows.values, alone.features.rows.values)
     assert torch.equal(found.features.keys, alone.features.keys)
     pairs = zip(
         (*found.features.taps[0].statistics[1:], *found.features.classes),
@@ -55,7 +58,7 @@ def assert_as_alone(tmp_path, command, output="out"):
         strict=True,
     )
     for one, other in pairs:
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+        assert_close(one, other)
     assert found.notes["candidates"] == alone.notes["candidates"]
     for one, other in zip(report["scores"], theirs["scores"], strict=True):
         assert one["metric"] == other["metric"]
