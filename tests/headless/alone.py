@@ -59,10 +59,12 @@ def assert_as_alone(tmp_path, command, output="out"):
     )
     for one, other in pairs:
         assert_close(one, other)
-    assert found.notes["candidates"] == alone.notes["candidates"]
+    for end in ("nearest", "farthest"):
+        of_parts, of_alone = ([distance for distance, _ in each.notes["candidates"][end]] for each in (found, alone))
+        assert_close(of_parts, of_alone)
     for one, other in zip(report["scores"], theirs["scores"], strict=True):
         assert one["metric"] == other["metric"]
-        assert one["value"] == pytest.approx(other["value"], rel=1e-6, nan_ok=True)
+        assert one["value"] == pytest.approx(other["value"], rel=1e-4, nan_ok=True)
     # How many batches could be timed depends on how they were shared out.
     cost = {"timed_batches"}
     assert {k: v for k, v in report["provenance"].items() if k not in cost} == {
