@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from .. import host
-from ..models.generators.binding import total_steps
 from ..models.pictures.grids import Theme
 from ..models.scoring import scores
 from ..models.scoring.benchmark.candidates import KEPT
 from ..models.scoring.benchmark.run import Plan
 from ..models.scoring.benchmark.sweep import CURVES, SWEPT, chosen, read_values
-from ..models.scoring.benchmark.task import SHOWN, Task, batch_size_of, carry_out, carry_out_all, memory_bytes
+from ..models.scoring.benchmark.task import (
+    SHOWN,
+    Task,
+    batch_size_of,
+    carry_out,
+    carry_out_all,
+    memory_bytes,
+    steps_of,
+)
 from ..models.scoring.evaluation import Settings
 from ..models.scoring.features.feature_set import ROWS, Features
 from ..models.scoring.metrics.kernel import SUBSET_SIZE, SUBSETS, Kernel
@@ -131,7 +138,7 @@ class BenchmarkGenerator:
         memory = memory_bytes(bound, model, batch_size_of(task, bound, model))
         with (
             host.placed(generator, extractor, memory=memory) as device,
-            host.progress(total_steps(bound, num_images)) as on_step,
+            host.progress(steps_of(task, bound)) as on_step,
         ):
             done = carry_out(task, bound, model, reference, device, name, on_step, host.halving)
         text = describe(done.scores)
@@ -227,7 +234,7 @@ class Sweep:
         readers = readers_above(graph, node_id, "generator")
         task = _task(plan, settings, filename_prefix, batch_size, 0, prompt, readers, held_out)
         memory = memory_bytes(bound, model, batch_size_of(task, bound, model))
-        steps = sum(total_steps(each, num_images) for _, each in found)
+        steps = sum(steps_of(task, each) for _, each in found)
         with host.placed(generator, extractor, memory=memory) as device, host.progress(steps) as on_step:
             done = carry_out_all(task, option, found, model, reference, device, name, on_step, host.halving)
         place, text = chosen(done, knee_of), sweep_report.describe(done)

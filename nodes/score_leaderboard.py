@@ -14,13 +14,13 @@ from ..models.scoring.leaderboard import COLUMNS, EMPTY, leaderboard
 from ..models.scoring.leaderboard import Leaderboard as Board
 from ..models.scoring.literature.tables import PublishedTable
 from ..models.scoring.reports.leaderboard_files import Report, save
-from ..models.scoring.reports.leaderboard_page import to_page
 from ..models.scoring.reports.leaderboard_table import draw_table
 from ..models.scoring.reports.methods import write_methods
 from ..models.scoring.reports.trilemma_plot import draw_trilemma
 from ..models.scoring.scores import Scores
 from ..models.scoring.trilemma import COVERAGES, QUALITIES
 from .common import inputs, kinds, menus
+from .common.boards import board_panel
 from .common.provenance import graph_texts
 from .common.showing import show_text
 
@@ -95,7 +95,7 @@ class Leaderboard:
         board = leaderboard(inputs.connected("scores", scores), sort_by, one_row, published or ())
         groups = board.groups or (EMPTY,)
         plots = torch.cat([draw_trilemma(group, quality, coverage, theme) for group in groups])
-        page = to_page(board, quality, coverage)
+        page = board_panel(board, quality, coverage)
         texts = (page["markdown"], page["csv"], page["json"])
         report = Report(*texts, draw_table(board, theme), plots)
         files = []

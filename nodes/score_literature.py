@@ -12,11 +12,11 @@ from ..models.files.paths import fingerprint
 from ..models.pictures.grids import Theme
 from ..models.scoring.features.feature_set import Features
 from ..models.scoring.leaderboard import COLUMNS, EMPTY
-from ..models.scoring.reports.leaderboard_page import to_page
 from ..models.scoring.reports.leaderboard_table import draw_table
 from ..models.scoring.reports.trilemma_plot import draw_trilemma
 from ..models.scoring.trilemma import COVERAGES, QUALITIES
 from .common import inputs, kinds, literature, menus
+from .common.boards import board_panel
 from .common.showing import show_text
 
 EVERY = "*"
@@ -116,7 +116,7 @@ class LiteratureTable:
             raise BadInput(f"systems: nothing was measured.\n{literature.page(found)}")
         plots = torch.cat([draw_trilemma(group, quality, coverage, theme) for group in board.groups or (EMPTY,)])
         pictures = (host.intermediate(draw_table(board, theme)), host.intermediate(plots))
-        told, report = to_page(board, quality, coverage), literature.page(found)
+        told, report = board_panel(board, quality, coverage), literature.page(found)
         texts = (told["markdown"], told["csv"], told["json"])
         return show_text(report, board, *pictures, *texts, report, board=told)
 

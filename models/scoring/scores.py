@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from ..texts import parsed_json
+from . import sample_pictures
 
 if TYPE_CHECKING:
+    import torch
+
     from .comparison.influences import InfluencesOf
 
 
@@ -43,6 +46,8 @@ class Scores:
         resize), "reference" (name, identity, samples), "samples", counts of rows, seeds, versions, ...
     influences: how much each sample matters, by the key of a metric, as long as the scores are in memory; reports do
         not hold it.
+    pictures: small copies, uint8 [n, h, w, 3], of the first of the samples that the provenance calls "best" and
+        "worst", by these names; empty where none were drawn.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Scores:
     cost: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     influences: InfluencesOf | None = field(default=None, compare=False, repr=False)
+    pictures: Mapping[str, torch.Tensor] = field(default_factory=dict, compare=False, repr=False)
 
     def score(self, metric: str) -> Score:
         """The score of a metric.
@@ -73,10 +79,15 @@ def extractor_of(scores: Scores) -> str:
     return scores.provenance.get("extractor", {}).get("name", "")
 
 
-def to_json(scores: Scores) -> str:
-    """The scores as JSON that every parser reads: numbers that are not finite become null."""
-    told = asdict(replace(scores, influences=None))
-    del told["influences"]
+def to_json(scores: Scores, pictures: bool = False) -> str:
+    """The scores as JSON that every parser reads: numbers that are not finite become null.
+
+    pictures: whether those of samples are in it, as PNGs in base64.
+    """
+    told = asdict(replace(scores, influences=None, pictures={}))
+    del told["influences"], told["pictures"]
+    if pictures and scores.pictures:
+        told["pictures"] = {end: sample_pictures.to_texts(found) for end, found in scores.pictures.items()}
     return json.dumps(_plain(told), indent=2, ensure_ascii=False, allow_nan=False)
 
 
@@ -92,8 +103,10 @@ def from_json(text: str) -> Scores:
             Score(**{**score, "value": math.nan if score["value"] is None else score["value"]})
             for score in value["scores"]
         )
-        return Scores(value["name"], scores, value["cost"], value["provenance"])
-    except (ValueError, KeyError, TypeError) as error:
+        # Since 0.2.
+        pictures = sample_pictures.read(value.get("pictures") or {})
+        return Scores(value["name"], scores, value["cost"], value["provenance"], pictures=pictures)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"scores: not a report of this pack ({error}); give the JSON of a scoring node.") from error
 
 

@@ -11,10 +11,11 @@ from trilemma.host import standalone
 from trilemma.models.errors import BadInput
 from trilemma.models.generators.binding import Bound
 from trilemma.models.generators.images import Images, from_batch
+from trilemma.models.scoring.scores import from_json
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.generators.toy import Toy as ToyGenerator
 from trilemma.tests.scoring.boards import STARTER, model, provenance
-from trilemma.tests.scoring.toy import Toy, pictures
+from trilemma.tests.scoring.toy import Toy, features, pictures
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +67,56 @@ def test_the_pictures_hold_the_graph(output):
     graph = {"1": {"class_type": "TrilemmaLeaderboard"}}
     files = Leaderboard().run("fid", "fid", "recall", "light", "b", graph, scores_1=model("a"))["result"][-1]
     assert json.loads(Image.open(output / files.splitlines()[-1]).text["prompt"]) == graph
+
+
+def sent(**scores):
+    """What the page is sent of the samples of each row."""
+    (panel,) = Leaderboard().run("fid", "fid", "recall", "light", "", **scores)["ui"]["trilemma_board"]
+    return [cells["samples"] for cells in panel["cells"][0]]
+
+
+@torch.inference_mode()
+def benchmarked(output, name):
+    """What Benchmark Generator gives, with the text of its report."""
+    benchmark = NODE_CLASS_MAPPINGS["TrilemmaBenchmarkGenerator"]()
+    handles = (handle(ToyGenerator()), handle(Toy()))
+    given = {"num_images": 12, "first_seed": 3, "filename_prefix": name, "name": name, "num_shown": 10}
+    scores, *_, file = benchmark.run(*handles, features(0, 50, "real", 40), **given)["result"]
+    return scores, (output / file).read_text()
+
+
+def test_the_page_has_the_best_and_the_worst_samples_as_files(output, monkeypatch):
+    monkeypatch.setattr(host, "has_page", lambda: True)
+    monkeypatch.setitem(standalone._places, "temp", output / "temp")
+    scores, text = benchmarked(output, "drawn")
+    (drawn,) = sent(scores_1=scores)
+    for end in ("best", "worst"):
+        assert [each["seed"] for each in drawn[end]] == [str(each["seed"]) for each in scores.provenance[end]]
+        assert ["filename" in each for each in drawn[end]] == [True] * 8 + [False] * 2
+        for place, each in enumerate(drawn[end][:8]):
+            with Image.open(output / each["type"] / each["filename"]) as picture:
+                assert (picture.size[1], picture.size[0], 3) == scores.pictures[end][place].shape
+                assert picture.tobytes() == scores.pictures[end][place].numpy().tobytes()
+    # Resumed, and as another machine reads the report.
+    resumed, _ = benchmarked(output, "drawn")
+    assert [len(each) for each in sent(scores_1=resumed)[0]["best"]] == [len(each) for each in drawn["best"]]
+    assert sent(scores_1=from_json(text)) == [drawn]
+
+
+def test_a_report_without_pictures_tells_its_seeds(output, monkeypatch):
+    monkeypatch.setattr(host, "has_page", lambda: True)
+    scores, text = benchmarked(output, "old")
+    old = {name: value for name, value in json.loads(text).items() if name != "pictures"}
+    (samples,) = sent(scores_1=from_json(json.dumps(old)))
+    assert samples["best"][0] == {"seed": str(scores.provenance["best"][0]["seed"]), "condition": ""}
+    assert sent(scores_1=model("a")) == [{"best": [], "worst": []}]
+
+
+def test_without_a_page_no_files_are_written(output, monkeypatch):
+    monkeypatch.setitem(standalone._places, "temp", output / "temp")
+    scores, _ = benchmarked(output, "drawn")
+    assert all("filename" not in each for each in sent(scores_1=scores)[0]["best"])
+    assert not (output / "temp").exists()
 
 
 Published, Text = (NODE_CLASS_MAPPINGS[f"Trilemma{name}"] for name in ("PublishedScores", "PaperText"))

@@ -17,7 +17,7 @@ from ...errors import BadInput
 from ...files.atomic import locked
 from ...files.hashes import hashes
 from ...generators import noise
-from ...generators.binding import Batch, Bound, sample, total_steps
+from ...generators.binding import Batch, Bound, sample
 from ...generators.records import records_of
 from ...generators.vae.priors import Prior
 from ...steps import Halving, OnStep, as_given, quiet
@@ -178,20 +178,26 @@ class Benchmark:
         }
         return Stored(self._before, notes)
 
-    def draw_again(self, found: Sequence[Candidate], batch_size: int) -> torch.Tensor:
-        """The samples as one strip, float32 [1, H, N * W, 3], from the left."""
+    def draw_again(self, found: Sequence[Candidate], batch_size: int, on_step: OnStep = quiet) -> torch.Tensor:
+        """The samples as one strip, float32 [1, H, N * W, 3], from the left.
+
+        on_step: called with the steps done, of `binding.total_steps` of so many samples.
+        """
         generator, settings = self._bound.generator, self._bound.settings
         if not found:
             return torch.empty(1, generator.descriptor.height, 0, 3)
-        total = total_steps(self._bound, self._plan.num_images)
         requests = [
             noise.requests(1, self._plan.seed, self._bound.conditions, candidate.index)[0] for candidate in found
         ]
-        with torch.no_grad():
-            parts = [
-                generator.draw(requests[start : start + batch_size], settings, lambda *step: self._on_step(total, None))
-                for start in range(0, len(requests), batch_size)
-            ]
+        evaluations, parts = generator.evaluations(settings), []
+        for start in range(0, len(requests), batch_size):
+            wanted = requests[start : start + batch_size]
+
+            def report(step: int, preview: object = None, start: int = start, size: int = len(wanted)) -> None:
+                on_step(start * evaluations + size * step)
+
+            with torch.no_grad():
+                parts.append(generator.draw(wanted, settings, report))
         return torch.cat([image[..., :3] for part in parts for image in part], dim=1)[None]
 
     def told(self, found: Sequence[Candidate]) -> list[dict[str, Any]]:

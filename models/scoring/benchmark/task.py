@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -13,13 +14,15 @@ from ...files.atomic import replacing, sweep_parts
 from ...files.paths import path_inside, prefix_inside
 from ...generators import sampling
 from ...generators.binding import Bound, total_steps
-from ...steps import Halving, OnStep, as_given, quiet
+from ...steps import Halving, OnStep, after, as_given, quiet
+from .. import sample_pictures
 from ..evaluation import Settings, score
 from ..extractors.base import Extractor
 from ..features import extraction
 from ..features.feature_set import Features, check_source
 from ..protocols import check_plan, protocol_of
 from ..scores import Scores, to_json
+from .candidates import KEPT
 from .run import Benchmark, Plan, key_of
 from .sweep import Sweep, sweep
 
@@ -50,7 +53,8 @@ class Task:
 
 
 class Done(NamedTuple):
-    """best, worst: strips, float32 [1, H, N * W, 3], 0..1, the most extreme first. file: the report, below the root."""
+    """scores: with small pictures of the best and the worst. best, worst: strips of them, float32 [1, H, N * W, 3],
+    0..1, the most extreme first. file: the report, below the root."""
 
     scores: Scores
     features: Features
@@ -77,6 +81,12 @@ def memory_bytes(bound: Bound, extractor: Extractor, batch_size: int) -> int:
     return max(bound.generator.memory_bytes(batch_size), extractor.memory_bytes(batch_size))
 
 
+def steps_of(task: Task, bound: Bound) -> int:
+    """What `carry_out` counts its steps up to: those of the samples, and of both strips."""
+    count = task.plan.num_images
+    return total_steps(bound, count + len(sample_pictures.ENDS) * min(task.shown, KEPT, count))
+
+
 def carry_out(
     task: Task,
     bound: Bound,
@@ -89,7 +99,10 @@ def carry_out(
 ) -> Done:
     """Draw, score, measure, and write `<root>/<prefix>_<key>/<number of samples>.json`, the state beside it.
 
-    name: of the model, as tables show it; empty takes the architecture's. The rest: see `Benchmark`.
+    Samples that were drawn and counted in an earlier run are not drawn again, but for the few in the strips.
+
+    name: of the model, as tables show it; empty takes the architecture's. on_step: called with the steps done, of
+    `steps_of`. The rest: see `Benchmark`.
 
     Raises:
         BadInput: see `Benchmark` and `score`; the prefix leads out of the root, or names nothing.
@@ -115,13 +128,20 @@ def carry_out(
     name = name or bound.generator.descriptor.architecture
     features = outcome.features._replace(name=name, readers=task.readers, source=extractor.source)
     scores = score(features, reference, task.settings, name, outcome.cost, provenance, task.held_out)
+    strips, drawn = {}, task.plan.num_images
+    for end, found in zip(sample_pictures.ENDS, (nearest, farthest), strict=True):
+        draw = partial(run.draw_again, found, on_step=after(on_step, total_steps(bound, drawn)))
+        strips[end] = halving(draw, batch_size)
+        drawn += len(found)
+    if nearest:
+        pictures = {end: sample_pictures.small(strip, len(nearest)) for end, strip in strips.items()}
+        scores = replace(scores, pictures=pictures)
     file = folder / f"{task.plan.num_images}.json"
     sweep_parts(folder)
     with replacing(file) as stream:
-        stream.write(to_json(scores).encode())
-    best, worst = (run.draw_again(found, batch_size) for found in (nearest, farthest))
+        stream.write(to_json(scores, pictures=True).encode())
     written = file.relative_to(task.root).as_posix()
-    return Done(scores, features, best, worst, written)
+    return Done(scores, features, **strips, file=written)
 
 
 def carry_out_all(
@@ -148,7 +168,7 @@ def carry_out_all(
 
         title = f"{name or bound.generator.descriptor.architecture}, {option} = {value:g}"
         found.append(carry_out(task, bound, extractor, reference, device, title, step, halving).scores)
-        done += total_steps(bound, task.plan.num_images)
+        done += steps_of(task, bound)
     return sweep(option, [value for value, _ in values], found)
 
 

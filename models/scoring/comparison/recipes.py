@@ -68,6 +68,7 @@ def as_one(runs: Sequence[Scores]) -> Scores:
         tuple(_mean([run.score(score.metric) for run in runs]) for score in first.scores if _have(runs, score.metric)),
         {key: fmean(run.cost[key] for run in runs) for key in first.cost if all(key in run.cost for run in runs)},
         first.provenance,
+        pictures=first.pictures,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from .. import sample_pictures
 from ..leaderboard import COLUMNS, Group, Leaderboard, Row, is_best
 from ..scores import finite_or_none
 from . import differences_text
@@ -15,7 +17,8 @@ def to_page(board: Leaderboard, quality: str = "fid", coverage: str = "recall") 
     """Values that JSON knows.
 
     markdown, csv, json: the texts as their functions give them. cells: for each group of the JSON and each of its rows
-    the rank as text, and by the key of a column its value (None where there is none), text, and whether it is the best.
+    the rank as text, by the key of a column its value (None where there is none), text, and whether it is the best, and
+    of the samples that a benchmark found seed (a text: scripts know no whole numbers from 2^53 on) and condition.
     """
     return {
         "markdown": to_markdown(board),
@@ -37,4 +40,10 @@ def _cells(group: Group, row: Row) -> dict[str, Any]:
             }
             for column, score in scores.items()
         },
+        "samples": {end: captions(row.scores.provenance, end) for end in sample_pictures.ENDS},
     }
+
+
+def captions(provenance: Mapping[str, Any], end: str) -> list[dict[str, str]]:
+    """What is told of the samples at one end of a benchmark, the most extreme first."""
+    return [{"seed": str(each["seed"]), "condition": each["condition"]} for each in provenance.get(end) or ()]

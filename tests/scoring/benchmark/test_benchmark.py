@@ -15,7 +15,7 @@ from trilemma.models.generators.vae.priors import standard_normal
 from trilemma.models.scoring.benchmark.candidates import Candidates
 from trilemma.models.scoring.benchmark.cost import PeakMemory, Timings, weight_bytes
 from trilemma.models.scoring.benchmark.run import Benchmark, Plan, key_of
-from trilemma.models.scoring.benchmark.task import Task, batch_size_of, carry_out
+from trilemma.models.scoring.benchmark.task import Task, batch_size_of, carry_out, steps_of
 from trilemma.models.scoring.evaluation import Settings, score
 from trilemma.models.scoring.extractors.base import eight_bit
 from trilemma.models.scoring.features import samples
@@ -259,9 +259,13 @@ def test_peak_memory_sees_what_is_gone_at_the_end():
     assert memory.bytes - left > 2**25
 
 
-def carried_out(root, prefix="bench/toy", plan=PLAN, reference=REFERENCE, **changes):
-    task = Task(plan, Settings(kid_subset_size=8, nearest_k=2), root, prefix, shown=3, provenance={"graph": {"1": {}}})
-    return carry_out(task, Bound(ToyGenerator()), Toy(), reference, CPU, **changes)
+def task_in(root, prefix="bench/toy", plan=PLAN):
+    return Task(plan, Settings(kid_subset_size=8, nearest_k=2), root, prefix, shown=3, provenance={"graph": {"1": {}}})
+
+
+def carried_out(root, prefix="bench/toy", plan=PLAN, reference=REFERENCE, generator=None, **changes):
+    bound = Bound(generator or ToyGenerator())
+    return carry_out(task_in(root, prefix, plan), bound, Toy(), reference, CPU, **changes)
 
 
 @pytest.mark.slow
@@ -285,6 +289,32 @@ def test_the_report_lies_beside_the_state_and_is_complete(tmp_path):
     expected = score(by_hand(), REFERENCE, Settings(kid_subset_size=8, nearest_k=2))
     for each in expected.scores:
         assert done.scores.value(each.metric) == pytest.approx(each.value, rel=1e-5, abs=1e-6), each.metric
+
+
+def test_scores_carry_pictures_of_the_best_and_the_worst_as_the_report_does(tmp_path):
+    done = carried_out(tmp_path)
+    text = (tmp_path / done.file).read_text()
+    loaded = from_json(text)
+    assert loaded == done.scores and "pictures" not in json.loads(text)["provenance"]
+    for end, strip in (("best", done.best), ("worst", done.worst)):
+        pictures = done.scores.pictures[end]
+        assert pictures.shape == (3, HEIGHT, WIDTH, 3)
+        assert torch.equal(torch.cat(list(pictures), dim=1)[None], eight_bit(strip))
+        assert torch.equal(loaded.pictures[end], pictures)
+
+
+def test_a_finished_run_draws_the_few_of_its_strips_alone_counts_them_and_stops_there(tmp_path):
+    first = carried_out(tmp_path)
+    generator, seen = ToyGenerator(), []
+    again = carried_out(tmp_path, generator=generator, on_step=lambda done, _=None: seen.append(done))
+    told = [each["index"] for end in ("best", "worst") for each in again.scores.provenance[end]]
+    assert generator.drawn == told
+    assert seen == sorted(seen) and seen[-1] == steps_of(task_in(tmp_path), Bound(generator)) == 2 * (30 + 3 + 3)
+    for end, pictures in first.scores.pictures.items():
+        assert (again.scores.pictures[end].int() - pictures.int()).abs().max() <= 1
+    with pytest.raises(Stopped):
+        carried_out(tmp_path, generator=generator, on_step=stop_after(61))
+    assert generator.drawn == told
 
 
 def test_a_batch_is_small_enough_to_be_timed():

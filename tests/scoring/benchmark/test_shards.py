@@ -11,8 +11,10 @@ from trilemma.models.generators.binding import Bound
 from trilemma.models.scoring.benchmark import candidates, cost, crew
 from trilemma.models.scoring.benchmark.candidates import Candidates
 from trilemma.models.scoring.benchmark.gathering import Gathered
-from trilemma.models.scoring.benchmark.run import Benchmark, Plan
+from trilemma.models.scoring.benchmark.run import Benchmark, Plan, key_of
 from trilemma.models.scoring.benchmark.shards import Ledger, Shard, shards_of
+from trilemma.models.scoring.benchmark.task import Task, carry_out, folder_of
+from trilemma.models.scoring.evaluation import Settings
 from trilemma.tests.generators.toy import Toy as ToyGenerator
 from trilemma.tests.scoring.toy import Toy, features
 
@@ -103,6 +105,20 @@ def test_the_result_is_the_same_by_any_number_of_workers(tmp_path, workers):
     assert not gather(tmp_path, [Thread(number) for number in range(workers)])
     assert_same(state_in(tmp_path))
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["107.npz"]
+
+
+def test_scores_of_gathered_shards_have_their_pictures(tmp_path):
+    bound = Bound(ToyGenerator())
+    key = key_of(bound, Toy(), REFERENCE, PLAN)
+    settings = Settings(kid_subset_size=8, nearest_k=2)
+    tasks = [Task(PLAN, settings, tmp_path / name, "toy", BATCH, shown=3) for name in ("alone", "gathered")]
+    gather(folder_of(tasks[1].root, "toy", key), [Thread(0), Thread(1)])
+    alone, gathered = (carry_out(task, bound, Toy(), REFERENCE, CPU) for task in tasks)
+    for end in ("best", "worst"):
+        named = [[each["index"] for each in done.scores.provenance[end]] for done in (alone, gathered)]
+        assert named[0] == named[1]
+        assert bound.generator.drawn.count(named[1][0]) == 3  # for the run alone, and for the strips of both
+        assert (gathered.scores.pictures[end].int() - alone.scores.pictures[end].int()).abs().max() <= 1
 
 
 def test_batches_are_the_same_by_any_number_of_workers():
