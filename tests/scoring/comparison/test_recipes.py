@@ -1,8 +1,10 @@
 """Runs of one recipe make one row with its spread; runs of others, and the same run twice, do not."""
 
 import math
+from dataclasses import replace
 
 import pytest
+import torch
 from trilemma.models.scoring.comparison.estimates import estimate
 from trilemma.models.scoring.comparison.recipes import as_one, runs_of
 from trilemma.models.scoring.leaderboard import leaderboard
@@ -27,6 +29,8 @@ def test_seeds_of_one_model_are_one_row():
     fid = first.scores.score("fid")
     assert (fid.value, fid.spread, fid.low) == (pytest.approx(4.2), pytest.approx(0.2), None)
     assert fid.note == "mean of 3 runs, and their standard deviation"
+    pictures = {"best": torch.zeros(1, 2, 2, 3, dtype=torch.uint8)}
+    assert as_one([replace(scores[0], pictures=pictures), scores[2]]).pictures == pictures
 
 
 @pytest.mark.parametrize(
