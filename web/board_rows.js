@@ -1,4 +1,5 @@
 // What the leaderboard's panel computes: no page, no ComfyUI.
+import { say } from "./lib/texts.js";
 
 // On the sheet, in units: where the worst of everything stands, and from there the best of each axis, in the
 // order of the axes: quality, coverage, speed.
@@ -34,17 +35,17 @@ export function groupsOf(sent) {
 /** Where a row comes from, a line to each fact. */
 export function provenance(row) {
   const from = row.scores.provenance ?? {};
-  const facts = { ...from, seeds: from.seeds && [from.seeds].flat().join(" to "), runs: row.runs?.length };
+  const facts = { ...from, seeds: from.seeds && [from.seeds].flat().join("\u2013"), runs: row.runs?.length };
   const told = ["samples", "extractor", "reference", "weights", "seeds", "device", "version", "runs"]
     .map((name) => [name, facts[name]?.name ?? facts[name]])
     .filter(([, value]) => ["string", "number"].includes(typeof value) && value !== "");
-  return [row.name, ...told.map(([name, value]) => `${name}: ${value}`), ...row.warnings].join("\n");
+  return [row.name, ...told.map(([name, value]) => say(name, { value })), ...row.warnings].join("\n");
 }
 
-/** The most and the least typical samples that a benchmark found: [heading, samples] pairs. */
+/** The most and the least typical samples that a benchmark found: [key of a text, samples] pairs. */
 export function extremes(row) {
   const from = row.scores.provenance ?? {};
-  const pairs = [["nearest to the reference", from.best], ["farthest from it", from.worst]];
+  const pairs = [["nearest", from.best], ["farthest", from.worst]];
   return pairs.filter(([, samples]) => samples?.length);
 }
 

@@ -1,4 +1,5 @@
 // What the panel of detections computes: no page, no ComfyUI.
+import { say } from "./lib/texts.js";
 
 /** The numbers of a JSON list; of anything else none. */
 export function readNumbers(text) {
@@ -25,6 +26,7 @@ export function heights(counts) {
 
 /** What is told of a box. */
 export function about(box, dropped) {
-  const size = `${Math.round(box.width)} x ${Math.round(box.height)} at ${Math.round(box.x)}, ${Math.round(box.y)}`;
-  return `${box.label} ${box.score.toFixed(3)} · ${size} · number ${box.number}${dropped ? " · dropped" : ""}`;
+  const [x, y, width, height] = [box.x, box.y, box.width, box.height].map(Math.round);
+  const told = say("box", { ...box, x, y, width, height, score: box.score.toFixed(3) });
+  return dropped ? `${told} · ${say("dropped")}` : told;
 }

@@ -1,7 +1,8 @@
 // Boxes on the node that selects them: a click drops one or keeps it again; below, the scores of each phrase.
 import { about, heights, readNumbers, toggled } from "./boxes.js";
-import { isWired, viewOf, widgetOf, write } from "./folded.js";
+import { isWired, viewOf, widgetOf, wired, write } from "./folded.js";
 import { add } from "./lib/place.js";
+import { say } from "./lib/texts.js";
 import { register } from "./panels.js";
 
 // Told apart with any colour vision, and seen on most pictures; a dark line beneath helps on the others.
@@ -9,12 +10,12 @@ const COLOURS = ["#56b4e9", "#e69f00", "#2fd09a", "#f0e442", "#ff8a5c", "#e59ac8
 
 const colourOf = (phrase) => COLOURS[phrase % COLOURS.length];
 
-function drawBox(svg, box, { dropped, unit, say, click }) {
+function drawBox(svg, box, { dropped, unit, tell, click }) {
   const told = about(box, dropped);
   const classes = `box${dropped ? " dropped" : ""}`;
   const look = { class: classes, tabindex: 0, role: "button", "aria-pressed": !dropped, "aria-label": told };
   const group = add(svg, "g", look, "", click);
-  add(group, "title", {}, `${told}\nClick to ${dropped ? "keep" : "drop"} it`);
+  add(group, "title", {}, [told, say(dropped ? "click_keeps" : "click_drops")].join("\n"));
   const { x, y, width, height } = box;
   add(group, "rect", { class: "under", x, y, width, height });
   add(group, "rect", { class: "line", x, y, width, height, stroke: colourOf(box.phrase) });
@@ -22,7 +23,7 @@ function drawBox(svg, box, { dropped, unit, say, click }) {
   const foot = y > size * 1.4 ? y - size * 0.35 : y + size;
   const letters = { x: x + size * 0.2, y: foot, "font-size": size, fill: colourOf(box.phrase) };
   add(group, "text", { ...letters, "stroke-width": size * 0.22 }, `${box.label} ${box.score.toFixed(2)}`);
-  group.onpointerenter = () => say(told);
+  group.onpointerenter = () => tell(told);
   group.onkeydown = (event) => event.key === "Enter" && click();
 }
 
@@ -30,8 +31,7 @@ function histogram(parent, phrase, place) {
   add(parent, "div", { title: phrase.label }, phrase.label);
   const bars = phrase.counts.length;
   const svg = add(parent, "svg", { viewBox: `0 0 ${bars} 20`, preserveAspectRatio: "none", role: "img" });
-  const label = `Scores of ${phrase.label} from 0 to 1, threshold ${phrase.threshold}; heights are logarithmic`;
-  add(svg, "title", {}, label);
+  add(svg, "title", {}, say("histogram", phrase));
   add(svg, "rect", { class: "floor", y: 19.5, width: bars, height: 0.5 });
   heights(phrase.counts).forEach((height, at) => {
     if (!height) return;
@@ -48,19 +48,19 @@ function draw(element, data, node, state) {
   const widget = widgetOf(node, "dropped");
   state.image = Math.min(state.image ?? 0, sent.images.length - 1);
   const says = add(null, "div", { class: "says" });
-  const say = (text) => { says.textContent = text; };
+  const tell = (text) => { says.textContent = text; };
   const redraw = () => {
     element.replaceChildren();
     if (sent.images.length > 1) {
       const bar = add(element, "div", { class: "trilemma-bar" });
       const go = (by) => () => {
         state.image = (state.image + by + sent.images.length) % sent.images.length;
-        say("");
+        tell("");
         redraw();
       };
-      add(bar, "button", { "aria-label": "image before" }, "‹", go(-1));
-      add(bar, "span", {}, `image ${state.image} of ${sent.images.length}, counted from 0`);
-      add(bar, "button", { "aria-label": "next image" }, "›", go(1));
+      add(bar, "button", { "aria-label": say("before") }, "‹", go(-1));
+      add(bar, "span", {}, say("image_of", { place: state.image, count: sent.images.length }));
+      add(bar, "button", { "aria-label": say("next") }, "›", go(1));
     }
     const { width, height } = sent;
     const svg = add(element, "svg", { class: "picture", viewBox: `0 0 ${width} ${height}` });
@@ -76,13 +76,13 @@ function draw(element, data, node, state) {
     const unit = Math.max(width / (svg.clientWidth || 300), height / (svg.clientHeight || 150));
     for (const box of [...(sent.images[state.image] ?? [])].sort((a, b) => b.width * b.height - a.width * a.height)) {
       const click = () => {
-        if (!widget || isWired(node, "dropped")) return say("dropped is wired to another node");
+        if (!widget || isWired(node, "dropped")) return tell(wired(node, "dropped"));
         write(node, { dropped: toggled(widget.value, box.number) });
         redraw();
-        const now = readNumbers(widget.value).has(box.number);
-        return say(`${box.label} ${box.score.toFixed(2)}: ${now ? "dropped" : "kept"} from the next run on`);
+        const key = readNumbers(widget.value).has(box.number) ? "drops" : "keeps";
+        return tell(say(key, { ...box, score: box.score.toFixed(2) }));
       };
-      drawBox(svg, box, { dropped: gone.has(box.number), unit, say, click });
+      drawBox(svg, box, { dropped: gone.has(box.number), unit, tell, click });
     }
   };
   redraw();

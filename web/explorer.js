@@ -1,9 +1,10 @@
 // The explorer of latents: a plane between the first samples on Interpolate, sliders of named directions on Edit Latent.
 // Both write an input of the node, and run this node alone by the page's queue.
 import { app } from "../../scripts/app.js";
-import { isWired, registerFolded, root, shownBy, viewOf, widgetOf, write } from "./folded.js";
+import { isWired, labelOf, registerFolded, root, shownBy, viewOf, widgetOf, wired, write } from "./folded.js";
 import * as explore from "./lib/explore.js";
-import { add } from "./lib/place.js";
+import { add, take } from "./lib/place.js";
+import { say } from "./lib/texts.js";
 import { ARROWS } from "./lib/view.js";
 
 const CALM = 300; // ms without a further change, after which it runs
@@ -32,8 +33,8 @@ const explorer = (input, empties, body) => (node) => {
     if (ended && text && widgetOf(node, "preview")?.value !== false) waiting = setTimeout(own.run, CALM);
   };
   const says = add(bar, "span", { "aria-live": "polite" });
-  add(bar, "button", { "data-action": "preview" }, "Preview", own.run);
-  add(bar, "button", { "data-action": "reset", title: `empties ${input}` }, empties, () => own.set(""));
+  add(bar, "button", { "data-action": "preview" }, say("preview"), own.run);
+  add(bar, "button", { "data-action": "reset", title: say("empties", { input: labelOf(node, input) }) }, say(empties), () => own.set(""));
   const draw = body(own);
   own.refresh = () => {
     [own.last] = shownBy(node)?.trilemma_explorer ?? [];
@@ -41,7 +42,7 @@ const explorer = (input, empties, body) => (node) => {
     if (now === shown) return;
     shown = now;
     const told = draw();
-    says.textContent = isWired(node, input) ? `${input} is wired to another node` : told;
+    says.textContent = isWired(node, input) ? wired(node, input) : told;
   };
   own.close = () => clearTimeout(waiting);
   return own;
@@ -49,8 +50,7 @@ const explorer = (input, empties, body) => (node) => {
 
 function plane(own) {
   const { node } = own;
-  const label = "A point between the samples at the corners; arrows move it, with Shift further";
-  const look = { class: "plane", viewBox: "0 0 200 160", tabindex: 0, role: "application", "aria-label": label };
+  const look = { class: "plane", viewBox: "0 0 200 160", tabindex: 0, role: "application", "aria-label": say("plane") };
   const svg = add(own.element, "svg", look);
   const seen = new Map(); // addresses of pictures, by their positions
   let [count, shares] = [3, null];
@@ -71,15 +71,14 @@ function plane(own) {
   svg.onkeydown = (event) => {
     const way = ARROWS[event.key];
     if (!way || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    event.stopPropagation();
+    take(event);
     const from = explore.pointOf(shares ?? Array(count).fill(1 / count));
     move(from.map((side, axis) => side + way[axis] * STEP * (event.shiftKey ? 5 : 1)), true);
   };
   return () => {
     const seeds = `${widgetOf(node, "seeds")?.value}`.split(/[\s,;]+/).filter(Boolean);
     const given = isWired(node, "latent") || isWired(node, "images");
-    const names = given ? ["1", "2", "3"].slice(0, own.last?.anchors) : seeds.slice(0, 3).map((seed) => `seed ${seed}`);
+    const names = given ? ["1", "2", "3"].slice(0, own.last?.anchors) : seeds.slice(0, 3).map((seed) => say("seed", { seed }));
     count = Math.max(2, names.length);
     const [picture] = shownBy(node)?.trilemma_samples?.[0].pictures ?? [];
     if (own.last?.position && picture) seen.set(own.last.position, viewOf(picture));
@@ -101,7 +100,7 @@ function plane(own) {
     const [cx, cy] = shares ? explore.pointOf(shares) : [];
     for (const stroke of shares ? ["#000", "#56b4e9"] : []) add(svg, "circle", { cx, cy, r: 6, stroke });
     if (shares) return explore.writePosition(shares);
-    return own.text().trim() ? "position is not of these corners" : "Drag a point; empty: the whole way";
+    return own.text().trim() ? say("other_corners", { input: labelOf(node, "position") }) : say("drag");
   };
 }
 
@@ -133,15 +132,15 @@ function sliders(own) {
       slider.value = strength;
       says.textContent = strength;
     }
-    if (own.text().trim() && !strengths.size) return "mix cannot be read";
-    return own.last ? `${names.length} directions` : "Preview, to see the directions' names";
+    if (own.text().trim() && !strengths.size) return say("unread", { input: labelOf(own.node, "mix") });
+    return own.last ? say("directions", { count: names.length }) : say("no_names");
   };
 }
 
-for (const [kind, title, lowest, made] of [
-  ["Interpolate", "Explore: a point between two or three", 215, explorer("position", "Walk", plane)],
-  ["EditLatent", "Explore: sliders of directions", 150, explorer("mix", "Grid", sliders)],
+for (const [kind, text, lowest, made] of [
+  ["Interpolate", "explore_point", 215, explorer("position", "walk", plane)],
+  ["EditLatent", "explore_directions", 150, explorer("mix", "grid", sliders)],
 ]) {
-  const look = { key: "explorer", title, property: "explorer_open", lowest, open: false };
+  const look = { key: "explorer", text, property: "explorer_open", lowest, open: false };
   registerFolded({ name: `Trilemma.Explore${kind}`, kind: `Trilemma${kind}`, ...look, made });
 }

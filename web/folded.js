@@ -1,29 +1,54 @@
-// @ts-nocheck: of the page this uses more than its types tell.
 // What a page's own editor on a node needs, as do those that write a node's inputs: a widget that folds, and writing.
 import { app } from "../../scripts/app.js";
-import { add, addWidget, takePlace } from "./lib/place.js";
+import { add, addWidget, beside, takePlace } from "./lib/place.js";
+import { learn, say } from "./lib/texts.js";
 import { addressOf, placeOf } from "./lib/upstream.js";
+
+await learn((language) => beside(`texts/${language}.json`), () => app.extensionManager.setting.get("Comfy.Locale") ?? "en");
 
 const FOLDED = 26; // pixels of height
 const OWN = "pointerdown pointermove pointerup mousedown dblclick contextmenu".split(" ");
 
 // The page would zoom by two fingers too, before an element of it hears of them.
 for (const name of ["touchstart", "touchmove", "touchend"]) {
-  addEventListener(name, (event) => event.target.matches(".trilemma-editor canvas") && event.stopPropagation(), true);
+  addEventListener(name, (event) => {
+    if (/** @type {Element} */ (event.target).matches(".trilemma-editor canvas")) event.stopPropagation();
+  }, true);
 }
 
+/** @type {OfInput<HostWidget | undefined>} */
 export const widgetOf = (node, name) => node.widgets?.find((widget) => widget.name === name);
+
+/** An input's name as the page shows it.
+ * @type {OfInput<string>} */
+export const labelOf = (node, name) => widgetOf(node, name)?.label ?? name;
 
 /** The graph that all others are within. */
 export const root = () => app.rootGraph ?? app.graph;
 
-/** Where the page finds a file that a node has shown. */
+/** Where the page finds a file that a node has shown.
+ * @param {PictureFile} file */
 export const viewOf = (file) => app.api.apiURL(addressOf(file));
 
-/** Whether an input comes from another node. */
+/** Whether an input comes from another node.
+ * @type {OfInput<boolean>} */
 export const isWired = (node, name) => node.inputs?.find((input) => input.name === name)?.link != null;
 
-/** Writes values into a node's widgets, as a step that the page's undo knows unless it is one of many. */
+/** @type {OfInput<string>} */
+export const wired = (node, name) => say("wired", { input: labelOf(node, name) });
+
+/** Has a method of a node, or of all of a kind, do more: what(node, ...) after it.
+ * @param {any} owner @param {string} method @param {(node: HostNode, ...given: any[]) => void} what */
+export function after(owner, method, what) {
+  const before = owner[method];
+  owner[method] = function (/** @type {any[]} */ ...given) {
+    before?.apply(this, given);
+    what(this, ...given);
+  };
+}
+
+/** Writes values into a node's widgets, as a step that the page's undo knows unless it is one of many.
+ * @param {HostNode} node @param {Record<string, string | number | boolean>} values */
 export function write(node, values, step = true) {
   for (const [name, value] of Object.entries(values)) {
     const widget = widgetOf(node, name);
@@ -39,23 +64,19 @@ export function write(node, values, step = true) {
   else tracker?.checkState?.();
 }
 
-/** What the node has shown in its last run. */
+/** What the node has shown in its last run.
+ * @param {GraphNode} node @param {Outputs} outputs */
 export const shownBy = (node, outputs = app.nodeOutputs) => outputs?.[placeOf(node, root())];
 
-/**
- * Puts a widget that folds on every node of a kind that is made.
- *
- * key: of the widget. property: of the node, which a saved graph keeps: whether it is open; graphs without it keep the
- * sizes that they were laid out with. open: of new nodes. made: the body of a node, what is called several times in a
- * second, and at the end.
- */
-export function registerFolded({ name, kind, key, title, property, lowest, open: opened, made }) {
-  const turns = new WeakMap();
+/** Puts a widget that folds on every node of a kind that is made.
+ * @param {Folded} what */
+export function registerFolded({ name, kind, key, text, property, lowest, open: opened, made }) {
+  /** @param {HostNode} node */
   function addTo(node) {
     const body = made(node);
     const element = add(null, "div", { class: "trilemma-folded" });
     // What happens here is not also the page's: it would drag the node, open menus, delete nodes.
-    for (const event of OWN) element.addEventListener(event, (happened) => happened.stopPropagation());
+    for (const event of OWN) element.addEventListener(event, (/** @type {Event} */ happened) => happened.stopPropagation());
     const fold = add(element, "button", { "data-action": "fold" }, "", () => {
       turn(!open);
       node.properties[property] = open;
@@ -68,9 +89,9 @@ export function registerFolded({ name, kind, key, title, property, lowest, open:
     let open = opened;
     const height = () => (open ? lowest : FOLDED);
     addWidget(node, key, element, { getMinHeight: height, getMaxHeight: () => (open ? 4096 : FOLDED) });
-    const turn = (wanted) => {
+    const turn = (/** @type {boolean} */ wanted) => {
       open = wanted;
-      fold.textContent = `${open ? "\u25be" : "\u25b8"} ${title}`;
+      fold.textContent = `${open ? "\u25be" : "\u25b8"} ${say(text)}`;
       fold.setAttribute("aria-expanded", String(open));
       body.element.style.display = open ? "flex" : "none";
       element.style.minHeight = `${height()}px`; // what the page's newer nodes heed, the older ask getMinHeight
@@ -80,31 +101,21 @@ export function registerFolded({ name, kind, key, title, property, lowest, open:
       if (app.canvas.graph === node.graph) takePlace(node, element);
       if (open && element.isConnected) body.refresh();
     }, 400);
-    const { onRemoved } = node;
-    node.onRemoved = function () {
-      onRemoved?.apply(this);
+    after(node, "onRemoved", () => {
       clearInterval(timer);
       body.close?.();
-    };
+    });
+    node.properties[property] = open;
     turn(open);
-    return turn;
+    after(node, "onConfigure", (_, info) => {
+      turn(info.properties?.[property] === true);
+      node.properties[property] = open;
+    });
   }
   app.registerExtension({
     name,
     async beforeRegisterNodeDef(nodeType, nodeData) {
-      if (nodeData.name !== kind) return;
-      const { onNodeCreated, onConfigure } = nodeType.prototype;
-      nodeType.prototype.onNodeCreated = function () {
-        onNodeCreated?.apply(this);
-        turns.set(this, addTo(this));
-        this.properties[property] = opened;
-      };
-      nodeType.prototype.onConfigure = function (info) {
-        onConfigure?.apply(this, [info]);
-        const open = info.properties?.[property] === true;
-        this.properties[property] = open;
-        turns.get(this)?.(open);
-      };
+      if (nodeData.name === kind) after(nodeType.prototype, "onNodeCreated", addTo);
     },
   });
 }

@@ -1,6 +1,7 @@
 // The leaderboard on its node: a table to sort, the trilemma plot, and the texts to copy and save.
 import { extremes, groupsOf, project, provenance, short, sorted } from "./board_rows.js";
 import { add } from "./lib/place.js";
+import { say } from "./lib/texts.js";
 import { register } from "./panels.js";
 
 // Told apart with any colour vision, and from light and dark grounds; numbers tell marks apart too.
@@ -25,21 +26,21 @@ async function copy(text) {
 function bar(element, sent) {
   const line = add(element, "div", { class: "trilemma-bar" });
   const says = add(line, "span");
-  const tell = (text) => () => { says.textContent = text; };
-  add(line, "button", {}, "Copy Markdown", () =>
-    copy(sent.markdown).then(tell("copied"), tell("the browser does not let it be copied")));
+  const tell = (key) => () => { says.textContent = say(key); };
+  add(line, "button", {}, say("copy"), () =>
+    copy(sent.markdown).then(tell("copied"), tell("not_copied")));
   add(line, "button", {}, "CSV", () => save(sent.csv, "text/csv", "csv"));
   add(line, "button", {}, "JSON", () => save(sent.json, "application/json", "json"));
 }
 
 function header(table, group, state, redraw) {
   const row = add(add(table, "thead"), "tr");
-  const columns = [{ key: "rank", label: "#" }, { key: "name", label: "model" }, ...group.columns];
+  const columns = [{ key: "rank", label: "#" }, { key: "name", label: say("model") }, ...group.columns];
   for (const column of columns) {
     const by = state.by === column.key;
     const arrow = { lower: " ↓", higher: " ↑" }[column.better] ?? "";
     const sign = by ? (state.descending ? " ▼" : " ▲") : "";
-    const attributes = { class: column.key, scope: "col", title: `sort by ${column.label}` };
+    const attributes = { class: column.key, scope: "col", title: say("sort", { column: column.label }) };
     if (by) attributes["aria-sort"] = state.descending ? "descending" : "ascending";
     add(row, "th", attributes, column.label + arrow + sign, () => {
       state.descending = by ? !state.descending : column.better === "higher";
@@ -58,7 +59,7 @@ function body(table, group, state, choose) {
     const classes = [shared(row) && "band", bands.indexOf(row.rank) % 2 && "odd", state.chosen === row.name && "chosen"];
     const look = { class: classes.filter(Boolean).join(" "), title: provenance(row) };
     const line = add(made, "tr", look, "", () => choose(row));
-    const band = shared(row) ? { title: "not told apart from others of this rank" } : {};
+    const band = shared(row) ? { title: say("band") } : {};
     add(line, "td", { class: "rank", ...band }, row.cells.rank);
     add(line, "td", { class: "name" }, row.name);
     for (const { key } of group.columns) {
@@ -95,7 +96,7 @@ function axes(svg, group) {
 function plot(element, group, state, choose) {
   const placed = group.rows.filter((row) => row.trilemma_position);
   if (!placed.length) return;
-  const svg = add(element, "svg", { viewBox: "0 0 420 232", role: "img", "aria-label": "trilemma plot" });
+  const svg = add(element, "svg", { viewBox: "0 0 420 232", role: "img", "aria-label": say("plot") });
   axes(svg, group);
   placed.forEach((row, place) => {
     const [x, y] = project(row.trilemma_position);
@@ -104,7 +105,7 @@ function plot(element, group, state, choose) {
     const [number, colour] = [`${at + 1}`, COLOURS[at % COLOURS.length]];
     const look = { class: row.pareto_front ? "mark front" : "mark", stroke: colour, fill: colour };
     const mark = add(svg, "g", look, "", () => choose(row));
-    const standing = row.pareto_front ? "on the Pareto front" : "another is as good on all three axes";
+    const standing = say(row.pareto_front ? "front" : "beaten");
     add(mark, "title", {}, `${provenance(row)}\n${standing}`);
     add(mark, "line", { x1: x, y1: y, x2: x, y2: foot });
     add(mark, "circle", { cx: x, cy: y, r: state.chosen === row.name ? 9 : 7 });
@@ -116,11 +117,11 @@ function plot(element, group, state, choose) {
 }
 
 function about(row) {
-  const samples = extremes(row).map(([heading, found]) => {
+  const samples = extremes(row).map(([key, found]) => {
     const each = found.map(({ seed, condition }) => (condition ? `${seed} (${condition})` : `${seed}`));
-    return `Seeds ${heading}: ${each.join(", ")}`;
+    return say(key, { seeds: each.join(", ") });
   });
-  const lacks = row.trilemma_lacks ? [`Not in the plot: it lacks ${row.trilemma_lacks}`] : [];
+  const lacks = row.trilemma_lacks ? [say("lacks", { metric: row.trilemma_lacks })] : [];
   return [provenance(row), ...lacks, ...samples].join("\n");
 }
 

@@ -1,4 +1,5 @@
 // What the panel of samples computes: no page, no ComfyUI.
+import { say } from "./lib/texts.js";
 
 /** How many pictures of an aspect (width / height) side by side make them largest in a box. */
 export function columnsFor(count, width, height, aspect = 1, gap = 2) {
@@ -20,6 +21,6 @@ export function seedOf(text) {
 
 /** What is told of a picture. */
 export function caption(picture, place) {
-  const facts = [picture.seed !== undefined && `seed ${picture.seed}`, picture.condition];
-  return [`image ${place}`, ...facts.filter(Boolean)].join(" · ");
+  const facts = [picture.seed !== undefined && say("seed", picture), picture.condition];
+  return [say("image", { place }), ...facts.filter(Boolean)].join(" · ");
 }

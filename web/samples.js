@@ -1,6 +1,7 @@
 // All pictures of a batch on the node that drew them; a click keeps a picture's seed.
-import { isWired, viewOf, widgetOf, write } from "./folded.js";
+import { isWired, viewOf, widgetOf, wired, write } from "./folded.js";
 import { add } from "./lib/place.js";
+import { say } from "./lib/texts.js";
 import { register } from "./panels.js";
 import { caption, columnsFor, seedOf } from "./sample_grid.js";
 
@@ -10,13 +11,13 @@ const SMALL = 160; // pixels of pictures that are enlarged with sharp edges
 function keep(node, picture) {
   const widget = widgetOf(node, "seed");
   if (!widget) return "";
-  if (isWired(node, "seed")) return "seed is wired to another node";
+  if (isWired(node, "seed")) return wired(node, "seed");
   const seed = seedOf(picture.seed);
-  if (seed === null) return `seed ${picture.seed} is beyond what a page can hold exactly`;
+  if (seed === null) return say("too_large", picture);
   const control = (widget.linkedWidgets ?? node.widgets).find(({ name }) => name === "control_after_generate");
   if (control) control.value = "fixed";
   write(node, { seed });
-  return `seed ${seed} kept${picture.condition ? `; ${picture.condition}` : ""}`;
+  return [say("kept", { seed }), picture.condition].filter(Boolean).join(" · ");
 }
 
 function draw(element, data, node) {
@@ -25,7 +26,7 @@ function draw(element, data, node) {
   const count = data.reduce((sum, sent) => sum + sent.count, 0);
   const { width, height } = data[0];
   const grid = add(element, "div", { class: "grid" });
-  const rest = count > pictures.length ? `the first ${pictures.length} of ${count} images` : "";
+  const rest = count > pictures.length ? say("first_of", { shown: pictures.length, count }) : "";
   const says = add(element, "div", { class: "says" }, rest);
   const seeded = widgetOf(node, "seed");
   pictures.forEach((picture, place) => {
@@ -44,7 +45,7 @@ function draw(element, data, node) {
     image.onclick = click;
     image.onkeydown = (event) => event.key === "Enter" && click();
   });
-  grid.addEventListener("pointerleave", () => { if (!says.textContent.includes("kept")) says.textContent = rest; });
+  grid.onpointerleave = () => { if (!grid.querySelector(".kept")) says.textContent = rest; };
   const fit = () => {
     const { columns, side } = columnsFor(pictures.length, grid.clientWidth, grid.clientHeight, width / height);
     grid.style.gridTemplateColumns = `repeat(${columns}, ${side}px)`;

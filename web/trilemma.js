@@ -15,8 +15,7 @@ function heightOf(element) {
     const { height, minHeight } = element.style;
     element.style.height = element.style.minHeight = "0";
     needed = element.scrollHeight;
-    element.style.height = height;
-    element.style.minHeight = minHeight;
+    Object.assign(element.style, { height, minHeight });
   }
   return Math.min(HIGHEST, Math.max(LOWEST, needed));
 }

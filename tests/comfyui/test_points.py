@@ -149,7 +149,7 @@ def test_it_survives_saving_loading_and_folding(page):
     (node,) = (node for node in json.loads(saved)["nodes"] if node["type"] == "TrilemmaSegment")
     assert len(node["widgets_values"]) == 4
     page.evaluate("(saved) => app.loadGraphData(JSON.parse(saved), true, true, 'points')", saved)
-    page.wait_for_function(f"() => ({ELEMENT}).textContent.includes('1 on, 2 off, 1 boxes')")
+    page.wait_for_function(f"() => ({ELEMENT}).textContent.includes('on 1, off 2, boxes 1')")
     assert page.evaluate(VALUES) == before
     action(page, "fold")
     assert page.evaluate(VALUES) == before

@@ -23,7 +23,7 @@ STATE = """() => app.canvas.graph._nodes.filter((node) => node.type === 'Trilemm
 PROMPT = """async () => Object.entries((await app.graphToPrompt()).output)
     .filter(([, node]) => node.class_type === 'TrilemmaSegment')"""
 TEXTS = ['[{"x":130,"y":100}]', '[{"x":40,"y":40}]', ""]
-LINE = f"{points.WIDTH} x {points.HEIGHT}: 1 on, 1 off, 0 boxes"
+LINE = f"{points.WIDTH} x {points.HEIGHT}: on 1, off 1, boxes 0"
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["vue nodes", "canvas nodes"])

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { extremes, groupsOf, project, provenance, short, sorted } from "../../web/board_rows.js";
+import "./texts.mjs";
 
 const row = (name, rank, fid) => ({ name, rank, warnings: [], scores: {}, cells: { of: { fid: { value: fid } } } });
 const ROWS = [row("b", 1, 2.5), row("a", 1, 10), row("d", null, null), row("c", 3, 9)];
@@ -36,12 +37,12 @@ test("each row has its cells", () => {
 test("a row tells where it comes from, and what a reader has to know", () => {
   const scores = { provenance: { samples: 256, extractor: { name: "Inception" }, seeds: [0, 255], graph: { 1: {} } } };
   const told = provenance({ name: "VAE", warnings: ["few samples"], scores, runs: [{}, {}] });
-  assert.equal(told, "VAE\nsamples: 256\nextractor: Inception\nseeds: 0 to 255\nruns: 2\nfew samples");
+  assert.equal(told, "VAE\nsamples: 256\nextractor: Inception\nseeds: 0–255\nruns: 2\nfew samples");
 });
 
 test("best and worst samples are told where a benchmark found them", () => {
   const scores = { provenance: { best: [{ seed: 3 }], worst: [] } };
-  assert.deepEqual(extremes({ scores }), [["nearest to the reference", [{ seed: 3 }]]]);
+  assert.deepEqual(extremes({ scores }), [["nearest", [{ seed: 3 }]]]);
   assert.deepEqual(extremes({ scores: {} }), []);
 });
 

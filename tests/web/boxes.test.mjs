@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { about, heights, readNumbers, toggled } from "../../web/boxes.js";
+import "./texts.mjs";
 
 test("numbers are read from a list, and from nothing else", () => {
   assert.deepEqual([...readNumbers("[3, 17]")], [3, 17]);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 import * as drawing from "../../web/lib/drawing.js";
+import "./texts.mjs";
 
 const values = JSON.parse(readFileSync(new URL("values.json", import.meta.url), "utf8"));
 const SIZE = { width: 100, height: 60 };

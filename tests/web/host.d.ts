@@ -7,6 +7,36 @@ type HostGraph = import("@comfyorg/comfyui-frontend-types").ComfyApp["rootGraph"
 type HostNode = NonNullable<ReturnType<HostGraph["getNodeById"]>> & {
   addDOMWidget(name: string, type: string, element: HTMLElement, options: WidgetOptions): any;
 };
+type HostWidget = NonNullable<HostNode["widgets"]>[number];
+type OfInput<Found> = (node: HostNode, name: string) => Found;
+/** A widget that folds. */
+type Folded = {
+  name: string;
+  /** Of node. */
+  kind: string;
+  key: string;
+  /** The key of its title. */
+  text: string;
+  /** Of the node, which a saved graph keeps: whether it is open. Graphs without it keep the sizes that they were laid out with. */
+  property: string;
+  /** In pixels, when open. */
+  lowest: number;
+  /** Whether new nodes are. */
+  open: boolean;
+  /** refresh is called several times in a second, and close at the end. */
+  made(node: HostNode): { element: HTMLElement; refresh(): void; close?(): void };
+};
+/** Of a node, what its Python sends. */
+type Shows = (node: HostNode, output: any) => void;
+type Panel<Sent = any, State = any> = {
+  name: string;
+  /** Of the node's output. */
+  key: string;
+  /** The least height, in pixels. */
+  lowest: number;
+  /** Fills the empty element. The data is what the node's Python sent; the state stays as long as the node does. */
+  draw(element: HTMLElement, data: Sent[], node: HostNode, state: State): void;
+};
 interface WidgetOptions {
   serialize?: boolean;
   getValue?(): string;

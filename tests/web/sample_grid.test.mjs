@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { caption, columnsFor, seedOf } from "../../web/sample_grid.js";
+import "./texts.mjs";
 
 test("pictures are as large as the box lets them be", () => {
   assert.deepEqual(columnsFor(4, 200, 200, 1, 0), { columns: 2, side: 100 });

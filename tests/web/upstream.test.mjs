@@ -1,7 +1,7 @@
 // The picture and the boxes that come to a node, over graphs of the few parts that are asked for.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { addressOf, boxesFor, fileOf, pictureFor, source } from "../../web/lib/upstream.js";
+import { addressOf, boxesFor, fileOf, pictureFor, placeOf, source } from "../../web/lib/upstream.js";
 
 /** Nodes of {id: {type, mode, inputs: {name: [id, slot, kind]}, value}} as the page has them. */
 function graphOf(nodes, id = "root") {
@@ -27,6 +27,8 @@ const chain = (loader, more = {}) => ({
   ...more,
 });
 const FILE = { filename: "cat.png", subfolder: "pets", type: "input" };
+/** What nodes of a graph have shown, by their places. */
+const by = (outputs, root) => (node) => outputs[placeOf(node, root)];
 const SHOWN = { filename: "x.png", subfolder: "", type: "temp", width: 640, height: 480 };
 
 test("files are named as the host's widgets name them", () => {
@@ -37,7 +39,7 @@ test("files are named as the host's widgets name them", () => {
 
 test("Load Image's picture is known at once", () => {
   const { made, graph } = graphOf(chain({ type: "LoadImage", value: "pets/cat.png" }));
-  assert.deepEqual(pictureFor(made[7], {}, graph), FILE);
+  assert.deepEqual(pictureFor(made[7], by({}, graph)), FILE);
 });
 
 test("through reroutes and bypassed nodes", () => {
@@ -48,30 +50,30 @@ test("through reroutes and bypassed nodes", () => {
     8: { type: "LoadImage", value: "mask.png" },
   });
   const { made, graph } = graphOf(nodes);
-  assert.deepEqual(pictureFor(made[7], {}, graph), FILE);
+  assert.deepEqual(pictureFor(made[7], by({}, graph)), FILE);
 });
 
 test("what changes the picture is asked for the last run instead", () => {
   const scaled = { type: "ImageScale", inputs: { image: [2, 0, "IMAGE"] }, gives: ["IMAGE"] };
   const { made, graph } = graphOf(chain(scaled, { 2: { type: "LoadImage", value: "pets/cat.png" } }));
-  assert.equal(pictureFor(made[7], {}, graph), null);
-  assert.deepEqual(pictureFor(made[7], { 6: { trilemma_images: [SHOWN] } }, graph), SHOWN);
+  assert.equal(pictureFor(made[7], by({}, graph)), null);
+  assert.deepEqual(pictureFor(made[7], by({ 6: { trilemma_images: [SHOWN] } }, graph)), SHOWN);
 });
 
 test("in a subgraph nodes are known by its id too", () => {
   const { made } = graphOf(chain({ type: "EmptyImage" }), "inner");
-  assert.deepEqual(pictureFor(made[7], { "inner:6": { trilemma_images: [SHOWN] } }, { id: "root" }), SHOWN);
+  assert.deepEqual(pictureFor(made[7], by({ "inner:6": { trilemma_images: [SHOWN] } }, { id: "root" })), SHOWN);
 });
 
 test("boxes of the last run are the first image's", () => {
   const { made, graph } = graphOf(chain({ type: "LoadImage", value: "a.png" }));
   const box = { x: 1, y: 2, width: 3, height: 4 };
-  assert.deepEqual(boxesFor(made[7], { 4: { trilemma_found: [[[box], []]] } }, graph), [box]);
-  assert.deepEqual(boxesFor(made[7], {}, graph), []);
+  assert.deepEqual(boxesFor(made[7], by({ 4: { trilemma_found: [[[box], []]] } }, graph)), [box]);
+  assert.deepEqual(boxesFor(made[7], by({}, graph)), []);
 });
 
 test("nothing connected is nothing, and a ring ends", () => {
   const { made, graph } = graphOf({ 7: { type: "TrilemmaSegment" }, 8: { type: "Reroute", inputs: { "": [8, 0] } } });
-  assert.equal(pictureFor(made[7], {}, graph), null);
+  assert.equal(pictureFor(made[7], by({}, graph)), null);
   assert.equal(source(made[8], ""), null);
 });

@@ -1,5 +1,6 @@
 // Points and boxes drawn on a picture, in its pixels: how the inputs' texts are read and written, and how they change.
 // All functions give new values and leave theirs as they were.
+import { say } from "./texts.js";
 
 /** The inputs of the node that hold each kind.
  * @type {Texts} */
@@ -30,7 +31,7 @@ export function readText(text, kind) {
   const lists = perImage ? value : [value];
   if (!lists.every((/** @type {any} */ list) => Array.isArray(list) && list.every((entry) => isEntry(entry, kind)))) {
     const sides = kind === "boxes" ? ', "width": 56, "height": 78' : "";
-    throw new Error(`${INPUTS[kind]}: expected JSON such as [{"x": 12, "y": 34${sides}}]`);
+    throw new Error(say("expected", { input: INPUTS[kind], example: `[{"x": 12, "y": 34${sides}}]` }));
   }
   return { lists, perImage };
 }
@@ -73,15 +74,11 @@ export function boxBetween(one, other, size) {
   return { x, y, width: Math.max(1, Math.abs(a.x - b.x)), height: Math.max(1, Math.abs(a.y - b.y)) };
 }
 
-/** @param {Drawing} drawing @param {Kind} kind @param {Point | Box} entry */
-export function added(drawing, kind, entry) {
-  return { ...drawing, [kind]: [...drawing[kind], entry] };
-}
+/** @type {Changes<[kind: Kind, entry: Point | Box]>} */
+export const added = (drawing, kind, entry) => ({ ...drawing, [kind]: [...drawing[kind], entry] });
 
-/** @param {Drawing} drawing @param {Target} target */
-export function removed(drawing, { kind, index }) {
-  return { ...drawing, [kind]: /** @type {any[]} */ (drawing[kind]).filter((_, i) => i !== index) };
-}
+/** @type {Changes<[target: Target]>} */
+export const removed = (drawing, { kind, index }) => ({ ...drawing, [kind]: drawing[kind].toSpliced(index, 1) });
 
 /** @type {Handle[]} */
 export const HANDLES = ["nw", "ne", "sw", "se"];
@@ -92,8 +89,8 @@ export function cornerOf({ x, y, width, height }, handle) {
 }
 
 /** What the target refers to, moved by so many pixels and kept inside the picture: the whole, or a corner of a box.
- * @param {Drawing} drawing @param {Target} target @param {Point} by @param {Size} size */
-export function moved(drawing, { kind, index, handle }, by, size) {
+ * @type {Changes<[target: Target, by: Point, size: Size]>} */
+export const moved = (drawing, { kind, index, handle }, by, size) => {
   const entry = /** @type {Box} */ (drawing[kind][index]); // a point has no sides
   const { width = 0, height = 0 } = entry;
   let place = {
@@ -106,47 +103,39 @@ export function moved(drawing, { kind, index, handle }, by, size) {
     place = boxBetween({ x: corner.x + by.x, y: corner.y + by.y }, opposite, size);
   }
   return { ...drawing, [kind]: drawing[kind].map((each, i) => (i === index ? { ...each, ...place } : each)) };
-}
+};
 
 /** What lies at a position: the nearest point, else a corner, else the edge of the smallest box; null if nothing does.
- * @param {Drawing} drawing @param {Point} at @param {number} reach in pixels of the picture
- * @returns {Target | null} */
-export function hit(drawing, at, reach) {
+ * @type {Finds<[at: Point, reach: number]>} */
+export const hit = (drawing, at, reach) => {
   /** @param {Point} place */
   const away = (place) => Math.hypot(place.x - at.x, place.y - at.y);
-  /** @param {{target: Target, cost: number}[]} found */
-  const best = (found) => found.sort((a, b) => a.cost - b.cost)[0]?.target;
-  const points = KINDS.slice(0, 2).flatMap((kind) =>
-    drawing[kind].map((point, index) => ({ target: { kind, index }, cost: away(point) })));
-  const corners = drawing.boxes.flatMap((box, index) =>
-    HANDLES.map((handle) => ({ target: { kind: KINDS[2], index, handle }, cost: away(cornerOf(box, handle)) })));
-  const edges = drawing.boxes.flatMap((box, index) => {
+  /** @type {[rank: number, cost: number, target: Target][]} */
+  const found = [];
+  KINDS.forEach((kind) => drawing[kind].forEach((entry, index) => {
+    if (kind !== "boxes") return found.push([0, away(entry), { kind, index }]);
+    const { x, y, width, height } = /** @type {Box} */ (entry);
+    for (const handle of HANDLES) found.push([1, away(cornerOf({ x, y, width, height }, handle)), { kind, index, handle }]);
     // How far inside, from the nearest edge; below 0 outside.
-    const deep = Math.min(at.x - box.x, box.x + box.width - at.x, at.y - box.y, box.y + box.height - at.y);
-    return Math.abs(deep) <= reach ? [{ target: { kind: KINDS[2], index }, cost: box.width * box.height }] : [];
-  });
-  const near = [points, corners].map((found) => best(found.filter(({ cost }) => cost <= reach)));
-  return near[0] ?? near[1] ?? best(edges) ?? null;
-}
+    const deep = Math.min(at.x - x, x + width - at.x, at.y - y, y + height - at.y);
+    return Math.abs(deep) <= reach && found.push([2, width * height, { kind, index }]);
+  }));
+  const near = found.filter(([rank, cost]) => rank > 1 || cost <= reach);
+  return near.sort((a, b) => a[0] - b[0] || a[1] - b[1])[0]?.[2] ?? null;
+};
 
 /** The target after or before one in the order of kinds, round; null where nothing is drawn.
- * @param {Drawing} drawing @param {Target | null} target @param {1 | -1} step
- * @returns {Target | null} */
-export function neighbour(drawing, target, step) {
-  /** @type {Target[]} */
-  const all = KINDS.flatMap((kind) => /** @type {any[]} */ (drawing[kind]).map((_, index) => ({ kind, index })));
+ * @type {Finds<[target: Target | null, step: 1 | -1]>} */
+export const neighbour = (drawing, target, step) => {
+  const all = KINDS.flatMap((kind) => drawing[kind].map((_, index) => ({ kind, index })));
   const at = all.findIndex((each) => each.kind === target?.kind && each.index === target.index);
   return all[(Math.max(at, step < 0 ? 0 : -1) + step + all.length) % all.length] ?? null;
-}
+};
 
 /** What was before each change, for undo and redo. */
 export class History {
-  constructor() {
-    /** @type {Texts[]} */
-    this.past = [];
-    /** @type {Texts[]} */
-    this.future = [];
-  }
+  past = /** @type {Texts[]} */ ([]);
+  future = /** @type {Texts[]} */ ([]);
 
   /** @param {Texts} before */
   changed(before) {
@@ -154,20 +143,14 @@ export class History {
     this.future = [];
   }
 
-  /** @param {Texts[]} from @param {Texts[]} to @param {Texts} now */
-  #turn(from, to, now) {
-    const found = from.pop() ?? null;
-    if (found) to.push(now);
-    return found;
-  }
-
   /** @param {Texts} now */
-  undo(now) {
-    return this.#turn(this.past, this.future, now);
+  undo(now, [from, to] = [this.past, this.future]) {
+    if (from.length) to.push(now);
+    return from.pop() ?? null;
   }
 
   /** @param {Texts} now */
   redo(now) {
-    return this.#turn(this.future, this.past, now);
+    return this.undo(now, [this.future, this.past]);
   }
 }

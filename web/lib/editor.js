@@ -2,67 +2,47 @@
 // given and gives back; it knows nothing of ComfyUI.
 import { drawCursor, drawFound, drawMarks } from "./marks.js";
 import { EMPTY, History, KINDS, added, boxBetween, hit, inside, moved, neighbour, readTexts, removed, writeTexts } from "./drawing.js";
-import { add } from "./place.js";
+import { add, take } from "./place.js";
+import { say } from "./texts.js";
 import { ARROWS, fitted, panned, toPicture, zoomed } from "./view.js";
 
 const REACH = 9; // pixels of the canvas around a mark that still hit it
 const STILL = 4; // pixels of the canvas that a click may move
 const LONG = 500; // ms, after which a finger draws a negative point
-const TOOLS = /** @type {const} */ ({
-  positive: ["+", "Click: a point on the object"],
-  negative: ["\u2212", "Click: a point that is not on the object (also right click, or Shift)"],
-});
-const ACTIONS = /** @type {const} */ ({
-  undo: ["\u21b6", "Undo (Ctrl+Z)"],
-  redo: ["\u21b7", "Redo (Ctrl+Y)"],
-  remove: ["\u2715", "Delete what is selected (Delete)"],
-  clear: ["Clear", "Delete all"],
-  fit: ["Fit", "Show the whole picture (0)"],
-});
-const NO_PICTURE = "Connect Load Image to Encode Image, or run once, to see the picture here.";
-const HELP = "Click: on the object. Shift, right click, long press: not on it. Drag: a box. Wheel: zoom.";
-const KEYS =
-  "Arrows move the cross or what is selected, with Shift further. Enter adds a point, Shift+Enter a negative one, B " +
-  "begins and ends a box, [ and ] select, Delete deletes, Ctrl+Z undoes, + - 0 zoom, Escape lets go.";
+const SIGNS = { positive: "+", negative: "\u2212", undo: "\u21b6", redo: "\u21b7", remove: "\u2715", clear: "", fit: "" };
+
 export class Editor {
+  drawing = EMPTY;
+  problem = "";
+  history = new History();
+  selected = /** @type {Target | null} */ (null);
+  tool = /** @type {"positive" | "negative"} */ ("positive");
+  drag = /** @type {Drag | null} */ (null);
+  cursor = /** @type {Point | null} */ (null);
+  corner = /** @type {Point | null} */ (null); // of the box that the keyboard has begun
+  fingers = /** @type {Map<number, Point>} */ (new Map());
+  spaceHeld = false;
+  image = /** @type {HTMLImageElement | null} */ (null);
+  address = "";
+  size = { width: 0, height: 0 };
+  view = { scale: 1, x: 0, y: 0 };
+  shown = "";
+
   /** @param {Source} source */
   constructor(source) {
     this.source = source;
-    this.drawing = EMPTY;
-    this.problem = "";
-    this.history = new History();
-    /** @type {Target | null} */
-    this.selected = null;
-    /** @type {"positive" | "negative"} */
-    this.tool = "positive";
-    /** @type {Drag | null} */
-    this.drag = null;
-    /** @type {Point | null} */
-    this.cursor = null;
-    /** @type {Point | null} */
-    this.corner = null; // of the box that the keyboard has begun
-    /** @type {Map<number, Point>} */
-    this.fingers = new Map();
-    this.spaceHeld = false;
-    /** @type {HTMLImageElement | null} */
-    this.image = null;
-    this.address = "";
-    this.size = { width: 0, height: 0 };
-    this.view = { scale: 1, x: 0, y: 0 };
-    this.shown = "";
     /** @type {HTMLElement} */
     this.element = add(null, "div", { class: "trilemma-editor" });
     const bar = add(this.element, "div", { class: "bar" });
-    /** @type {HTMLElement[]} */
-    this.tools = [];
-    for (const [name, [label, title]] of Object.entries({ ...TOOLS, ...ACTIONS })) {
-      const look = { title, "aria-label": title, "data-action": name };
-      const button = add(bar, "button", look, label, () => this.act(name));
-      if (name in TOOLS) this.tools.push(button);
+    for (const [name, sign] of Object.entries(SIGNS)) {
+      const look = { title: say(name), "aria-label": say(name), "data-action": name };
+      add(bar, "button", look, sign || say(`${name}_label`), () => this.act(name));
     }
-    const label = `Points and boxes on the picture. ${KEYS}`;
+    this.tools = /** @type {HTMLElement[]} */ ([...bar.children].slice(0, 2));
+    const title = say("keys");
+    const label = `${say("points_title")}\n${title}`;
     /** @type {HTMLCanvasElement} */
-    this.canvas = add(this.element, "canvas", { tabindex: 0, role: "application", "aria-label": label, title: KEYS });
+    this.canvas = add(this.element, "canvas", { tabindex: 0, role: "application", "aria-label": label, title });
     // The page looks at every key before anybody else does, and leaves undo to what says (older, newer) that it is text.
     Object.defineProperties(this.canvas, { type: { value: "textarea" }, isContentEditable: { value: true } });
     /** @type {HTMLElement} */
@@ -71,21 +51,16 @@ export class Editor {
     canvas.oncontextmenu = (event) => event.preventDefault();
     canvas.onpointerdown = (event) => this.#down(event);
     canvas.onpointermove = (event) => this.#move(event);
-    canvas.onpointerup = (event) => this.#up(event, true);
-    canvas.onpointercancel = (event) => this.#up(event, false);
+    canvas.onpointerup = canvas.onpointercancel = (event) => this.#up(event);
     canvas.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     canvas.onkeydown = (event) => {
       if (!this.#pressed(event)) return;
-      event.preventDefault();
-      event.stopPropagation();
+      take(event);
       this.draw();
     };
-    canvas.onkeyup = (event) => {
-      if (event.key === " ") this.spaceHeld = false;
-    };
+    canvas.onkeyup = ({ key }) => (this.spaceHeld &&= key !== " ");
     canvas.onfocus = canvas.onblur = () => this.draw();
-    this.watcher = new ResizeObserver(() => this.fit());
-    this.watcher.observe(canvas);
+    new ResizeObserver(() => this.fit()).observe(canvas);
   }
 
   again() {
@@ -102,11 +77,6 @@ export class Editor {
   pan(screen, before, share = 1) {
     const by = { x: (screen.x - before.x) * share, y: (screen.y - before.y) * share };
     this.view = panned(this.view, by, this.size, this.room);
-  }
-
-  /** Lets go of what lives as long as the page. */
-  close() {
-    this.watcher.disconnect();
   }
 
   /** Reads the texts, the picture and the boxes anew, and draws what has changed. */
@@ -144,7 +114,7 @@ export class Editor {
       this.cursor = this.corner = null;
       this.fit();
     };
-    image.onerror = () => this.say("The picture cannot be read.");
+    image.onerror = () => this.tell(say("no_file"));
     image.src = picture.address;
   }
 
@@ -162,7 +132,7 @@ export class Editor {
   }
 
   /** @param {string} text */
-  say(text) {
+  tell(text) {
     if (this.line.textContent !== text) this.line.textContent = text;
   }
 
@@ -175,7 +145,7 @@ export class Editor {
     this.canvas.height = Math.round(height * fine);
     context.setTransform(fine, 0, 0, fine, 0, 0);
     for (const each of this.tools) each.setAttribute("aria-pressed", String(each.dataset.action === this.tool));
-    if (!this.image) return this.say(this.problem || NO_PICTURE);
+    if (!this.image) return this.tell(this.problem || say("no_picture"));
     const { scale, x, y } = this.view;
     context.imageSmoothingEnabled = scale < 4;
     context.drawImage(this.image, x, y, this.size.width * scale, this.size.height * scale);
@@ -187,8 +157,7 @@ export class Editor {
     drawMarks(context, this.view, { ...drawing, boxes }, this.selected);
     if (cursor && document.activeElement === this.canvas) drawCursor(context, this.view, cursor);
     const [on, off, drawn] = KINDS.map((kind) => drawing[kind].length);
-    const counts = `${size.width} x ${size.height}: ${on} on, ${off} off, ${drawn} boxes`;
-    this.say(this.problem || (on + off + drawn ? counts : HELP));
+    this.tell(this.problem || say(on + off + drawn ? "counts" : "help", { ...size, on, off, boxes: drawn }));
   }
 
   /** Shows and gives another drawing; `before` is what undo comes back to, if not what is there.
@@ -283,13 +252,13 @@ export class Editor {
     this.draw();
   }
 
-  /** @param {PointerEvent} event @param {boolean} done false when the page takes the pointer away */
-  #up(event, done) {
+  /** @param {PointerEvent} event */
+  #up(event) {
     this.fingers.delete(event.pointerId);
     const drag = this.drag;
     this.drag = null;
     if (!drag) return;
-    if (!done) this.drawing = readTexts(drag.before);
+    if (event.type === "pointercancel") this.drawing = readTexts(drag.before);
     else if (drag.target && drag.moved) this.change(this.drawing, drag.before);
     else if (!drag.target && !drag.panning) {
       if (drag.moved) this.#add("boxes", boxBetween(drag.from, drag.at, this.size));
@@ -312,8 +281,7 @@ export class Editor {
   #wheel(event) {
     // Until the editor is clicked, the wheel is the page's.
     if (!this.image || document.activeElement !== this.canvas) return;
-    event.preventDefault();
-    event.stopPropagation();
+    take(event);
     this.zoom(Math.exp(-event.deltaY / 400), this.#at(event));
     this.draw();
   }
@@ -329,10 +297,11 @@ export class Editor {
     }
     if (!this.editable || event.altKey) return false;
     const arrow = ARROWS[key];
+    const draws = key === "Enter" || key === "b";
     const middle = { x: this.room.width / 2, y: this.room.height / 2 };
-    this.cursor ??= arrow || key === "Enter" || key === "b" ? inside(toPicture(this.view, middle), this.size) : null;
+    this.cursor ??= arrow || draws ? inside(toPicture(this.view, middle), this.size) : null;
     if (arrow) this.#step(arrow, event.shiftKey ? Math.max(10, Math.round(this.size.width / 32)) : 1);
-    else if ((key === "Enter" || key === "b") && this.corner && this.cursor) {
+    else if (draws && this.corner && this.cursor) {
       this.#keyed("boxes", boxBetween(this.corner, this.cursor, this.size));
     } else if (key === "Enter" && this.cursor) this.#keyed(event.shiftKey ? "negative" : this.tool, this.cursor);
     else if (key === "b") [this.corner, this.selected] = [this.cursor, null];

@@ -5,35 +5,28 @@ import { toCanvas } from "./view.js";
 const COLOURS = { positive: "#56b4e9", negative: "#e69f00", boxes: "#f0e442", found: "#ffffff" };
 const RADIUS = 7;
 
-/** @param {Sheet} context @param {View} view @param {Box} box @param {string} colour @param {number} width */
-function drawBox(context, view, box, colour, width) {
+/** @type {Draws<[box: Box, colour: string, width: number]>} */
+const drawBox = (context, view, box, colour, width) => {
   const at = toCanvas(view, box);
   for (const [style, line] of /** @type {[string, number][]} */ ([["#000", width + 2], [colour, width]])) {
     context.strokeStyle = style;
     context.lineWidth = line;
     context.strokeRect(at.x, at.y, box.width * view.scale, box.height * view.scale);
   }
-}
+};
 
 /** A minus, or a plus, of so many pixels from its middle.
- * @param {Sheet} context @param {Point} at on the canvas @param {number} reach @param {boolean} plus
- * @param {string} colour @param {number} width */
-function drawCross(context, at, reach, plus, colour, width) {
-  context.beginPath();
-  context.moveTo(at.x - reach, at.y);
-  context.lineTo(at.x + reach, at.y);
-  if (plus) {
-    context.moveTo(at.x, at.y - reach);
-    context.lineTo(at.x, at.y + reach);
-  }
+ * @type {Draws<[point: Point, reach: number, plus: boolean, colour: string, width: number]>} */
+const drawCross = (context, view, point, reach, plus, colour, width) => {
+  const { x, y } = toCanvas(view, point);
   context.strokeStyle = colour;
   context.lineWidth = width;
-  context.stroke();
-}
+  context.stroke(new Path2D(`M${x - reach} ${y}h${2 * reach}${plus ? `M${x} ${y - reach}v${2 * reach}` : ""}`));
+};
 
-/** @param {Sheet} context @param {Point} at on the canvas @param {"positive" | "negative"} kind
- * @param {boolean} selected */
-function drawPoint(context, at, kind, selected) {
+/** @type {Draws<[point: Point, kind: "positive" | "negative", selected: boolean]>} */
+const drawPoint = (context, view, point, kind, selected) => {
+  const at = toCanvas(view, point);
   context.beginPath();
   context.arc(at.x, at.y, RADIUS, 0, 2 * Math.PI);
   context.fillStyle = COLOURS[kind];
@@ -41,12 +34,12 @@ function drawPoint(context, at, kind, selected) {
   context.lineWidth = selected ? 3 : 1.5;
   context.strokeStyle = selected ? "#fff" : "#000";
   context.stroke();
-  drawCross(context, at, 4, kind === "positive", "#000", 2);
-}
+  drawCross(context, view, point, 4, kind === "positive", "#000", 2);
+};
 
 /** Boxes that come from another node, beneath all that is drawn.
- * @param {Sheet} context @param {View} view @param {Box[]} boxes */
-export function drawFound(context, view, boxes) {
+ * @type {Draws<[boxes: Box[]]>} */
+export const drawFound = (context, view, boxes) => {
   context.setLineDash([5, 4]);
   context.font = "11px sans-serif";
   for (const box of boxes) {
@@ -59,10 +52,10 @@ export function drawFound(context, view, boxes) {
     context.fillText(box.label, at.x + 4, at.y + 11);
   }
   context.setLineDash([]);
-}
+};
 
-/** @param {Sheet} context @param {View} view @param {Drawing} drawing @param {Target | null} selected */
-export function drawMarks(context, view, drawing, selected) {
+/** @type {Draws<[drawing: Drawing, selected: Target | null]>} */
+export const drawMarks = (context, view, drawing, selected) => {
   drawing.boxes.forEach((box, index) => {
     const chosen = selected?.kind === "boxes" && selected.index === index;
     drawBox(context, view, box, COLOURS.boxes, chosen ? 3 : 2);
@@ -78,14 +71,14 @@ export function drawMarks(context, view, drawing, selected) {
   });
   for (const kind of /** @type {const} */ (["negative", "positive"])) {
     drawing[kind].forEach((point, index) => {
-      drawPoint(context, toCanvas(view, point), kind, selected?.kind === kind && selected.index === index);
+      drawPoint(context, view, point, kind, selected?.kind === kind && selected.index === index);
     });
   }
-}
+};
 
 /** Where the keyboard would put the next point.
- * @param {Sheet} context @param {View} view @param {Point} cursor */
-export function drawCursor(context, view, cursor) {
-  drawCross(context, toCanvas(view, cursor), 12, true, "#000", 3);
-  drawCross(context, toCanvas(view, cursor), 12, true, "#fff", 1);
-}
+ * @type {Draws<[cursor: Point]>} */
+export const drawCursor = (context, view, cursor) => {
+  drawCross(context, view, cursor, 12, true, "#000", 3);
+  drawCross(context, view, cursor, 12, true, "#fff", 1);
+};

@@ -1,17 +1,28 @@
 // Elements, and widgets of them. What `data-trilemma` says of an element is its widget.
 
+/** A table in web/, as it is now; empty if it cannot be read.
+ * @param {string} name @returns {Promise<Record<string, string>>} */
+export const beside = (name) =>
+  fetch(new URL(`../${name}`, import.meta.url), { cache: "no-cache" }).then((file) => file.json()).catch(() => ({}));
+
 /** An element of HTML, or of SVG where the parent is one, with attributes, a text and what a click does.
- * @param {any} parent @param {string} tag @param {Record<string, any>} [attributes] @param {any} [text]
- * @param {((event: any) => any) | null} [click] @returns {any} */
-export function add(parent, tag, attributes = {}, text = "", click = null) {
-  const svg = tag === "svg" || parent?.namespaceURI === "http://www.w3.org/2000/svg";
-  const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+ * @type {Add} */
+export const add = (parent, tag, attributes = {}, text = "", click = null) => {
+  const space = tag === "svg" ? "http://www.w3.org/2000/svg" : parent?.namespaceURI ?? "http://www.w3.org/1999/xhtml";
+  const made = document.createElementNS(space, tag);
   if (tag === "button") made.setAttribute("type", tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   if (text !== "") made.textContent = text;
   if (click) made.addEventListener("click", click);
   parent?.append(made);
   return made;
+};
+
+/** Keeps from the page what is ours.
+ * @param {Event} event */
+export function take(event) {
+  event.preventDefault();
+  event.stopPropagation();
 }
 
 /** A widget that is shown alone: neither the prompt nor a saved graph has its value.

@@ -16,6 +16,14 @@ type View = { scale: number; x: number; y: number };
 
 type Sheet = CanvasRenderingContext2D;
 
+// Functions of the above, by what else they are given.
+type Changes<Given extends unknown[]> = (drawing: Drawing, ...given: Given) => Drawing;
+type Finds<Given extends unknown[]> = (drawing: Drawing, ...given: Given) => Target | null;
+/** Positions on the canvas. */
+type Views<Given extends unknown[]> = (view: View, ...given: [...Given, picture: Size, canvas: Size]) => View;
+type Places = (view: View, at: Point) => Point;
+type Draws<Given extends unknown[]> = (context: Sheet, view: View, ...given: Given) => void;
+
 /** Its size, where the file is a smaller copy. */
 type Picture = { address: string; width?: number; height?: number };
 type Source = { read(): Texts; write(texts: Texts): void; picture(): Picture | null; found(): Box[] };
@@ -31,6 +39,14 @@ type Drag = {
   before: Texts;
   since: number;
 };
+
+type Add = (
+  parent: any,
+  tag: string,
+  attributes?: Record<string, any>,
+  text?: any,
+  click?: ((event: any) => unknown) | null,
+) => any;
 
 // Of the page's graph as little as is needed, so that tests do without the page.
 type GraphInput = { name: string; type?: any; link?: number | null };
@@ -52,3 +68,5 @@ type Graph = {
 type PictureFile = { filename: string; subfolder: string; type: string; width?: number; height?: number };
 /** What each node of the last run has shown, by its id. */
 type Outputs = Record<string, any>;
+/** shownBy: what a node has shown in its last run. */
+type Upstream<Found> = (node: GraphNode, shownBy: (node: GraphNode) => any) => Found;

@@ -24,10 +24,9 @@ export function source(node, name) {
 /** A file as the host's widgets name it: "folder/name.png [output]".
  * @param {string} named */
 export function fileOf(named) {
-  const annotated = named.match(/^(.*?)\s*\[(input|output|temp)\]$/);
-  const path = (annotated ? annotated[1] : named).replaceAll("\\", "/");
-  const cut = path.lastIndexOf("/");
-  return { filename: path.slice(cut + 1), subfolder: cut < 0 ? "" : path.slice(0, cut), type: annotated?.[2] ?? "input" };
+  const form = /^(?:(.*)\/)?([^/]*?)(?:\s*\[(input|output|temp)\])?$/;
+  const [, subfolder = "", filename = named, type = "input"] = named.replaceAll("\\", "/").match(form) ?? [];
+  return { filename, subfolder, type };
 }
 
 /** The address of a picture, from the page's root.
@@ -40,13 +39,9 @@ export function addressOf({ filename, subfolder, type }) {
  * @param {GraphNode} node @param {Graph | null} [root] */
 export const placeOf = ({ graph, id }, root) => (!root || !graph || graph === root ? `${id}` : `${graph.id}:${id}`);
 
-/** @param {GraphNode} node @param {Outputs} outputs @param {Graph | null} [root] */
-const shownBy = (node, outputs, root) => outputs?.[placeOf(node, root)];
-
 /** The picture that a Segment node's points belong to: Load Image's at once, else that of Encode Image's last run.
- * @param {GraphNode} node @param {Outputs} outputs @param {Graph | null} [root]
- * @returns {PictureFile | null} */
-export function pictureFor(node, outputs, root) {
+ * @type {Upstream<PictureFile | null>} */
+export const pictureFor = (node, shownBy) => {
   const encoder = source(node, "embedding")?.node;
   if (!encoder) return null;
   const from = source(encoder, "image");
@@ -55,13 +50,12 @@ export function pictureFor(node, outputs, root) {
     const value = from.node.widgets?.find((widget) => widget.name === "image")?.value;
     if (!linked && typeof value === "string" && value) return fileOf(value);
   }
-  return shownBy(encoder, outputs, root)?.trilemma_images?.[0] ?? null;
-}
+  return shownBy(encoder)?.trilemma_images?.[0] ?? null;
+};
 
 /** The boxes of the last run that come to a Segment node, for its first image.
- * @param {GraphNode} node @param {Outputs} outputs @param {Graph | null} [root]
- * @returns {Box[]} */
-export function boxesFor(node, outputs, root) {
+ * @type {Upstream<Box[]>} */
+export const boxesFor = (node, shownBy) => {
   const from = source(node, "boxes");
-  return (from && shownBy(from.node, outputs, root)?.trilemma_found?.[0]?.[0]) ?? [];
-}
+  return (from && shownBy(from.node)?.trilemma_found?.[0]?.[0]) ?? [];
+};

@@ -12,34 +12,26 @@ export function fitted(picture, canvas) {
   return { scale, x: (canvas.width - picture.width * scale) / 2, y: (canvas.height - picture.height * scale) / 2 };
 }
 
-/** @param {View} view @param {Point} at on the canvas
- * @returns {Point} in the picture */
-export function toPicture(view, at) {
-  return { x: (at.x - view.x) / view.scale, y: (at.y - view.y) / view.scale };
-}
+/** @type {Places} */
+export const toPicture = (view, at) => ({ x: (at.x - view.x) / view.scale, y: (at.y - view.y) / view.scale });
 
-/** @param {View} view @param {Point} at in the picture
- * @returns {Point} on the canvas */
-export function toCanvas(view, at) {
-  return { x: at.x * view.scale + view.x, y: at.y * view.scale + view.y };
-}
+/** @type {Places} */
+export const toCanvas = (view, at) => ({ x: at.x * view.scale + view.x, y: at.y * view.scale + view.y });
 
 /** Larger by a factor about a position that stays where it is; never smaller than the whole picture.
- * @param {View} view @param {number} factor @param {Point} about on the canvas @param {Size} picture @param {Size} canvas */
-export function zoomed(view, factor, about, picture, canvas) {
+ * @type {Views<[factor: number, about: Point]>} */
+export const zoomed = (view, factor, about, picture, canvas) => {
   const whole = fitted(picture, canvas);
   const scale = Math.min(Math.max(view.scale * factor, whole.scale), Math.max(LARGEST, whole.scale));
   const kept = toPicture(view, about);
   return held({ scale, x: about.x - kept.x * scale, y: about.y - kept.y * scale }, picture, canvas);
-}
+};
 
-/** @param {View} view @param {Point} by @param {Size} picture @param {Size} canvas */
-export function panned(view, by, picture, canvas) {
-  return held({ ...view, x: view.x + by.x, y: view.y + by.y }, picture, canvas);
-}
+/** @type {Views<[by: Point]>} */
+export const panned = (view, by, ...room) => held({ ...view, x: view.x + by.x, y: view.y + by.y }, ...room);
 
 /** The view moved so that no more of the canvas than needed is empty.
- * @param {View} view @param {Size} picture @param {Size} canvas */
+ * @type {Views<[]>} */
 function held(view, picture, canvas) {
   /** @param {number} offset @param {number} shown @param {number} room */
   const one = (offset, shown, room) =>
