@@ -38,11 +38,13 @@ MAX_RESOLUTION = 16384
 CHANNELS = ["red", "green", "blue", "alpha"]
 
 
-def image_path(name: str) -> Path:
+def image_path(name: Any) -> Path:
     """Path of "sub/name.png", in the input folder or in the one that a suffix names: "name.png [output]".
 
-    BadInput for a name that leads out of the folder, MissingFile if there is no such file.
+    BadInput for what is no text, or leads out of the folder, MissingFile if there is no such file.
     """
+    if not isinstance(name, str):
+        raise BadInput(f"image: {repr(name)[:SHOWN]} is no name of a picture; choose one of the list.")
     folders = {
         "input": standalone.input_folder(),
         "output": standalone.output_folder(),
@@ -77,8 +79,6 @@ class LoadImage:
     def VALIDATE_INPUTS(cls, image: str | None = None) -> bool | str:
         if image is None:  # missing or wired: the host says the one, and `run` judges the other
             return True
-        if not isinstance(image, str):
-            return f"image: {image!r} is no name of a picture; choose one of the list."
         try:
             image_path(image)
         except (BadInput, MissingFile) as error:

@@ -164,7 +164,8 @@ class UpsampleImage:
         batch_size: int = 0,
     ) -> dict[str, Any]:
         bound = generator.model
-        original = upsampling.small(bound, image, resize)
+        with host.progress(len(image)) as on_step:
+            original = upsampling.small(bound, image, resize, on_step)
         count = len(original)
         batch_size = min(batch_size, count) or fitting_batch(bound.generator, count)
         memory = bound.generator.memory_bytes(batch_size)

@@ -11,11 +11,11 @@ from ..models.errors import BadInput
 from ..models.generators import completion, noise, reconstruction, walking
 from ..models.generators.base import Latents
 from ..models.generators.binding import total_steps
-from ..models.generators.latents import Resize, fitted
+from ..models.generators.latents import Resize
 from ..models.generators.sampling import fitting_batch
 from ..models.generators.seeds import read_seeds
 from .common import inputs, kinds, menus
-from .common.encoding import RESIZE_INPUT, decoded, encoded
+from .common.encoding import RESIZE_INPUT, at_its_size, decoded, encoded
 from .common.showing import EXPLORER, captions_of, show_samples
 
 ANCHORS: Final = 3
@@ -91,7 +91,7 @@ class Interpolate:
                 keys = walking.latents_of(bound, requests)
         else:
             requests = noise.requests(1, 0, bound.conditions)
-            keys = encoded(generator, fitted(images, bound.generator.descriptor, resize))
+            keys = encoded(generator, at_its_size(generator, images, resize))
         walked = walking.point(bound, keys, shares) if shares else walking.walk(bound, keys, frames, loop)
         # One request for all: what differs from frame to frame is the latent alone.
         shown = show_samples([], decoded(generator, walked, requests[:1] * len(walked.values)))
@@ -160,7 +160,7 @@ class EncodeLatent:
         }
 
     def run(self, generator: host.Handle, image: torch.Tensor, resize: Resize = "crop") -> tuple[Latents]:
-        return (encoded(generator, fitted(image, generator.model.generator.descriptor, resize)),)
+        return (encoded(generator, at_its_size(generator, image, resize)),)
 
 
 class DecodeLatent:
@@ -222,7 +222,7 @@ class Reconstruct:
 
     def run(self, generator: host.Handle, image: torch.Tensor, resize: Resize = "crop") -> dict[str, Any]:
         descriptor = generator.model.generator.descriptor
-        original = reconstruction.in_colours_of(descriptor, fitted(image, descriptor, resize))
+        original = reconstruction.in_colours_of(descriptor, at_its_size(generator, image, resize))
         requests = noise.requests(len(original), 0, generator.model.conditions)
         images = decoded(generator, encoded(generator, original), requests)
         text = reconstruction.report(reconstruction.psnr(original, images))
@@ -278,7 +278,7 @@ class CompleteImage:
     ) -> dict[str, Any]:
         bound = generator.model
         descriptor = bound.generator.descriptor
-        original = reconstruction.in_colours_of(descriptor, fitted(image, descriptor, resize))
+        original = reconstruction.in_colours_of(descriptor, at_its_size(generator, image, resize))
         total = len(original) * num_images
         batch_size = min(batch_size, total) or fitting_batch(bound.generator, total)
         memory = bound.generator.memory_bytes(batch_size)

@@ -10,12 +10,12 @@ import torch
 from .. import host
 from ..models.errors import BadInput
 from ..models.generators.base import FamilyName
-from ..models.generators.latents import Resize, fitted, scale_of_images
+from ..models.generators.latents import Resize, scale_of_images
 from ..models.generators.options import OPTIONS
 from ..models.generators.vae.prior_fitting import fit_prior
 from ..models.generators.vae.priors import FITTED, Prior
 from .common import inputs, kinds, menus
-from .common.encoding import RESIZE_INPUT, in_batches
+from .common.encoding import RESIZE_INPUT, at_its_size, in_batches
 
 GENERATOR_INPUT = inputs.link(kinds.GENERATOR, "From Load Generator, or from another node that sets something on it.")
 
@@ -118,7 +118,7 @@ class VAEOptions(FamilyOptions):
         if images is None:
             raise BadInput(f"images: a {kind} is fitted to images; connect some, or choose another prior.")
         model = generator.model.generator
-        images = fitted(images, model.descriptor, resize)
+        images = at_its_size(generator, images, resize)
         return in_batches(
             generator,
             len(images),

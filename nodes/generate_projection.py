@@ -9,13 +9,13 @@ import torch
 from .. import host
 from ..models.errors import BadInput
 from ..models.generators import noise, reconstruction
-from ..models.generators.latents import Resize, fitted
+from ..models.generators.latents import Resize
 from ..models.generators.projection import distances, projecting
 from ..models.generators.sampling import fitting_batch
 from ..models.scoring.metrics.lpips import BACKBONES, Lpips, Net
 from ..models.steps import after
 from .common import inputs, kinds, menus
-from .common.encoding import RESIZE_INPUT, decoded
+from .common.encoding import RESIZE_INPUT, at_its_size, decoded
 from .common.perceptual import is_there, lpips_network
 from .common.showing import show_text
 
@@ -83,7 +83,7 @@ class ProjectImage:
         bound = generator.model
         model, descriptor = bound.generator, bound.generator.descriptor
         model.check_can("project")
-        original = reconstruction.in_colours_of(descriptor, fitted(image, descriptor, resize))
+        original = reconstruction.in_colours_of(descriptor, at_its_size(generator, image, resize))
         count = len(original)
         requests = noise.requests(count, seed, bound.conditions)
         chosen = _chosen(loss, min(original.shape[1:3]))

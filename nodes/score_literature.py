@@ -114,8 +114,12 @@ class LiteratureTable:
         board = found.board
         if board is None:
             raise BadInput(f"systems: nothing was measured.\n{literature.page(found)}")
-        plots = torch.cat([draw_trilemma(group, quality, coverage, theme) for group in board.groups or (EMPTY,)])
-        pictures = (host.intermediate(draw_table(board, theme)), host.intermediate(plots))
+        plots = []
+        for group in board.groups or (EMPTY,):
+            host.check_interrupted()
+            plots.append(draw_trilemma(group, quality, coverage, theme))
+        host.check_interrupted()
+        pictures = (host.intermediate(draw_table(board, theme)), host.intermediate(torch.cat(plots)))
         told, report = board_panel(board, quality, coverage), literature.page(found)
         texts = (told["markdown"], told["csv"], told["json"])
         return show_text(report, board, *pictures, *texts, report, board=told)

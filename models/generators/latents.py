@@ -19,11 +19,11 @@ Resize = Fit | Literal["none"]
 RESIZES: Final = (*FITS, "none")
 
 
-def fitted(images: torch.Tensor, descriptor: Descriptor, resize: Resize) -> torch.Tensor:
+def fitted(images: torch.Tensor, descriptor: Descriptor, resize: Resize, on_step: OnStep = quiet) -> torch.Tensor:
     """Images [N, H, W, 3 or 4] at a size that the model encodes: float32 [N, h, w, 3], 0..1.
 
     A model of one size gets that, one that takes the multiples of a size the nearest; see `resizing.fit` for the ways.
-    Images that have it already stay as they are.
+    Images that have it already stay as they are. on_step: counts images that were brought to it.
 
     Raises:
         BadInput: no images, values not finite, or another size and `resize` is "none".
@@ -41,7 +41,11 @@ def fitted(images: torch.Tensor, descriptor: Descriptor, resize: Resize) -> torc
         raise BadInput(
             f"image: {size[1]} x {size[0]} pixels, but {descriptor.architecture} takes {takes}; choose a way to resize."
         )
-    return torch.stack([fit(image, height, width, resize) for image in images])
+    brought = torch.empty(len(images), height, width, 3)
+    for place, image in enumerate(images):
+        brought[place] = fit(image, height, width, resize)
+        on_step(place + 1, None)
+    return brought
 
 
 def scale_of_images(descriptor: Descriptor, images: torch.Tensor) -> float:

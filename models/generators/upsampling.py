@@ -12,7 +12,7 @@ from .binding import Bound
 from .latents import Resize, fitted
 
 
-def small(bound: Bound, images: torch.Tensor, resize: Resize) -> torch.Tensor:
+def small(bound: Bound, images: torch.Tensor, resize: Resize, on_step: OnStep = quiet) -> torch.Tensor:
     """Images at the size that the generator enlarges, see `latents.fitted`.
 
     Raises:
@@ -22,7 +22,7 @@ def small(bound: Bound, images: torch.Tensor, resize: Resize) -> torch.Tensor:
     generator = bound.generator
     generator.check_can("upsample")
     side = generator.small_side
-    return fitted(images, replace(generator.descriptor, height=side, width=side), resize)
+    return fitted(images, replace(generator.descriptor, height=side, width=side), resize, on_step)
 
 
 @torch.no_grad()

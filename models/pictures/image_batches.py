@@ -72,8 +72,7 @@ def _fitted(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     height, width = size
     if resize != "none":
-        three = mask[..., None].expand(-1, -1, 3)
-        return fit(picture, height, width, resize), fit(three, height, width, resize)[..., 0]
+        return fit(picture, height, width, resize), fit(mask[..., None], height, width, resize)[..., 0]
     if tuple(picture.shape[:2]) != (height, width):
         wanted = f"{before[0]} {width} x {height}" if before else f"{width} x {height} are asked for"
         raise BadInput(

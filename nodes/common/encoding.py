@@ -9,7 +9,7 @@ import torch
 
 from ... import host
 from ...models.generators.base import Latents, SampleRequest
-from ...models.generators.latents import RESIZES, decode, encode, scale_of_images, scale_of_latents
+from ...models.generators.latents import RESIZES, Resize, decode, encode, fitted, scale_of_images, scale_of_latents
 from ...models.generators.sampling import fitting_batch
 from ...models.steps import OnStep
 from . import inputs
@@ -22,6 +22,12 @@ RESIZE_INPUT: Final = inputs.choice(
     "change the aspect ratio. pad: add black. none: refuse them.",
     default="crop",
 )
+
+
+def at_its_size(generator: host.Handle, images: torch.Tensor, resize: Resize) -> torch.Tensor:
+    """The images at a size that the model encodes, see `latents.fitted`."""
+    with host.progress(len(images)) as on_step:
+        return fitted(images, generator.model.generator.descriptor, resize, on_step)
 
 
 def in_batches(generator: host.Handle, count: int, scale: float, run: Callable[[int, OnStep], T], steps: int = 1) -> T:

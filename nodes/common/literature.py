@@ -118,8 +118,12 @@ def scale_of(extractor: str, reference: str) -> Scale:
 
 def paths_here() -> dict[str, Path]:
     """All generators in the host's model folders, by their names as Load Generator lists them."""
-    loader = _loader()
-    return {name: loader.path(name) for source in loader.SOURCES for name in source.names()}
+    found: dict[str, Path] = {}
+    for source in _loader().SOURCES:
+        for name in source.names():
+            # Not the loader's own look-up, which lists the folder anew for each.
+            found.setdefault(name, host.model_path(source.key, name))
+    return found
 
 
 def run(wish: Wish, scale: Scale, on_system: Callable[[str], None]) -> Found:
@@ -232,9 +236,11 @@ def _write(measured: Sequence[Scores], board: Leaderboard) -> list[str]:
     for file, text in texts.items():
         with replacing(root / file) as stream:
             stream.write(text.encode())
-    plots = [draw_trilemma(group, "fid", "recall", THEME)[0] for group in board.groups]
     pictures = {"table.png": draw_table(board, THEME)[0]}
-    pictures |= {f"trilemma_{place}.png": plot for place, plot in enumerate(plots, 1)}
+    for place, group in enumerate(board.groups, 1):
+        host.check_interrupted()
+        pictures[f"trilemma_{place}.png"] = draw_trilemma(group, "fid", "recall", THEME)[0]
     for file, picture in pictures.items():
+        host.check_interrupted()
         write_png(root / file, picture)
     return [f"{FOLDER}/{file}" for file in (*texts, *pictures)]

@@ -10,7 +10,7 @@ from trilemma.host import standalone
 from trilemma.host.core_nodes import NEEDS_COMFYUI, NODES
 from trilemma.host.graph import run
 from trilemma.host.object_info import object_info
-from trilemma.host.problems import InvalidGraph
+from trilemma.host.problems import InvalidGraph, NodeFailed
 
 
 @pytest.fixture
@@ -124,6 +124,12 @@ def test_missing_and_escaping_pictures_are_refused_before_anything_runs(home, na
 
     with pytest.raises(InvalidGraph, match=r"LoadImage \(#1, LoadImage\), input 'image'"):
         outputs("LoadImage", image=name)
+
+
+def test_what_is_no_name_is_refused_where_it_runs(home):
+    """The check before takes it for a wire."""
+    with pytest.raises(NodeFailed, match="image: None is no name of a picture"):
+        outputs("LoadImage", image={"__value__": None})
 
 
 def test_load_image_mask_takes_a_channel(home):

@@ -8,6 +8,7 @@ from trilemma import host
 from trilemma.host import standalone
 from trilemma.models.errors import BadInput
 from trilemma.models.generators.binding import Bound
+from trilemma.models.pictures import resizing
 from trilemma.nodes import NODE_CLASS_MAPPINGS
 from trilemma.tests.generators.toy import HEIGHT, LATENT, WIDTH, Toy
 
@@ -242,6 +243,22 @@ def test_a_model_of_any_size_takes_the_nearest_that_its_step_divides(size, taken
     result = fitted(images, handle(size_multiple=8).model.generator.descriptor, "crop")
     assert result.shape == (1, *taken, 3)
     assert torch.equal(result, images) == (size == taken)
+
+
+def test_an_interrupt_stops_between_images_that_are_brought_to_size(plain, monkeypatch):
+    from trilemma.models.generators import latents
+
+    brought = []
+
+    def fit(image, *arguments):
+        brought.append(len(brought))
+        standalone.interrupt()
+        return resizing.fit(image, *arguments)
+
+    monkeypatch.setattr(latents, "fit", fit)
+    with pytest.raises(standalone.Interrupted):
+        Encode().run(plain, torch.rand(50, HEIGHT + 1, WIDTH, 3))
+    assert brought == [0]
 
 
 def test_an_interrupt_stops_between_batches_and_within_one_step(plain):

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from trilemma import headless, host
-from trilemma.host import standalone
+from trilemma.host import model_folders, standalone
 from trilemma.models.errors import BadInput
 from trilemma.models.files import catalog
 from trilemma.models.generators.loading import GENERATORS
@@ -92,6 +92,21 @@ def test_a_stopped_run_goes_on(run, tmp_path):
     run("--system", VAE)
     after = {file.name: file.stat().st_mtime_ns for file in state.iterdir() if file.suffix != ".json"}
     assert before == after, "what was drawn is not drawn again"
+
+
+def test_model_folders_are_listed_once_for_all_that_is_in_them(tmp_path, monkeypatch):
+    standalone.use_folders(models=tmp_path)
+    (tmp_path / "generators" / "more").mkdir(parents=True)
+    names = ["a.safetensors", "b.pth", "more/c.pt"]
+    for name in names:
+        (tmp_path / "generators" / name).touch()
+    loader, listed = NODE_CLASS_MAPPINGS["TrilemmaLoadGenerator"], []
+    expected = {name: loader.path(name) for name in names}
+    walk = model_folders.walk_files
+    monkeypatch.setattr(model_folders, "walk_files", lambda roots: listed.append(1) or walk(roots))
+
+    assert literature.paths_here() == expected
+    assert len(listed) == len(loader.SOURCES)
 
 
 @pytest.mark.parametrize(
