@@ -13,11 +13,10 @@ export function project(position) {
 
 /** Rows of a group with their cells, in order of a column; those without a value stand last, as they came. */
 export function sorted(rows, key, descending) {
-  const value = (row) => (key === "name" ? row.name : key === "rank" ? row.rank : row.cells.of[key]?.value);
-  const missing = (row) => value(row) === null || value(row) === undefined;
+  const value = (row) => row.cells.of[key]?.value ?? row[key] ?? null;
   const compare = (a, b) => {
-    if (missing(a) || missing(b)) return missing(a) - missing(b);
     const [one, other] = [value(a), value(b)];
+    if (one === null || other === null) return (one === null) - (other === null);
     const order = typeof one === "string" ? one.localeCompare(other) : one - other;
     return descending ? -order : order;
   };
@@ -44,9 +43,8 @@ export function provenance(row) {
 
 /** The most and the least typical samples that a benchmark found: [key of a text, samples] pairs. */
 export function extremes(row) {
-  const from = row.scores.provenance ?? {};
-  const pairs = [["nearest", from.best], ["farthest", from.worst]];
-  return pairs.filter(([, samples]) => samples?.length);
+  const { best, worst } = row.cells.samples;
+  return [["nearest", best], ["farthest", worst]].filter(([, samples]) => samples.length);
 }
 
 /** A number as an axis prints it. */

@@ -1,14 +1,16 @@
 // The leaderboard on its node: a table to sort, the trilemma plot, and the texts to copy and save.
 import { extremes, groupsOf, project, provenance, short, sorted } from "./board_rows.js";
-import { add } from "./lib/place.js";
+import { viewOf } from "./folded.js";
+import { add, redrawn } from "./lib/place.js";
 import { say } from "./lib/texts.js";
 import { register } from "./panels.js";
+import { caption } from "./sample_grid.js";
 
 // Told apart with any colour vision, and from light and dark grounds; numbers tell marks apart too.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#3a9bd8", "#a04000", "#6a5acd"];
 
-function save(text, type, ending) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+function save(text, ending) {
+  const url = URL.createObjectURL(new Blob([text]));
   add(null, "a", { href: url, download: `leaderboard.${ending}` }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
@@ -16,8 +18,7 @@ function save(text, type, ending) {
 // The clipboard is there for secure addresses only: not for http in a local network.
 async function copy(text) {
   if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
-  const box = add(document.body, "textarea", { style: "position: fixed; opacity: 0" });
-  box.value = text;
+  const box = add(document.body, "textarea", { style: "position: fixed; opacity: 0" }, text);
   box.select();
   document.execCommand("copy");
   box.remove();
@@ -29,8 +30,7 @@ function bar(element, sent) {
   const tell = (key) => () => { says.textContent = say(key); };
   add(line, "button", {}, say("copy"), () =>
     copy(sent.markdown).then(tell("copied"), tell("not_copied")));
-  add(line, "button", {}, "CSV", () => save(sent.csv, "text/csv", "csv"));
-  add(line, "button", {}, "JSON", () => save(sent.json, "application/json", "json"));
+  for (const each of ["csv", "json"]) add(line, "button", {}, each.toUpperCase(), () => save(sent[each], each));
 }
 
 function header(table, group, state, redraw) {
@@ -40,9 +40,9 @@ function header(table, group, state, redraw) {
     const by = state.by === column.key;
     const arrow = { lower: " ↓", higher: " ↑" }[column.better] ?? "";
     const sign = by ? (state.descending ? " ▼" : " ▲") : "";
-    const attributes = { class: column.key, scope: "col", title: say("sort", { column: column.label }) };
-    if (by) attributes["aria-sort"] = state.descending ? "descending" : "ascending";
-    add(row, "th", attributes, column.label + arrow + sign, () => {
+    const look = { class: column.key, scope: "col", title: say("sort", { column: column.label }) };
+    if (by) look["aria-sort"] = state.descending ? "descending" : "ascending";
+    add(row, "th", look, column.label + arrow + sign, () => {
       state.descending = by ? !state.descending : column.better === "higher";
       state.by = column.key;
       redraw();
@@ -56,15 +56,15 @@ function body(table, group, state, choose) {
   const bands = [...new Set(group.rows.map((row) => row.rank))];
   const made = add(table, "tbody");
   for (const row of rows) {
-    const classes = [shared(row) && "band", bands.indexOf(row.rank) % 2 && "odd", state.chosen === row.name && "chosen"];
-    const look = { class: classes.filter(Boolean).join(" "), title: provenance(row) };
+    const classes = [shared(row) && "band", bands.indexOf(row.rank) % 2 && "odd"].filter(Boolean).join(" ");
+    const look = { class: classes, title: provenance(row), "data-row": row.name };
     const line = add(made, "tr", look, "", () => choose(row));
-    const band = shared(row) ? { title: say("band") } : {};
-    add(line, "td", { class: "rank", ...band }, row.cells.rank);
+    const rank = add(line, "td", { class: "rank" }, row.cells.rank);
+    if (shared(row)) rank.title = say("band");
     add(line, "td", { class: "name" }, row.name);
     for (const { key } of group.columns) {
-      const cell = row.cells.of[key];
-      add(line, "td", { class: cell.best ? "best" : "" }, cell.text);
+      const { best, text } = row.cells.of[key];
+      add(line, "td", { class: best ? "best" : "" }, text);
     }
   }
 }
@@ -93,60 +93,74 @@ function axes(svg, group) {
   letter([0, 1, 0], 6, -2, "start", speed[2]);
 }
 
-function plot(element, group, state, choose) {
+function plot(element, group, choose) {
   const placed = group.rows.filter((row) => row.trilemma_position);
   if (!placed.length) return;
-  const svg = add(element, "svg", { viewBox: "0 0 420 232", role: "img", "aria-label": say("plot") });
+  const svg = add(element, "svg", { viewBox: "0 0 420 232", role: "group", "aria-label": say("plot") });
   axes(svg, group);
   placed.forEach((row, place) => {
     const [x, y] = project(row.trilemma_position);
     const [, foot] = project([0, ...row.trilemma_position.slice(1)]);
     const at = group.rows.indexOf(row);
     const [number, colour] = [`${at + 1}`, COLOURS[at % COLOURS.length]];
-    const look = { class: row.pareto_front ? "mark front" : "mark", stroke: colour, fill: colour };
+    const front = row.pareto_front ? "front" : "beaten";
+    const look = { class: `mark ${front}`, stroke: colour, fill: colour, role: "button", "data-row": row.name };
     const mark = add(svg, "g", look, "", () => choose(row));
-    const standing = say(row.pareto_front ? "front" : "beaten");
-    add(mark, "title", {}, `${provenance(row)}\n${standing}`);
+    add(mark, "title", {}, `${provenance(row)}\n${say(front)}`);
     add(mark, "line", { x1: x, y1: y, x2: x, y2: foot });
-    add(mark, "circle", { cx: x, cy: y, r: state.chosen === row.name ? 9 : 7 });
+    add(mark, "circle", { cx: x, cy: y, r: 7 });
     add(mark, "text", { x, y: y + 3, "text-anchor": "middle" }, number);
-    const line = add(svg, "text", { x: 300, y: 24 + 11 * place, class: "name" }, "", () => choose(row));
+    const line = add(mark, "text", { x: 300, y: 24 + 11 * place, class: "name" });
     add(line, "tspan", { fill: colour }, `${number} `);
     add(line, "tspan", {}, row.name.length > 24 ? `${row.name.slice(0, 23)}…` : row.name);
   });
 }
 
-function about(row) {
-  const samples = extremes(row).map(([key, found]) => {
-    const each = found.map(({ seed, condition }) => (condition ? `${seed} (${condition})` : `${seed}`));
-    return say(key, { seeds: each.join(", ") });
-  });
-  const lacks = row.trilemma_lacks ? [say("lacks", { metric: row.trilemma_lacks })] : [];
-  return [provenance(row), ...lacks, ...samples].join("\n");
+function about(element, row) {
+  const lacks = row.trilemma_lacks && say("lacks", { metric: row.trilemma_lacks });
+  for (const [key, found] of extremes(row)) {
+    add(element, "div", {}, say(key));
+    const strip = add(element, "div", { class: "strip" });
+    for (const sample of found) {
+      const told = caption(sample);
+      const src = sample.filename ? viewOf(sample) : "";
+      const image = add(strip, "img", { src, alt: told, title: told, draggable: "false" });
+      image.onload = () => image.classList.toggle("enlarged", image.naturalHeight < image.clientHeight);
+      // Old scores have none; a new start empties temp.
+      image.onerror = () => image.replaceWith(add(null, "span", {}, told));
+    }
+  }
+  add(element, "div", {}, [provenance(row), lacks].filter(Boolean).join("\n"));
 }
 
 function draw(element, data, node, state) {
-  element.replaceChildren();
   element.classList.add("trilemma-board");
   for (const sent of data) {
     bar(element, sent);
     groupsOf(sent).forEach((group, place) => {
-      state[place] ??= { by: "rank", descending: false, chosen: null };
-      const own = state[place];
+      const own = (state[place] ??= { by: "rank", descending: false, chosen: null });
       const section = add(element, "div", { style: "display: contents" });
-      const redraw = () => {
-        section.replaceChildren();
-        const choose = (row) => {
-          own.chosen = own.chosen === row.name ? null : row.name;
-          redraw();
-        };
-        const table = add(add(section, "div", { class: "scroll" }), "table");
+      const scroll = add(section, "div", { class: "scroll" });
+      const told = add(section, "div", { class: "about" });
+      const show = () => {
+        for (const each of section.querySelectorAll("[data-row]")) {
+          each.setAttribute(each.matches("tr") ? "aria-selected" : "aria-pressed", each.dataset.row === own.chosen);
+        }
+        told.replaceChildren();
+        const chosen = group.rows.find((row) => row.name === own.chosen);
+        if (chosen) about(told, chosen);
+      };
+      const choose = ({ name }) => {
+        own.chosen = own.chosen !== name && name;
+        show();
+      };
+      const redraw = () => redrawn(scroll, () => {
+        const table = add(scroll, "table", { role: "grid" });
         header(table, group, own, redraw);
         body(table, group, own, choose);
-        const chosen = group.rows.find((row) => row.name === own.chosen);
-        add(section, "div", { class: "about" }, chosen ? about(chosen) : "");
-        plot(section, group, own, choose);
-      };
+        show();
+      });
+      plot(section, group, choose);
       redraw();
     });
   }

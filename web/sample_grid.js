@@ -19,8 +19,8 @@ export function seedOf(text) {
   return Number.isSafeInteger(value) ? value : null;
 }
 
-/** What is told of a picture. */
+/** What is told of a picture, and of its place, if it has one. */
 export function caption(picture, place) {
-  const facts = [picture.seed !== undefined && say("seed", picture), picture.condition];
-  return [say("image", { place }), ...facts.filter(Boolean)].join(" · ");
+  const told = [place !== undefined && say("image", { place }), picture.seed && say("seed", picture), picture.condition];
+  return told.filter(Boolean).join(" · ");
 }

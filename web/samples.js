@@ -30,20 +30,15 @@ function draw(element, data, node) {
   const says = add(element, "div", { class: "says" }, rest);
   const seeded = widgetOf(node, "seed");
   pictures.forEach((picture, place) => {
-    const address = viewOf(picture);
     const told = caption(picture, place);
-    const image = add(grid, "img", { src: address, alt: told, title: told, draggable: "false" });
-    if (Math.max(width, height) <= SMALL) image.style.imageRendering = "pixelated";
-    image.onpointerenter = () => { says.textContent = told; };
-    if (!seeded || picture.seed === undefined) return;
-    image.classList.add("seeded");
-    image.tabIndex = 0;
     const click = () => {
       says.textContent = keep(node, picture);
       for (const other of grid.children) other.classList.toggle("kept", other === image);
     };
-    image.onclick = click;
-    image.onkeydown = (event) => event.key === "Enter" && click();
+    const look = { src: viewOf(picture), alt: told, title: told, draggable: "false" };
+    const image = add(grid, "img", look, "", seeded && picture.seed !== undefined ? click : null);
+    if (Math.max(width, height) <= SMALL) image.style.imageRendering = "pixelated";
+    image.onpointerenter = image.onfocus = () => { says.textContent = told; };
   });
   grid.onpointerleave = () => { if (!grid.querySelector(".kept")) says.textContent = rest; };
   const fit = () => {

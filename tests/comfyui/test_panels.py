@@ -13,7 +13,7 @@ def node(kind, **inputs):
 
 
 def benchmark(name, first_seed):
-    links = {"generator": ["1", 0], "extractor": ["3", 0], "reference": ["4", 0]}
+    links = {"generator": ["2", 0], "extractor": ["3", 0], "reference": ["4", 0]}
     return node(
         "TrilemmaBenchmarkGenerator",
         **links,
@@ -62,7 +62,7 @@ def page(live, request):
     if request.param and version.startswith("0.3."):
         pytest.skip(f"ComfyUI {version} has Vue nodes as an experiment")
     live.free()
-    with pages.opened(live, new_nodes=request.param) as opened:
+    with pages.opened(live, request.param, has_touch=True) as opened:
         opened.evaluate("async (graph) => { await app.loadApiJson(graph, 'panels'); }", GRAPH)
         opened.wait_for_timeout(1000)
         pages.queue(opened)
@@ -95,7 +95,79 @@ def test_a_click_on_a_mark_tells_where_it_comes_from(page):
     of_panel(page, BOARD, mark)
     told = of_panel(page, BOARD, "element.querySelector('.about').textContent")
     assert "samples: 8" in told
-    assert "Seeds nearest to the reference: " in told
+    assert "Nearest to the reference:" in told and "Farthest from the reference:" in told
+
+
+SHOWN = """[...element.querySelectorAll('.strip')].map((strip) => [...strip.querySelectorAll('img')].map(
+    (image) => [image.alt === image.title && image.alt, image.naturalWidth, image.className]))"""
+
+
+def pictures_of(page, name):
+    """What is seen of the samples of a row once it is chosen: captions, widths and looks, nearest and farthest."""
+    row = f"[...element.querySelectorAll('tbody tr')].find((row) => row.textContent.includes('{name}'))"
+    of_panel(page, BOARD, f"{row}.matches('[aria-selected=true]') || {row}.click()")
+    page.wait_for_function(
+        f"(panel) => {{ const images = ({PANEL})(panel).querySelectorAll('.strip img');"
+        "return images.length && [...images].every((image) => image.complete); }",
+        arg=BOARD,
+    )
+    return of_panel(page, BOARD, SHOWN)
+
+
+def test_a_click_shows_the_best_and_the_worst_samples(page):
+    for name, first_seed in (("first", 0), ("second", 8)):
+        nearest, farthest = pictures_of(page, name)
+        assert sorted(nearest) == sorted(farthest) and nearest[0] != farthest[0]
+        captions = [f"seed {seed} · {'dog' if seed % 2 else 'cat'}" for seed in range(first_seed, first_seed + 8)]
+        assert sorted(nearest) == sorted([caption, 32, "enlarged"] for caption in captions)
+
+
+FOCUS = """(() => {
+    const at = document.activeElement;
+    return [at.tagName, (at.querySelector('title') ?? at).textContent.split('\\n')[0], at.matches(':focus-visible')];
+})()"""
+
+
+def focused(page):
+    """Tag, beginning of the text, and whether it is seen, of what the keyboard is at."""
+    return page.evaluate(FOCUS)
+
+
+def test_the_board_is_used_by_keyboard(page):
+    of_panel(page, BOARD, "element.querySelector('tbody tr[aria-selected=true]')?.click()")
+    of_panel(page, BOARD, "element.querySelectorAll('button')[2].focus()")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    sorts = "[...element.querySelectorAll('th')].map((each) => each.ariaSort)"
+    ways = []
+    for key in ("Enter", "Space"):
+        page.keyboard.press(key)
+        tag, text, seen = focused(page)
+        assert tag == "TH" and text.startswith("model") and seen
+        others, way = of_panel(page, BOARD, sorts), of_panel(page, BOARD, "element.querySelector('th.name').ariaSort")
+        assert [each for each in others if each] == [way]
+        assert of_panel(page, BOARD, NAMES) == sorted(["first", "second"], reverse=way == "descending")
+        ways.append(way)
+    assert sorted(ways) == ["ascending", "descending"]
+    columns = of_panel(page, BOARD, "element.querySelectorAll('th').length")
+    for _ in range(columns - 1):
+        page.keyboard.press("Tab")
+    assert focused(page)[0] == "TR"
+    for key, chosen in (("Enter", ["true", "false"]), ("Space", ["false", "false"]), ("Space", ["true", "false"])):
+        page.keyboard.press(key)
+        rows = "[...element.querySelectorAll('tbody tr')].map((row) => row.ariaSelected)"
+        assert of_panel(page, BOARD, rows) == chosen
+        assert focused(page)[0] == "TR"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    tag, name, seen = focused(page)
+    assert tag == "g" and name in ("first", "second") and seen
+    pressed = "[...element.querySelectorAll('.mark')].map((mark) => mark.getAttribute('aria-pressed'))"
+    before = of_panel(page, BOARD, pressed)
+    page.keyboard.press("Space")
+    after = of_panel(page, BOARD, pressed)
+    assert after[0] == {"true": "false", "false": "true"}[before[0]]
+    assert focused(page) == [tag, name, seen]
 
 
 def test_the_csv_is_saved(page):
@@ -128,6 +200,18 @@ def test_a_click_keeps_a_seed(page):
     assert values["control_after_generate"] == "fixed"
 
 
+def test_a_seed_is_kept_by_keyboard(page):
+    of_panel(page, SAMPLES, "element.querySelectorAll('img')[0].focus()")
+    page.keyboard.press("Tab")
+    says = "element.querySelector('.says').textContent"
+    assert of_panel(page, SAMPLES, says) == "image 1 · seed 41 · dog"
+    seed = "() => app.graph.getNodeById(5).widgets.find(({name}) => name === 'seed').value"
+    for key, kept in (("Space", 41), ("Tab", 41), ("Enter", 42)):
+        page.keyboard.press(key)
+        assert page.evaluate(seed) == kept
+    page.evaluate("() => { app.graph.getNodeById(5).widgets.find(({name}) => name === 'seed').value = 43; }")
+
+
 def test_no_live_preview_stays_below_the_pictures(page, live):
     version = live.get("/system_stats")["system"]["comfyui_version"]
     if version.startswith("0.3."):
@@ -152,6 +236,50 @@ def test_a_click_drops_a_box_in_the_next_run(page):
     assert page.evaluate(dropped, "13") == "[]"
 
 
+AWAY = """(id) => {
+    app.graph.getNodeById(id).pos = [9000, 0];
+    app.canvas.ds.offset = [-8700, 100];
+    app.canvas.setDirty(true, true);
+}"""
+AIM = f"""([panel, within]) => {{
+    const element = ({PANEL})(panel);
+    const aim = element.querySelector(within);
+    element.querySelector('.scroll').scrollLeft = 0;
+    element.scrollTop += aim.getBoundingClientRect().top - element.getBoundingClientRect().top - 50;
+    const {{left, top}} = element.getBoundingClientRect();
+    const {{ds}} = app.canvas;
+    ds.offset[0] += (400 - left) / ds.scale;
+    ds.offset[1] += (300 - top) / ds.scale;
+    app.canvas.setDirty(true, true);
+}}"""
+PLACE = f"""([panel, within]) => {{
+    const {{left, top, width, height}} = ({PANEL})(panel).querySelector(within).getBoundingClientRect();
+    return [left + width / 2, top + height / 2];
+}}"""
+
+
+def tap(page, panel, within):
+    """By a finger, on the middle of an element; the node is taken to where no other covers it."""
+    page.evaluate(AWAY, panel[0])
+    page.wait_for_timeout(500)
+    page.evaluate(AIM, [panel, within])
+    page.wait_for_timeout(500)
+    page.touchscreen.tap(*page.evaluate(PLACE, [panel, within]))
+
+
+def test_a_tap_chooses_a_row_and_a_mark(page):
+    of_panel(page, BOARD, "element.querySelector('tbody tr[aria-selected=true]')?.click()")
+    chosen = "element.querySelector('tr[aria-selected=true] .name')?.textContent"
+    tap(page, BOARD, "tbody tr:nth-child(2) .name")
+    assert of_panel(page, BOARD, chosen) == of_panel(page, BOARD, NAMES)[1]
+    tap(page, BOARD, "tbody tr:nth-child(2) .name")
+    assert of_panel(page, BOARD, chosen) is None
+    tap(page, BOARD, ".mark circle")
+    assert of_panel(page, BOARD, chosen) == of_panel(page, BOARD, "element.querySelector('.mark').dataset.row")
+    tap(page, BOARD, "th.name")
+    assert of_panel(page, BOARD, "element.querySelector('th.name').ariaSort") in ("ascending", "descending")
+
+
 def test_panels_come_back_with_the_graph_and_are_not_saved(page):
     graph = page.evaluate("() => app.graph.serialize()")
     assert "trilemma_" not in json.dumps([node.get("widgets_values") for node in graph["nodes"]])
@@ -164,4 +292,17 @@ def test_panels_come_back_with_the_graph_and_are_not_saved(page):
         if page.evaluate("() => app.graph._nodes.some((node) => node.type.startsWith('Trilemma'))"):
             break
     assert sorted(of_panel(page, BOARD, NAMES)) == sorted(before)
+    assert [len(strip) for strip in pictures_of(page, "first")] == [8, 8]
     assert of_panel(page, SAMPLES, "element.querySelectorAll('img').length") == 6
+
+
+def test_pictures_come_again_with_a_run_after_a_reload(page):
+    """The page itself forgets then what nodes have shown."""
+    page.reload(wait_until="domcontentloaded")
+    page.wait_for_function(pages.READY)
+    page.wait_for_function("() => app.graph._nodes.some((node) => node.type.startsWith('Trilemma'))")
+    page.wait_for_timeout(2000)
+    pages.queue(page)
+    assert pages.wait_until_ended(page)["ended"][0] == "execution_success"
+    page.wait_for_timeout(1000)
+    assert [len(strip) for strip in pictures_of(page, "second")] == [8, 8]

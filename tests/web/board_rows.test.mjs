@@ -41,9 +41,9 @@ test("a row tells where it comes from, and what a reader has to know", () => {
 });
 
 test("best and worst samples are told where a benchmark found them", () => {
-  const scores = { provenance: { best: [{ seed: 3 }], worst: [] } };
-  assert.deepEqual(extremes({ scores }), [["nearest", [{ seed: 3 }]]]);
-  assert.deepEqual(extremes({ scores: {} }), []);
+  const samples = { best: [{ seed: "3", condition: "" }], worst: [] };
+  assert.deepEqual(extremes({ cells: { samples } }), [["nearest", samples.best]]);
+  assert.deepEqual(extremes({ cells: { samples: { best: [], worst: [] } } }), []);
 });
 
 test("numbers of axes are short", () => {

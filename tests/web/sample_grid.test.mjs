@@ -36,4 +36,6 @@ test("a caption tells what is known", () => {
   assert.equal(caption({ seed: "7", condition: "cat" }, 2), "image 2 · seed 7 · cat");
   assert.equal(caption({ condition: "coarse 1, fine 4" }, 0), "image 0 · coarse 1, fine 4");
   assert.equal(caption({}, 0), "image 0");
+  assert.equal(caption({ seed: "7", condition: "cat" }), "seed 7 · cat");
+  assert.equal(caption({ seed: "0", condition: "" }), "seed 0");
 });

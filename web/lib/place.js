@@ -5,7 +5,7 @@
 export const beside = (name) =>
   fetch(new URL(`../${name}`, import.meta.url), { cache: "no-cache" }).then((file) => file.json()).catch(() => ({}));
 
-/** An element of HTML, or of SVG where the parent is one, with attributes, a text and what a click does.
+/** An element of HTML, or of SVG where the parent is one, with attributes, a text and what a click, Enter or Space does.
  * @type {Add} */
 export const add = (parent, tag, attributes = {}, text = "", click = null) => {
   const space = tag === "svg" ? "http://www.w3.org/2000/svg" : parent?.namespaceURI ?? "http://www.w3.org/1999/xhtml";
@@ -14,6 +14,15 @@ export const add = (parent, tag, attributes = {}, text = "", click = null) => {
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   if (text !== "") made.textContent = text;
   if (click) made.addEventListener("click", click);
+  if (click && tag !== "button") {
+    made.tabIndex = 0;
+    made.onkeydown = (event) => {
+      if (!["Enter", " "].includes(event.key)) return;
+      event.preventDefault();
+      event.stopPropagation(); // Space is the page's too
+      click(event);
+    };
+  }
   parent?.append(made);
   return made;
 };
@@ -23,6 +32,16 @@ export const add = (parent, tag, attributes = {}, text = "", click = null) => {
 export function take(event) {
   event.preventDefault();
   event.stopPropagation();
+}
+
+/** Draws what is in an element anew; the keyboard stays where it is.
+ * @param {any} element @param {() => void} draw */
+export function redrawn(element, draw) {
+  const stops = () => [...element.querySelectorAll("[tabindex], button")];
+  const at = stops().indexOf(document.activeElement);
+  element.replaceChildren();
+  draw();
+  stops()[at]?.focus();
 }
 
 /** A widget that is shown alone: neither the prompt nor a saved graph has its value.
