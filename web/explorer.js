@@ -1,10 +1,9 @@
 // The explorer of latents: a plane between the first samples on Interpolate, sliders of named directions on Edit Latent.
 // Both write an input of the node, and run this node alone by the page's queue.
 import { app } from "../../scripts/app.js";
-import { isWired, labelOf, registerFolded, root, shownBy, viewOf, widgetOf, wired, write } from "./folded.js";
+import { add, isWired, labelOf, registerFolded, root, say, shownBy, take, viewOf, widgetOf, wired, write } from "./folded.js";
 import * as explore from "./lib/explore.js";
-import { add, take } from "./lib/place.js";
-import { say } from "./lib/texts.js";
+import { promptId } from "./lib/upstream.js";
 import { ARROWS } from "./lib/view.js";
 
 const CALM = 300; // ms without a further change, after which it runs
@@ -13,51 +12,61 @@ const FAR = 6; // strength at the ends of a slider
 const THUMB = 24;
 const MOST = 30; // pictures on the plane
 
-/** What both share. body(own): makes its elements, and gives the function that draws them anew. */
+/** What both share. body(own): makes its elements, and gives the function that draws them anew.
+ * @type {MakesExplorer} */
 const explorer = (input, empties, body) => (node) => {
   const element = add(null, "div", { class: "trilemma-panel trilemma-explorer" });
   const bar = add(element, "div", { class: "trilemma-bar" });
-  const own = { node, element, text: () => `${widgetOf(node, input)?.value ?? ""}` };
-  let [waiting, shown] = [0, ""];
-  own.run = () => {
-    if (widgetOf(node, "preview")) write(node, { preview: true });
-    const id = explore.promptId(root(), node);
-    app.queuePrompt(0, 1, id ? [id] : undefined);
-  };
-  // ended: of a drag, which is undone as one, and runs when it is over.
-  own.set = (text, ended = true) => {
-    if (isWired(node, input)) return;
-    write(node, { [input]: text }, ended);
-    own.refresh();
-    clearTimeout(waiting);
-    if (ended && text && widgetOf(node, "preview")?.value !== false) waiting = setTimeout(own.run, CALM);
-  };
   const says = add(bar, "span", { "aria-live": "polite" });
-  add(bar, "button", { "data-action": "preview" }, say("preview"), own.run);
-  add(bar, "button", { "data-action": "reset", title: say("empties", { input: labelOf(node, input) }) }, say(empties), () => own.set(""));
-  const draw = body(own);
-  own.refresh = () => {
-    [own.last] = shownBy(node)?.trilemma_explorer ?? [];
-    const now = JSON.stringify([own.text(), own.last, node.inputs, widgetOf(node, "seeds")?.value]);
-    if (now === shown) return;
-    shown = now;
-    const told = draw();
-    says.textContent = isWired(node, input) ? wired(node, input) : told;
+  let [waiting, shown] = [0, ""];
+  /** @type {Explorer} */
+  const own = {
+    node,
+    element,
+    text: () => `${widgetOf(node, input)?.value ?? ""}`,
+    run() {
+      if (widgetOf(node, "preview")) write(node, { preview: true });
+      const id = promptId(node, root());
+      app.queuePrompt(0, 1, id ? [id] : undefined);
+    },
+    set(text, ended = true) {
+      if (isWired(node, input)) return;
+      write(node, { [input]: text }, ended);
+      own.refresh();
+      clearTimeout(waiting);
+      if (ended && text && widgetOf(node, "preview")?.value !== false) waiting = setTimeout(own.run, CALM);
+    },
+    refresh() {
+      [own.last] = shownBy(node)?.trilemma_explorer ?? [];
+      const now = JSON.stringify([own.text(), own.last, node.inputs, widgetOf(node, "seeds")?.value]);
+      if (now === shown) return;
+      shown = now;
+      const told = draw();
+      says.textContent = isWired(node, input) ? wired(node, input) : told;
+    },
+    close: () => clearTimeout(waiting),
   };
-  own.close = () => clearTimeout(waiting);
+  add(bar, "button", { "data-action": "preview" }, say("preview"), own.run);
+  const title = say("empties", { input: labelOf(node, input) });
+  add(bar, "button", { "data-action": "reset", title }, say(empties), () => own.set(""));
+  const draw = body(own);
   return own;
 };
 
+/** @param {Explorer} own */
 function plane(own) {
   const { node } = own;
   const look = { class: "plane", viewBox: "0 0 200 160", tabindex: 0, role: "application", "aria-label": say("plane") };
   const svg = add(own.element, "svg", look);
   const seen = new Map(); // addresses of pictures, by their positions
-  let [count, shares] = [3, null];
+  let count = 3;
+  let shares = /** @type {number[] | null} */ (null);
+  /** @param {number[]} point @param {boolean} ended */
   const move = (point, ended) => own.set(explore.writePosition(explore.sharesAt(point, count)), ended);
+  /** @param {PointerEvent} event @param {boolean} ended */
   const drag = (event, ended) => {
     if (!svg.hasPointerCapture(event.pointerId)) return;
-    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM()?.inverse());
     move([x, y], ended);
   };
   svg.onpointerdown = (event) => {
@@ -66,8 +75,7 @@ function plane(own) {
     svg.setPointerCapture(event.pointerId);
     drag(event, false);
   };
-  svg.onpointermove = (event) => drag(event, false);
-  svg.onpointerup = (event) => drag(event, true);
+  svg.onpointermove = svg.onpointerup = (event) => drag(event, event.type === "pointerup");
   svg.onkeydown = (event) => {
     const way = ARROWS[event.key];
     if (!way || event.ctrlKey || event.metaKey) return;
@@ -104,9 +112,10 @@ function plane(own) {
   };
 }
 
+/** @param {Explorer} own */
 function sliders(own) {
   const list = add(own.element, "div", { class: "sliders" });
-  let rows = [];
+  let rows = /** @type {Slider[]} */ ([]);
   return () => {
     const strengths = explore.readMix(own.text()) ?? new Map();
     const typed = [...strengths.keys()].filter((name) => !/^\d+$/.test(name));
@@ -127,9 +136,8 @@ function sliders(own) {
     }
     for (const { name, slider, number, says } of rows) {
       const strength = strengths.get(name) ?? strengths.get(number) ?? 0;
-      slider.max = Math.max(FAR, Math.abs(strength));
-      slider.min = -slider.max;
-      slider.value = strength;
+      const max = Math.max(FAR, Math.abs(strength));
+      Object.assign(slider, { max, min: -max, value: strength });
       says.textContent = strength;
     }
     if (own.text().trim() && !strengths.size) return say("unread", { input: labelOf(own.node, "mix") });
@@ -137,10 +145,7 @@ function sliders(own) {
   };
 }
 
-for (const [kind, text, lowest, made] of [
-  ["Interpolate", "explore_point", 215, explorer("position", "walk", plane)],
-  ["EditLatent", "explore_directions", 150, explorer("mix", "grid", sliders)],
-]) {
-  const look = { key: "explorer", text, property: "explorer_open", lowest, open: false };
-  registerFolded({ name: `Trilemma.Explore${kind}`, kind: `Trilemma${kind}`, ...look, made });
-}
+const shared = { key: "explorer", property: "explorer_open", open: false };
+const [walks, mixes] = [explorer("position", "walk", plane), explorer("mix", "grid", sliders)];
+registerFolded({ ...shared, kind: "TrilemmaInterpolate", text: "explore_point", lowest: 215, made: walks });
+registerFolded({ ...shared, kind: "TrilemmaEditLatent", text: "explore_directions", lowest: 150, made: mixes });

@@ -1,8 +1,11 @@
-// What a page's own editor on a node needs, as do those that write a node's inputs: a widget that folds, and writing.
+// What shows something on a node works with: elements, texts, the node's inputs, and a widget that folds.
 import { app } from "../../scripts/app.js";
 import { add, addWidget, beside, takePlace } from "./lib/place.js";
 import { learn, say } from "./lib/texts.js";
 import { addressOf, placeOf } from "./lib/upstream.js";
+
+export { add, redrawn, take } from "./lib/place.js";
+export { say };
 
 await learn((language) => beside(`texts/${language}.json`), () => app.extensionManager.setting.get("Comfy.Locale") ?? "en");
 
@@ -70,13 +73,13 @@ export const shownBy = (node, outputs = app.nodeOutputs) => outputs?.[placeOf(no
 
 /** Puts a widget that folds on every node of a kind that is made.
  * @param {Folded} what */
-export function registerFolded({ name, kind, key, text, property, lowest, open: opened, made }) {
+export function registerFolded({ kind, key, text, property, lowest, open: opened, made }) {
   /** @param {HostNode} node */
   function addTo(node) {
     const body = made(node);
     const element = add(null, "div", { class: "trilemma-folded" });
     // What happens here is not also the page's: it would drag the node, open menus, delete nodes.
-    for (const event of OWN) element.addEventListener(event, (/** @type {Event} */ happened) => happened.stopPropagation());
+    for (const event of OWN) element.addEventListener(event, (happened) => happened.stopPropagation());
     const fold = add(element, "button", { "data-action": "fold" }, "", () => {
       turn(!open);
       node.properties[property] = open;
@@ -113,7 +116,7 @@ export function registerFolded({ name, kind, key, text, property, lowest, open: 
     });
   }
   app.registerExtension({
-    name,
+    name: kind,
     async beforeRegisterNodeDef(nodeType, nodeData) {
       if (nodeData.name === kind) after(nodeType.prototype, "onNodeCreated", addTo);
     },

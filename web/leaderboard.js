@@ -1,8 +1,6 @@
 // The leaderboard on its node: a table to sort, the trilemma plot, and the texts to copy and save.
 import { extremes, groupsOf, project, provenance, short, sorted } from "./board_rows.js";
-import { viewOf } from "./folded.js";
-import { add, redrawn } from "./lib/place.js";
-import { say } from "./lib/texts.js";
+import { add, redrawn, say, viewOf } from "./folded.js";
 import { register } from "./panels.js";
 import { caption } from "./sample_grid.js";
 
@@ -17,7 +15,7 @@ function save(text, ending) {
 
 // The clipboard is there for secure addresses only: not for http in a local network.
 async function copy(text) {
-  if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
+  if (window.isSecureContext) return navigator.clipboard.writeText(text);
   const box = add(document.body, "textarea", { style: "position: fixed; opacity: 0" }, text);
   box.select();
   document.execCommand("copy");
@@ -69,28 +67,26 @@ function body(table, group, state, choose) {
   }
 }
 
+// Of each axis its name, best and worst: where, how far right of there and down, and the anchor. The depth is lettered at the
+// right edge of the floor, where no mark stands.
+const LETTERS = [
+  [[1, 0, 0], -30, -8, "start"], [[1, 0, 0], -4, 4, "end"], [[0, 0, 0], -4, 0, "end"],
+  [[0, 0.5, 0], 0, 22, "middle"], [[0, 1, 0], 0, 11, "middle"], [[0, 0, 0], 0, 11, "middle"],
+  [[0, 1, 0.5], 8, 4, "start"], [[0, 1, 1], 5, 4, "start"], [[0, 1, 0], 6, -2, "start"],
+];
+
 function axes(svg, group) {
   const from = project([0, 0, 0]);
   for (const end of [[1, 0, 0], [0, 1, 0], [0, 0, 1]]) {
     add(svg, "polyline", { points: [from, project(end)].join(" ") });
   }
-  const floor = [[0, 1, 0], [0, 1, 1], [0, 0, 1]].map((corner) => project(corner).join(","));
+  const floor = [[0, 1, 0], [0, 1, 1], [0, 0, 1]].map(project);
   add(svg, "polyline", { class: "floor", points: floor.join(" ") });
-  // The depth is lettered at the right edge of the floor, where no mark stands.
-  const letter = (position, right, down, anchor, text) => {
+  const letters = group.axes.flatMap(({ label, best, worst }) => [label, short(best), short(worst)]);
+  LETTERS.forEach(([position, right, down, anchor], at) => {
     const [x, y] = project(position);
-    add(svg, "text", { x: x + right, y: y + down, "text-anchor": anchor }, text);
-  };
-  const [quality, coverage, speed] = group.axes.map(({ label, best, worst }) => [label, short(best), short(worst)]);
-  letter([1, 0, 0], -30, -8, "start", quality[0]);
-  letter([1, 0, 0], -4, 4, "end", quality[1]);
-  letter([0, 0, 0], -4, 0, "end", quality[2]);
-  letter([0, 0.5, 0], 0, 22, "middle", coverage[0]);
-  letter([0, 1, 0], 0, 11, "middle", coverage[1]);
-  letter([0, 0, 0], 0, 11, "middle", coverage[2]);
-  letter([0, 1, 0.5], 8, 4, "start", speed[0]);
-  letter([0, 1, 1], 5, 4, "start", speed[1]);
-  letter([0, 1, 0], 6, -2, "start", speed[2]);
+    add(svg, "text", { x: x + right, y: y + down, "text-anchor": anchor }, letters[at]);
+  });
 }
 
 function plot(element, group, choose) {
@@ -166,4 +162,4 @@ function draw(element, data, node, state) {
   }
 }
 
-register({ name: "Trilemma.Leaderboard", key: "trilemma_board", lowest: 320, draw });
+register({ key: "trilemma_board", lowest: 320, draw });

@@ -2,7 +2,7 @@
 import { app } from "../../scripts/app.js";
 import { after, root, shownBy, widgetOf } from "./folded.js";
 import { add, addWidget, takePlace } from "./lib/place.js";
-import { placeOf } from "./lib/upstream.js";
+import { nodesOf, placeOf } from "./lib/upstream.js";
 
 const PREFIX = "Trilemma";
 
@@ -12,7 +12,7 @@ function panelOf(node, { key, lowest }) {
   if (found) return found;
   const element = add(null, "div", { class: "trilemma-panel", style: `min-height: ${lowest}px` });
   // A wheel over a panel that can scroll moves it, not the canvas.
-  element.addEventListener("wheel", (/** @type {Event} */ event) => {
+  element.addEventListener("wheel", (event) => {
     if (element.scrollHeight > element.clientHeight) event.stopPropagation();
   });
   const widget = addWidget(node, key, element, { getMinHeight: () => lowest });
@@ -54,9 +54,7 @@ export function onOutputs(name, show, executed) {
   const shown = (node, output) => node.type?.startsWith(PREFIX) && output && show(node, output);
   // The page keeps what each node has shown, by its id, which inside of a subgraph follows the subgraph's.
   const showAgain = (/** @type {Outputs} */ outputs) => {
-    for (const graph of [root(), ...(root()?.subgraphs?.values() ?? [])]) {
-      for (const node of /** @type {HostNode[]} */ (graph?._nodes ?? [])) shown(node, shownBy(node, outputs));
-    }
+    for (const node of /** @type {HostNode[]} */ (nodesOf(root()))) shown(node, shownBy(node, outputs));
   };
   app.registerExtension({
     name,
@@ -84,7 +82,7 @@ export function placed(node, element) {
 /** Registers an extension that shows `output[key]` on nodes that send it.
  * @template Sent, State @param {Panel<Sent, State>} panel */
 export function register(panel) {
-  const { name, key, draw } = panel;
+  const { key, draw } = panel;
   /** @type {Shows} */
   const show = (node, output) => {
     const data = output[key];
@@ -98,7 +96,7 @@ export function register(panel) {
     widget.element.replaceChildren();
     draw(widget.element, data, node, widget.state);
   };
-  onOutputs(name, show, (node, output) => output?.[key]?.length && !output.images && dropPreview(node));
+  onOutputs(key, show, (node, output) => output?.[key]?.length && !output.images && dropPreview(node));
 }
 
 // The file lies beside this one, wherever the page serves it.

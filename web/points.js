@@ -5,7 +5,6 @@ import { Editor } from "./lib/editor.js";
 import { boxesFor, pictureFor } from "./lib/upstream.js";
 
 registerFolded({
-  name: "Trilemma.Points",
   kind: "TrilemmaSegment",
   key: "points_and_boxes",
   text: "points_title",

@@ -1,7 +1,8 @@
 // What the panel of samples computes: no page, no ComfyUI.
 import { say } from "./lib/texts.js";
 
-/** How many pictures of an aspect (width / height) side by side make them largest in a box. */
+/** How many pictures of an aspect (width / height) side by side make them largest in a box.
+ * @param {number} count @param {number} width @param {number} height */
 export function columnsFor(count, width, height, aspect = 1, gap = 2) {
   let [best, columns] = [0, 1];
   for (let across = 1; across <= count; across += 1) {
@@ -13,13 +14,15 @@ export function columnsFor(count, width, height, aspect = 1, gap = 2) {
   return { columns, side: Math.max(1, Math.floor(best)) };
 }
 
-/** The seed as the page's number, or null where no number of JavaScript is that seed. */
+/** The seed as the page's number, or null where no number of JavaScript is that seed.
+ * @param {string | undefined} text */
 export function seedOf(text) {
-  const value = /^\d+$/.test(text ?? "") ? Number(text) : NaN;
+  const value = text && /^\d+$/.test(text) ? Number(text) : NaN;
   return Number.isSafeInteger(value) ? value : null;
 }
 
-/** What is told of a picture, and of its place, if it has one. */
+/** What is told of a picture, and of its place, if it has one.
+ * @param {Partial<Sample>} picture @param {number} [place] */
 export function caption(picture, place) {
   const told = [place !== undefined && say("image", { place }), picture.seed && say("seed", picture), picture.condition];
   return told.filter(Boolean).join(" · ");

@@ -1,26 +1,26 @@
 // All pictures of a batch on the node that drew them; a click keeps a picture's seed.
-import { isWired, viewOf, widgetOf, wired, write } from "./folded.js";
-import { add } from "./lib/place.js";
-import { say } from "./lib/texts.js";
+import { add, isWired, say, viewOf, widgetOf, wired, write } from "./folded.js";
 import { register } from "./panels.js";
 import { caption, columnsFor, seedOf } from "./sample_grid.js";
 
 const SMALL = 160; // pixels of pictures that are enlarged with sharp edges
 
-/** Puts a seed into the node, and has the page leave it there; what is said about it. */
+/** Puts a seed into the node, and has the page leave it there; what is said about it.
+ * @param {HostNode} node @param {Sample} picture */
 function keep(node, picture) {
   const widget = widgetOf(node, "seed");
   if (!widget) return "";
   if (isWired(node, "seed")) return wired(node, "seed");
   const seed = seedOf(picture.seed);
   if (seed === null) return say("too_large", picture);
-  const control = (widget.linkedWidgets ?? node.widgets).find(({ name }) => name === "control_after_generate");
+  const control = (widget.linkedWidgets ?? node.widgets ?? []).find(({ name }) => name === "control_after_generate");
   if (control) control.value = "fixed";
   write(node, { seed });
   return [say("kept", { seed }), picture.condition].filter(Boolean).join(" · ");
 }
 
-function draw(element, data, node) {
+/** @type {DrawsPanel<SentSamples>} */
+const draw = (element, data, node) => {
   element.classList.add("trilemma-samples");
   const pictures = data.flatMap((sent) => sent.pictures);
   const count = data.reduce((sum, sent) => sum + sent.count, 0);
@@ -44,10 +44,10 @@ function draw(element, data, node) {
   const fit = () => {
     const { columns, side } = columnsFor(pictures.length, grid.clientWidth, grid.clientHeight, width / height);
     grid.style.gridTemplateColumns = `repeat(${columns}, ${side}px)`;
-    for (const image of grid.children) image.style.width = `${side}px`;
+    for (const image of grid.querySelectorAll("img")) image.style.width = `${side}px`;
   };
   new ResizeObserver(fit).observe(grid);
   fit();
-}
+};
 
-register({ name: "Trilemma.Samples", key: "trilemma_samples", lowest: 150, draw });
+register({ key: "trilemma_samples", lowest: 150, draw });

@@ -8,7 +8,8 @@ const LOWEST = 36;
 const HIGHEST = 220;
 const LINE = 14;
 
-/** The height that shows the whole text, within the limits. */
+/** The height that shows the whole text, within the limits.
+ * @param {HTMLTextAreaElement} element */
 function heightOf(element) {
   let needed = LINE * element.value.split("\n").length + 8;
   if (element.clientWidth) {
@@ -20,6 +21,7 @@ function heightOf(element) {
   return Math.min(HIGHEST, Math.max(LOWEST, needed));
 }
 
+/** @param {HostNode} node */
 function reportWidget(node) {
   const found = widgetOf(node, "report_text");
   if (found) return found;
@@ -27,13 +29,13 @@ function reportWidget(node) {
   let width = 0;
   const fit = () => {
     width = element.clientWidth;
-    element.style.minHeight = `${heightOf(element)}px`; // what the page's newer nodes heed, the older ask getMinHeight
+    element.style.minHeight = `${heightOf(element)}px`; // as in folded.js
     const needed = node.computeSize()[1];
     if (needed > node.size[1]) node.setSize([node.size[0], needed]);
   };
   const widget = addWidget(node, "report_text", element, {
     getValue: () => element.value,
-    setValue: (text) => {
+    setValue: (/** @type {string} */ text) => {
       element.value = text ?? "";
       fit();
     },
@@ -46,11 +48,12 @@ function reportWidget(node) {
   return widget;
 }
 
-function show(node, { text }) {
+/** @type {Shows} */
+const show = (node, { text }) => {
   if (!text) return;
   const widget = reportWidget(node);
   widget.value = text.join("\n");
   placed(node, widget.element);
-}
+};
 
 onOutputs("Trilemma.Reports", show);

@@ -124,7 +124,7 @@ def test_the_help_page_opens_in_the_language(bare, opened):
     page.evaluate(
         """() => {
             app.canvas.deselectAll();
-            app.canvas.select(app.graph._nodes.find(({type}) => type === 'TrilemmaSelectDetections'));
+            app.canvas.selectItems([app.graph._nodes.find(({type}) => type === 'TrilemmaSelectDetections')]);
         }"""
     )
     page.wait_for_timeout(1500)

@@ -280,6 +280,18 @@ def test_a_tap_chooses_a_row_and_a_mark(page):
     assert of_panel(page, BOARD, "element.querySelector('th.name').ariaSort") in ("ascending", "descending")
 
 
+def test_a_box_is_dropped_by_keyboard_and_comes_back_by_the_pages_undo(page):
+    dropped = "() => JSON.parse(app.graph.getNodeById(13).widgets.find(({name}) => name === 'dropped').value).length"
+    page.evaluate(AWAY, "13")  # to where it is seen
+    page.wait_for_timeout(500)
+    of_panel(page, BOXES, "element.querySelector('.box').focus()")
+    for pressed, count in (("Enter", 1), ("Space", 0), ("Enter", 1)):  # the keyboard stays on it
+        page.keyboard.press(pressed)
+        assert page.evaluate(dropped) == count
+    page.evaluate("() => { document.activeElement.blur(); app.extensionManager.command.execute('Comfy.Undo'); }")
+    page.wait_for_function(f"() => ({dropped})() === 0")
+
+
 def test_panels_come_back_with_the_graph_and_are_not_saved(page):
     graph = page.evaluate("() => app.graph.serialize()")
     assert "trilemma_" not in json.dumps([node.get("widgets_values") for node in graph["nodes"]])

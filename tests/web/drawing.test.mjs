@@ -79,17 +79,3 @@ test("the neighbour goes round all kinds", () => {
   assert.deepEqual(drawing.neighbour(DRAWN, null, -1), { kind: "boxes", index: 1 });
   assert.equal(drawing.neighbour(drawing.EMPTY, null, 1), null);
 });
-
-test("undo comes back, redo goes again, a new change forgets what was undone", () => {
-  const [one, two, three] = ["1", "2", "3"].map((name) => texts(name));
-  const history = new drawing.History();
-  history.changed(one);
-  history.changed(two);
-  assert.equal(history.undo(three), two);
-  assert.equal(history.redo(two), three);
-  assert.equal(history.undo(three), two);
-  assert.equal(history.undo(two), one);
-  assert.equal(history.undo(one), null);
-  history.changed(one);
-  assert.equal(history.redo(two), null);
-});

@@ -41,11 +41,3 @@ test("one strength changes, the others and their order stay", () => {
   assert.equal(explore.withStrength("2: 1", "pose", "2", -3), "2: -3");
   assert.equal(explore.withStrength("", "a, b", "4", 1), "4: 1");
 });
-
-test("a node's name in the prompt goes through the subgraphs that it is in", () => {
-  const inner = { _nodes: [] };
-  const root = { _nodes: [{ id: 4 }, { id: 5, subgraph: { _nodes: [{ id: 7, subgraph: inner }] } }] };
-  assert.equal(explore.promptId(root, { id: 3, graph: root }), "3");
-  assert.equal(explore.promptId(root, { id: 3, graph: inner }), "5:7:3");
-  assert.equal(explore.promptId(root, { id: 3, graph: {} }), null);
-});

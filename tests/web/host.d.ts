@@ -11,7 +11,6 @@ type HostWidget = NonNullable<HostNode["widgets"]>[number];
 type OfInput<Found> = (node: HostNode, name: string) => Found;
 /** A widget that folds. */
 type Folded = {
-  name: string;
   /** Of node. */
   kind: string;
   key: string;
@@ -29,13 +28,36 @@ type Folded = {
 /** Of a node, what its Python sends. */
 type Shows = (node: HostNode, output: any) => void;
 type Panel<Sent = any, State = any> = {
-  name: string;
   /** Of the node's output. */
   key: string;
   /** The least height, in pixels. */
   lowest: number;
   /** Fills the empty element. The data is what the node's Python sent; the state stays as long as the node does. */
-  draw(element: HTMLElement, data: Sent[], node: HostNode, state: State): void;
+  draw: DrawsPanel<Sent, State>;
+};
+type DrawsPanel<Sent, State = {}> = (element: HTMLElement, data: Sent[], node: HostNode, state: State) => void;
+type DrawsBox = (
+  svg: SVGElement,
+  box: Detection,
+  dropped: boolean,
+  /** Units of the picture in a pixel of the page. */
+  unit: number,
+  tell: (text: string) => void,
+  click: () => void,
+) => void;
+type Slider = { name: string; number: string; slider: HTMLInputElement; says: HTMLElement };
+type MakesExplorer = (input: string, empties: string, body: (own: Explorer) => () => string) => Folded["made"];
+type Explorer = {
+  node: HostNode;
+  element: HTMLElement;
+  /** What the node showed in its last run. */
+  last?: { anchors?: number; position?: string; names?: string[] };
+  text(): string;
+  run(): void;
+  /** ended: of a drag, which is undone as one, and runs when it is over. */
+  set(text: string, ended?: boolean): void;
+  refresh(): void;
+  close(): void;
 };
 interface WidgetOptions {
   serialize?: boolean;

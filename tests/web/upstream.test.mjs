@@ -1,7 +1,7 @@
 // The picture and the boxes that come to a node, over graphs of the few parts that are asked for.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { addressOf, boxesFor, fileOf, pictureFor, placeOf, source } from "../../web/lib/upstream.js";
+import { addressOf, boxesFor, fileOf, pictureFor, placeOf, promptId, source } from "../../web/lib/upstream.js";
 
 /** Nodes of {id: {type, mode, inputs: {name: [id, slot, kind]}, value}} as the page has them. */
 function graphOf(nodes, id = "root") {
@@ -76,4 +76,43 @@ test("nothing connected is nothing, and a ring ends", () => {
   const { made, graph } = graphOf({ 7: { type: "TrilemmaSegment" }, 8: { type: "Reroute", inputs: { "": [8, 0] } } });
   assert.equal(pictureFor(made[7], by({}, graph)), null);
   assert.equal(source(made[8], ""), null);
+});
+
+test("a node's name in the prompt goes through the subgraphs that it is in", () => {
+  const [inner, middle] = [{ _nodes: [] }, { _nodes: [] }];
+  const root = { _nodes: [{ id: 4 }], subgraphs: new Map([["a", middle], ["b", inner]]) };
+  root._nodes.push({ id: 5, graph: root, subgraph: middle });
+  middle._nodes.push({ id: 7, graph: middle, subgraph: inner });
+  assert.equal(promptId({ id: 3, graph: root }, root), "3");
+  assert.equal(promptId({ id: 3, graph: inner }, root), "5:7:3");
+  assert.equal(promptId({ id: 3, graph: {} }, root), null);
+});
+
+/** A subgraph of these nodes, whose inputs come from `outside` and whose outputs are links of it. */
+function nested(nodes, outerNodes, place) {
+  const inner = graphOf(nodes, "inner");
+  const outer = graphOf(outerNodes);
+  for (const { graph, made } of [inner, outer]) Object.assign(graph, { _nodes: Object.values(made), rootGraph: outer.graph });
+  outer.graph.subgraphs = new Map([["inner", inner.graph]]);
+  outer.made[place].subgraph = inner.graph;
+  return { inner, outer };
+}
+
+test("a picture from outside is seen within a subgraph", () => {
+  const { 7: segment, 6: encoder } = chain({});
+  const nodes = { 7: segment, 6: { ...encoder, inputs: { image: [-10, 0] } } };
+  const { inner, outer } = nested(nodes, { 1: { type: "LoadImage", value: "pets/cat.png" }, 2: { inputs: { image: [1, 0] } } }, 2);
+  assert.deepEqual(pictureFor(inner.made[7], by({}, outer.graph)), FILE);
+});
+
+test("a picture within a subgraph is seen outside, and that of its last run", () => {
+  const nodes = { 6: { type: "TrilemmaEncodeImage", inputs: { image: [1, 0] } }, 1: { type: "LoadImage", value: "pets/cat.png" } };
+  const outside = { 7: { type: "TrilemmaSegment", inputs: { embedding: [2, 0] } }, 2: { type: "inner" } };
+  const { inner, outer } = nested(nodes, outside, 2);
+  inner.graph.outputs = [{ linkIds: ["given"] }];
+  const { getLink } = inner.graph;
+  inner.graph.getLink = (link) => (link === "given" ? { origin_id: 6, origin_slot: 0 } : getLink(link));
+  assert.deepEqual(pictureFor(outer.made[7], by({}, outer.graph)), FILE);
+  inner.made[1].type = "EmptyImage";
+  assert.deepEqual(pictureFor(outer.made[7], by({ "inner:6": { trilemma_images: [SHOWN] } }, outer.graph)), SHOWN);
 });

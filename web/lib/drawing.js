@@ -30,8 +30,7 @@ export function readText(text, kind) {
   const perImage = Array.isArray(value?.[0]);
   const lists = perImage ? value : [value];
   if (!lists.every((/** @type {any} */ list) => Array.isArray(list) && list.every((entry) => isEntry(entry, kind)))) {
-    const sides = kind === "boxes" ? ', "width": 56, "height": 78' : "";
-    throw new Error(say("expected", { input: INPUTS[kind], example: `[{"x": 12, "y": 34${sides}}]` }));
+    throw new Error(say(kind === "boxes" ? "expected_boxes" : "expected_points", { input: INPUTS[kind] }));
   }
   return { lists, perImage };
 }
@@ -131,26 +130,3 @@ export const neighbour = (drawing, target, step) => {
   const at = all.findIndex((each) => each.kind === target?.kind && each.index === target.index);
   return all[(Math.max(at, step < 0 ? 0 : -1) + step + all.length) % all.length] ?? null;
 };
-
-/** What was before each change, for undo and redo. */
-export class History {
-  past = /** @type {Texts[]} */ ([]);
-  future = /** @type {Texts[]} */ ([]);
-
-  /** @param {Texts} before */
-  changed(before) {
-    this.past = [...this.past.slice(-199), before];
-    this.future = [];
-  }
-
-  /** @param {Texts} now */
-  undo(now, [from, to] = [this.past, this.future]) {
-    if (from.length) to.push(now);
-    return from.pop() ?? null;
-  }
-
-  /** @param {Texts} now */
-  redo(now) {
-    return this.undo(now, [this.future, this.past]);
-  }
-}

@@ -1,7 +1,7 @@
 // The editor of points and boxes on a picture: a toolbar, a canvas and a line of text. It edits three texts, which it is
 // given and gives back; it knows nothing of ComfyUI.
 import { drawCursor, drawFound, drawMarks } from "./marks.js";
-import { EMPTY, History, KINDS, added, boxBetween, hit, inside, moved, neighbour, readTexts, removed, writeTexts } from "./drawing.js";
+import { EMPTY, KINDS, added, boxBetween, hit, inside, moved, neighbour, readTexts, removed, writeTexts } from "./drawing.js";
 import { add, take } from "./place.js";
 import { say } from "./texts.js";
 import { ARROWS, fitted, panned, toPicture, zoomed } from "./view.js";
@@ -14,7 +14,8 @@ const SIGNS = { positive: "+", negative: "\u2212", undo: "\u21b6", redo: "\u21b7
 export class Editor {
   drawing = EMPTY;
   problem = "";
-  history = new History();
+  past = /** @type {Texts[]} */ ([]);
+  future = /** @type {Texts[]} */ ([]);
   selected = /** @type {Target | null} */ (null);
   tool = /** @type {"positive" | "negative"} */ ("positive");
   drag = /** @type {Drag | null} */ (null);
@@ -31,7 +32,6 @@ export class Editor {
   /** @param {Source} source */
   constructor(source) {
     this.source = source;
-    /** @type {HTMLElement} */
     this.element = add(null, "div", { class: "trilemma-editor" });
     const bar = add(this.element, "div", { class: "bar" });
     for (const [name, sign] of Object.entries(SIGNS)) {
@@ -41,11 +41,9 @@ export class Editor {
     this.tools = /** @type {HTMLElement[]} */ ([...bar.children].slice(0, 2));
     const title = say("keys");
     const label = `${say("points_title")}\n${title}`;
-    /** @type {HTMLCanvasElement} */
     this.canvas = add(this.element, "canvas", { tabindex: 0, role: "application", "aria-label": label, title });
     // The page looks at every key before anybody else does, and leaves undo to what says (older, newer) that it is text.
     Object.defineProperties(this.canvas, { type: { value: "textarea" }, isContentEditable: { value: true } });
-    /** @type {HTMLElement} */
     this.line = add(this.element, "div", { class: "line", "aria-live": "polite" });
     const canvas = this.canvas;
     canvas.oncontextmenu = (event) => event.preventDefault();
@@ -166,7 +164,8 @@ export class Editor {
     const written = writeTexts(before, drawing);
     this.drawing = drawing;
     if (JSON.stringify(written) !== JSON.stringify(before)) {
-      this.history.changed(before);
+      this.past = [...this.past.slice(-199), before];
+      this.future = [];
       this.source.write(written);
     }
     this.again();
@@ -177,8 +176,12 @@ export class Editor {
     if (name === "positive" || name === "negative") this.tool = name;
     else if (name === "fit") this.fit();
     else if (name === "undo" || name === "redo") {
-      const texts = this.history[name](this.source.read());
-      if (texts) this.source.write(texts);
+      const [from, to] = name === "undo" ? [this.past, this.future] : [this.future, this.past];
+      const texts = from.pop();
+      if (texts) {
+        to.push(this.source.read());
+        this.source.write(texts);
+      }
       this.again();
     } else if (this.editable && name === "clear") this.change(EMPTY);
     else if (this.editable && name === "remove" && this.selected) {
@@ -270,10 +273,11 @@ export class Editor {
     this.again();
   }
 
-  /** @param {Kind} kind @param {Point | Box} entry */
-  #add(kind, entry) {
+  /** @param {Kind} kind @param {Point | Box} entry @param {boolean} [keyed] so that arrows go on moving the cross */
+  #add(kind, entry, keyed) {
     const drawing = added(this.drawing, kind, entry);
-    this.selected = { kind, index: drawing[kind].length - 1 };
+    this.selected = keyed ? null : { kind, index: drawing[kind].length - 1 };
+    if (keyed) this.corner = null;
     this.change(drawing);
   }
 
@@ -302,8 +306,8 @@ export class Editor {
     this.cursor ??= arrow || draws ? inside(toPicture(this.view, middle), this.size) : null;
     if (arrow) this.#step(arrow, event.shiftKey ? Math.max(10, Math.round(this.size.width / 32)) : 1);
     else if (draws && this.corner && this.cursor) {
-      this.#keyed("boxes", boxBetween(this.corner, this.cursor, this.size));
-    } else if (key === "Enter" && this.cursor) this.#keyed(event.shiftKey ? "negative" : this.tool, this.cursor);
+      this.#add("boxes", boxBetween(this.corner, this.cursor, this.size), true);
+    } else if (key === "Enter" && this.cursor) this.#add(event.shiftKey ? "negative" : this.tool, this.cursor, true);
     else if (key === "b") [this.corner, this.selected] = [this.cursor, null];
     else if (key === "[" || key === "]") this.selected = neighbour(this.drawing, this.selected, key === "]" ? 1 : -1);
     else if (key === "Delete" || key === "Backspace") this.act("remove");
@@ -321,12 +325,5 @@ export class Editor {
     const by = { x: x * pixels, y: y * pixels };
     if (this.selected) this.change(moved(this.drawing, { ...this.selected, handle: undefined }, by, this.size));
     else if (this.cursor) this.cursor = inside({ x: this.cursor.x + by.x, y: this.cursor.y + by.y }, this.size);
-  }
-
-  /** By the keyboard: the arrows go on moving the cross.
-   * @param {Kind} kind @param {Point | Box} entry */
-  #keyed(kind, entry) {
-    this.#add(kind, entry);
-    this.selected = this.corner = null;
   }
 }

@@ -60,14 +60,3 @@ export function withStrength(text, name, number, strength) {
   strengths.set(strengths.has(number) || /[,;:\n]/.test(name) ? number : name, strength);
   return [...strengths].map((entry) => entry.join(": ")).join(", ");
 }
-
-/** A node's name in the prompt, "5:3" within a subgraph; null if it is in none of the graph's.
- * @param {any} graph @param {any} node @returns {string | null} */
-export function promptId(graph, node) {
-  if (node.graph === graph) return `${node.id}`;
-  for (const outer of graph?._nodes ?? []) {
-    const inner = outer.subgraph && promptId(outer.subgraph, node);
-    if (inner) return `${outer.id}:${inner}`;
-  }
-  return null;
-}

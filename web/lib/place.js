@@ -9,17 +9,16 @@ export const beside = (name) =>
  * @type {Add} */
 export const add = (parent, tag, attributes = {}, text = "", click = null) => {
   const space = tag === "svg" ? "http://www.w3.org/2000/svg" : parent?.namespaceURI ?? "http://www.w3.org/1999/xhtml";
-  const made = document.createElementNS(space, tag);
+  const made = /** @type {any} */ (document.createElementNS(space, tag));
   if (tag === "button") made.setAttribute("type", tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   if (text !== "") made.textContent = text;
   if (click) made.addEventListener("click", click);
   if (click && tag !== "button") {
     made.tabIndex = 0;
-    made.onkeydown = (event) => {
+    made.onkeydown = (/** @type {KeyboardEvent} */ event) => {
       if (!["Enter", " "].includes(event.key)) return;
-      event.preventDefault();
-      event.stopPropagation(); // Space is the page's too
+      take(event); // Space is the page's too
       click(event);
     };
   }

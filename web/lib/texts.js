@@ -6,13 +6,11 @@ const tables = {};
 let language = () => "en";
 
 /** read: one language's texts by key; spoken: the page's language of the moment.
- * @param {(language: string) => Promise<Record<string, string>>} read @param {() => string} [spoken] */
-export async function learn(read, spoken = language) {
+ * @type {(read: (language: string) => Promise<Record<string, string>>, spoken?: () => string) => Promise<unknown>} */
+export const learn = (read, spoken = language) => {
   language = spoken;
-  await Promise.all(LANGUAGES.map(async (each) => {
-    tables[each] = await read(each);
-  }));
-}
+  return Promise.all(LANGUAGES.map(async (each) => (tables[each] = await read(each))));
+};
 
 /** @param {string} key @param {Record<string, unknown>} [told] in place of each {name} */
 export const say = (key, told = {}) =>

@@ -40,13 +40,18 @@ type Drag = {
   since: number;
 };
 
-type Add = (
-  parent: any,
-  tag: string,
-  attributes?: Record<string, any>,
-  text?: any,
-  click?: ((event: any) => unknown) | null,
-) => any;
+type Made<Tag> = Tag extends keyof HTMLElementTagNameMap
+  ? HTMLElementTagNameMap[Tag]
+  : Tag extends keyof SVGElementTagNameMap
+    ? SVGElementTagNameMap[Tag]
+    : never;
+type Add = <Tag extends string>(
+  parent: Element | null,
+  tag: Tag,
+  attributes?: Record<string, unknown>,
+  text?: string | number,
+  click?: ((event: Event) => unknown) | null,
+) => Made<Tag>;
 
 // Of the page's graph as little as is needed, so that tests do without the page.
 type GraphInput = { name: string; type?: any; link?: number | null };
@@ -59,13 +64,25 @@ type GraphNode = {
   outputs?: { type?: any }[];
   widgets?: { name?: string; value?: unknown }[];
   graph?: Graph | null;
+  subgraph?: Graph;
 };
 type Graph = {
   id?: string;
+  _nodes?: GraphNode[];
+  rootGraph?: Graph;
+  subgraphs?: Map<string, Graph>;
+  outputs?: { linkIds: number[] }[];
   getNodeById(id: any): GraphNode | null | undefined;
   getLink(id: any): GraphLink | null | undefined;
 };
 type PictureFile = { filename: string; subfolder: string; type: string; width?: number; height?: number };
+/** A picture that a node has drawn; the seed in digits, as not every one is a number of JavaScript. */
+type Sample = PictureFile & { seed?: string; condition?: string };
+type SentSamples = { pictures: Sample[]; count: number; width: number; height: number };
+type Detection = Box & { label: string; score: number; number: number; phrase: number };
+type Phrase = { label: string; threshold: number; counts: number[] };
+/** Of each image its boxes and, if it was connected, its picture. */
+type SentDetections = Size & { images: Detection[][]; pictures: PictureFile[]; phrases: Phrase[] };
 /** What each node of the last run has shown, by its id. */
 type Outputs = Record<string, any>;
 /** shownBy: what a node has shown in its last run. */

@@ -1,22 +1,44 @@
-// What a node is connected to, and which picture and boxes come from there. Of the page's graph it needs little, so that
-// tests do without the page.
+// What a node is connected to, and which picture and boxes come from there.
 
 const BYPASSED = 4;
+const OUTSIDE = -10; // where links begin that come into a subgraph
 
-/** The node that gives an input, and which of its outputs; through reroutes and bypassed nodes. Null without one.
+/** All nodes, those of subgraphs too.
+ * @param {Graph | null | undefined} root */
+export const nodesOf = (root) => [root, ...(root?.subgraphs?.values() ?? [])].flatMap((each) => each?._nodes ?? []);
+
+/** The node that is a subgraph.
+ * @param {Graph | null | undefined} graph @param {Graph | null} [root] */
+const standsFor = (graph, root = graph?.rootGraph) => nodesOf(root).find((node) => node.subgraph === graph);
+
+/** A node's name in the prompt, "5:3" within a subgraph; null if it is in none of the graph's.
+ * @param {GraphNode} node @param {Graph} root @returns {string | null} */
+export function promptId({ graph, id }, root) {
+  if (graph === root) return `${id}`;
+  const outer = standsFor(graph, root);
+  return outer ? `${promptId(outer, root)}:${id}` : null;
+}
+
+/** The node that gives an input, and which of its outputs; through reroutes and bypassed nodes, into and out of subgraphs.
+ * Null without one.
  * @param {GraphNode} node @param {string} name */
 export function source(node, name) {
-  let input = node.inputs?.find((each) => each.name === name);
-  for (let steps = 0; input && steps < 100; steps += 1) {
-    const link = input.link == null ? null : node.graph?.getLink(input.link);
-    const origin = link && node.graph?.getNodeById(link.origin_id);
-    if (!link || !origin) return null;
-    if (origin.type === "Reroute") input = origin.inputs?.[0];
+  let graph = node.graph;
+  let id = node.inputs?.find((each) => each.name === name)?.link;
+  for (let steps = 0; steps < 100; steps += 1) {
+    const link = id == null ? null : graph?.getLink(id);
+    if (!link) return null;
+    const slot = link.origin_slot;
+    const outside = link.origin_id === OUTSIDE;
+    const origin = outside ? standsFor(graph) : graph?.getNodeById(link.origin_id);
+    if (!origin) return null;
+    if (outside) [graph, id] = [origin.graph, origin.inputs?.[slot]?.link];
+    else if (origin.type === "Reroute") id = origin.inputs?.[0]?.link;
     else if (origin.mode === BYPASSED) {
-      const kind = origin.outputs?.[link.origin_slot]?.type;
-      input = origin.inputs?.find((each) => each.type === kind && each.link != null);
-    } else return { node: origin, slot: link.origin_slot };
-    node = origin;
+      const kind = origin.outputs?.[slot]?.type;
+      id = origin.inputs?.find((each) => each.type === kind && each.link != null)?.link;
+    } else if (origin.subgraph) [graph, id] = [origin.subgraph, origin.subgraph.outputs?.[slot]?.linkIds[0]];
+    else return { node: origin, slot };
   }
   return null;
 }
