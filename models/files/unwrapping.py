@@ -295,8 +295,10 @@ def _module_tensors(module: Inert) -> dict[str, torch.Tensor]:
         if depth > MAX_DEPTH or not _is_module(current):
             raise BadCheckpoint(f"its module {prefix or 'at the top'} is no module, or lies too deep; it is damaged.")
         own, modules = _parts_of(current)
+        if not all(isinstance(name, str) for name in (*own, *modules)):
+            raise BadCheckpoint(f"its module {prefix or 'at the top'} names a part by no text; it is damaged.")
         for name, value in own.items():
-            if isinstance(name, str) and stands_for_tensor(value):
+            if stands_for_tensor(value):
                 tensors[prefix + name] = as_tensor(value)
         children = [(f"{prefix}{name}.", child, depth + 1) for name, child in modules.items() if child is not None]
         waiting += reversed(children)

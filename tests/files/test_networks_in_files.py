@@ -234,3 +234,12 @@ def test_each_loader_takes_its_own_of_two(tmp_path):
     same(GENERATORS.load(tmp_path / "x.pth"), GOOD)
     with pytest.raises(BadCheckpoint, match="Inception"):
         EXTRACTORS.load(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize("kind", ["_parameters", "_buffers", "_modules"])
+def test_a_part_whose_name_is_no_text_is_refused(tmp_path, kind):
+    network = nn.Sequential(nn.Linear(2, 2))
+    getattr(network, kind)[torch.ones(2)] = nn.Linear(2, 2) if kind == "_modules" else torch.ones(2)
+    torch.save(network, tmp_path / "x.pt")
+    with pytest.raises(BadCheckpoint, match=r"x\.pt: its module at the top names a part by no text"):
+        checkpoints.read(tmp_path / "x.pt")
