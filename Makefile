@@ -103,7 +103,7 @@ test-device: $(VENV)/installed
 	$(RUN) -m pytest tests/device --quiet --timeout 300
 
 bench: $(VENV)/installed
-	$(RUN) -m tests.benchmarks
+	$(RUN) -m tests.benchmarks --write
 
 hooks: $(VENV)/installed
 	$(RUN) -m pip install --quiet pre-commit

@@ -1,12 +1,15 @@
-"""`python -m tests.benchmarks` from the repository's root: times and peak memory as Markdown tables.
+"""`python -m tests.benchmarks [NAME ...] [--write]` from the repository's root: times and memory as Markdown tables.
 
-Names of this folder's files, `python -m tests.benchmarks crops masks`, choose some of them. Fails when a promised ratio
-is not reached.
+Names of this folder's files, `python -m tests.benchmarks crops masks`, choose some. With `--write` the tables of each
+each take their place in BENCHMARKS.md as soon as it is done. Fails when a promise is not kept.
 """
 
+from __future__ import annotations
+
+import argparse
 import sys
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import torch
 
@@ -18,6 +21,7 @@ from . import (
     detection,
     extraction,
     grounded,
+    growth,
     guidance,
     loading,
     masks,
@@ -30,98 +34,102 @@ from . import (
     segmentation,
     stable_diffusion,
     stylegan,
+    tables,
+    writing,
 )
+from .tables import Table
 
-TIMES: Final = {
-    "masks": masks.rows,
-    "segmentation": segmentation.rows,
-    "detection": detection.rows,
-    "grounded": grounded.rows,
-    "crops": crops.comparisons,
-    "sampling": sampling.rows,
-    "codes": codes.rows,
-    "guidance": guidance.rows,
-    "adm": adm.rows,
-    "loading": loading.rows,
-    "extraction": extraction.rows,
-    "stylegan": stylegan.rows,
-    "retrieval": retrieval.rows,
-    "cluster": cluster.rows,
+
+def _times(rows: Callable[[], Any]) -> Callable[[], list[Table]]:
+    return lambda: [tables.times(rows())]
+
+
+def _times_and_peaks(rows: Callable[[], Any]) -> Callable[[], list[Table]]:
+    def both() -> list[Table]:
+        times, peaks = rows()
+        return [tables.times(times), tables.peaks(peaks)]
+
+    return both
+
+
+def _crops() -> list[Table]:
+    head = f"what, without the copy | {crops.SMALL:,} px, ms | {crops.LARGE:,} px, ms | times more"
+    grown = tables.at_most(head, crops.rows(), lambda found: f"{1000 * found.small:.0f} | {1000 * found.large:.0f}")
+    return [tables.times(crops.comparisons()), grown]
+
+
+def _loading() -> list[Table]:
+    head = "what | file, MB | peak of resident memory, MB | times the file"
+    peaks = tables.at_most(head, loading.peaks(), lambda found: f"{found.file / 1e6:.0f} | {found.peak / 1e6:.0f}")
+    return [tables.times(loading.rows()), peaks]
+
+
+def _memory() -> list[Table]:
+    head = f"what | {memory.FEW:,} images, MB | {memory.MANY:,} images, MB | times more"
+    return [tables.at_most(head, memory.rows(), lambda found: f"{found.few / 1e6:.0f} | {found.many / 1e6:.0f}")]
+
+
+def _restoration() -> list[Table]:
+    head = f"Restore Unedited, {restoration.DRIFTS} drifts | mean | worst"
+    return [tables.at_most(head, restoration.rows(), lambda found: f"{found.mean:.3f}")]
+
+
+def _growth() -> list[Table]:
+    numbers, sizes = growth.rows()
+    growth.plot(numbers, sizes)
+    return [
+        tables.at_most(
+            " | ".join(("what", *(f"{size:,}, ms" for size in measured), "should grow by power", "fitted")),
+            rows,
+            lambda found: " | ".join((*(f"{1000 * each:,.1f}" for each in found.seconds), f"{found.power:g}")),
+        )
+        for measured, rows in ((growth.COUNTS, numbers), (growth.SIDES, sizes))
+    ]
+
+
+BENCHMARKS: Final[dict[str, Callable[[], list[Table]]]] = {
+    "masks": _times(masks.rows),
+    "segmentation": _times(segmentation.rows),
+    "published_segmenters": _times_and_peaks(published_segmenters.rows),
+    "grounded": _times(grounded.rows),
+    "detection": _times(detection.rows),
+    "sampling": _times(sampling.rows),
+    "codes": _times(codes.rows),
+    "guidance": _times(guidance.rows),
+    "adm": _times(adm.rows),
+    "stable_diffusion": _times_and_peaks(stable_diffusion.rows),
+    "stylegan": _times(stylegan.rows),
+    "retrieval": _times(retrieval.rows),
+    "loading": _loading,
+    "scores": _times_and_peaks(scores.rows),
+    "extraction": _times(extraction.rows),
+    "memory": _memory,
+    "growth": _growth,
+    "cluster": _times(cluster.rows),
+    "restoration": _restoration,
+    "crops": _crops,
 }
-TIMES_AND_PEAKS: Final = {
-    "published_segmenters": published_segmenters.rows,
-    "stable_diffusion": stable_diffusion.rows,
-    "scores": scores.rows,
-}
-OTHERS: Final = ("memory", "restoration")
 
 
-def main(chosen: Sequence[str]) -> int:
-    known = (*TIMES, *TIMES_AND_PEAKS, *OTHERS)
-    if not set(chosen) <= set(known):
-        sys.exit(f"{' '.join(chosen)}: the benchmarks are {', '.join(known)}")
-    chosen = chosen or known
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all, where none is named"
+    )
+    parser.add_argument("--write", action="store_true", help="put the tables into BENCHMARKS.md")
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.names if name not in BENCHMARKS]:
+        parser.error(f"{' '.join(unknown)}: the benchmarks are {', '.join(BENCHMARKS)}")
     torch.set_num_threads(1)  # the references run on one
-    rows = [row for name, compared in TIMES.items() if name in chosen for row in compared()]
-    memory_rows = []
-    for name, compared in TIMES_AND_PEAKS.items():
-        if name in chosen:
-            times, peaks = compared()
-            rows += times
-            memory_rows += peaks
-    _table(
-        "what | reference, ms | ours, ms | times faster | promised",
-        [
-            f"{what} | {1000 * times.reference:.0f} | {1000 * times.ours:.1f} | {times.ratio:.3g} | {promised:.3g}"
-            for what, times, promised in rows
-        ],
-    )
-    _table(
-        "what | reference, MB | ours, MB | times less | promised",
-        [
-            f"{what} | {peaks.reference / 1e6:.0f} | {peaks.ours / 1e6:.1f} | {peaks.ratio:.3g} | {promised:.3g}"
-            for what, peaks, promised in memory_rows
-        ],
-    )
-    growths = memory.rows() if "memory" in chosen else []
-    _table(
-        f"what | {memory.FEW:,} images, MB | {memory.MANY:,} images, MB | times more | at most",
-        [
-            f"{what} | {growth.few / 1e6:.0f} | {growth.many / 1e6:.0f} | {growth.ratio:.3f} | {at_most:.3g}"
-            for what, growth, at_most in growths
-        ],
-    )
-    taken = loading.peaks() if "loading" in chosen else []
-    _table(
-        "what | file, MB | peak of resident memory, MB | times the file | at most",
-        [
-            f"{what} | {found.file / 1e6:.0f} | {found.peak / 1e6:.0f} | {found.ratio:.3g} | {at_most:.3g}"
-            for what, found, at_most in taken
-        ],
-    )
-    cuts = crops.rows() if "crops" in chosen else []
-    _table(
-        f"what, without the copy | {crops.SMALL} px, ms | {crops.LARGE} px, ms | times more | at most",
-        [
-            f"{what} | {1000 * times.small:.0f} | {1000 * times.large:.0f} | {times.ratio:.2f} | {at_most:.3g}"
-            for what, times, at_most in cuts
-        ],
-    )
-    drifts = restoration.rows() if "restoration" in chosen else []
-    _table(
-        f"Restore Unedited, {restoration.DRIFTS} drifts | mean | worst | at most",
-        [f"{what} | {found.mean:.3f} | {found.worst:.3f} | {at_most:.3g}" for what, found, at_most in drifts],
-    )
-    missed = any(found.worst > at_most for _, found, at_most in drifts)
-    missed |= any(times.ratio > at_most for _, times, at_most in cuts)
-    missed |= any(found.ratio > at_most for _, found, at_most in taken)
-    missed |= any(measured.ratio < promised for _, measured, promised in [*rows, *memory_rows])
-    return int(missed or any(growth.ratio > at_most for _, growth, at_most in growths))
-
-
-def _table(head: str, lines: Sequence[str]) -> None:
-    if lines:
-        print("", f"| {head} |", "|---" * len(head.split(" | ")) + "|", *(f"| {line} |" for line in lines), sep="\n")
+    missed = False
+    for name in options.names or BENCHMARKS:
+        measured_on = writing.machine()
+        found = [table for table in BENCHMARKS[name]() if table.lines]
+        print(f"\n{name}: {measured_on}", *found, sep="\n\n", flush=True)
+        missed |= any(table.missed for table in found)
+        if options.write and found:
+            writing.write(name, found, measured_on)
+    return int(missed)
 
 
 if __name__ == "__main__":
