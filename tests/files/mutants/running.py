@@ -99,6 +99,7 @@ class Block:
 
     def ended(self) -> Count | None:
         """What came of it, once it has ended or had to be stopped; `done` is how many numbers are behind it."""
+        alive = self.process.is_alive()  # before its result is looked for: it may send that and end in between
         if self.result.poll():
             try:
                 count = Count(**self.result.recv())
@@ -108,7 +109,7 @@ class Block:
             except EOFError:
                 self.process.join()
                 return self._lost(f"the process ended by {self.process.exitcode}")
-        if not self.process.is_alive():
+        if not alive:
             return self._lost(f"the process ended by {self.process.exitcode}")
         return self._watched()
 
