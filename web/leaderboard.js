@@ -7,6 +7,7 @@ import { caption } from "./sample_grid.js";
 // Told apart with any colour vision, and from light and dark grounds; numbers tell marks apart too.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#3a9bd8", "#a04000", "#6a5acd"];
 
+/** @param {string} text @param {string} ending */
 function save(text, ending) {
   const url = URL.createObjectURL(new Blob([text]));
   add(null, "a", { href: url, download: `leaderboard.${ending}` }).click();
@@ -14,6 +15,7 @@ function save(text, ending) {
 }
 
 // The clipboard is there for secure addresses only: not for http in a local network.
+/** @param {string} text */
 async function copy(text) {
   if (window.isSecureContext) return navigator.clipboard.writeText(text);
   const box = add(document.body, "textarea", { style: "position: fixed; opacity: 0" }, text);
@@ -22,60 +24,68 @@ async function copy(text) {
   box.remove();
 }
 
+/** @param {Element} element @param {SentBoard} sent */
 function bar(element, sent) {
   const line = add(element, "div", { class: "trilemma-bar" });
   const says = add(line, "span");
-  const tell = (key) => () => { says.textContent = say(key); };
+  const tell = (/** @type {string} */ key) => () => { says.textContent = say(key); };
   add(line, "button", {}, say("copy"), () =>
     copy(sent.markdown).then(tell("copied"), tell("not_copied")));
-  for (const each of ["csv", "json"]) add(line, "button", {}, each.toUpperCase(), () => save(sent[each], each));
+  add(line, "button", {}, "CSV", () => save(sent.csv, "csv"));
+  add(line, "button", {}, "JSON", () => save(sent.json, "json"));
 }
 
-function header(table, group, state, redraw) {
+/** @type {DrawsHeader} */
+const header = (table, group, state, redraw) => {
   const row = add(add(table, "thead"), "tr");
+  /** @type {Column[]} */
   const columns = [{ key: "rank", label: "#" }, { key: "name", label: say("model") }, ...group.columns];
   for (const column of columns) {
     const by = state.by === column.key;
-    const arrow = { lower: " ↓", higher: " ↑" }[column.better] ?? "";
+    const arrow = column.better ? { lower: " ↓", higher: " ↑" }[column.better] : "";
     const sign = by ? (state.descending ? " ▼" : " ▲") : "";
     const look = { class: column.key, scope: "col", title: say("sort", { column: column.label }) };
-    if (by) look["aria-sort"] = state.descending ? "descending" : "ascending";
-    add(row, "th", look, column.label + arrow + sign, () => {
+    const head = add(row, "th", look, column.label + arrow + sign, () => {
       state.descending = by ? !state.descending : column.better === "higher";
       state.by = column.key;
       redraw();
     });
+    if (by) head.ariaSort = state.descending ? "descending" : "ascending";
   }
-}
+};
 
-function body(table, group, state, choose) {
+/** @type {DrawsRows} */
+const body = (table, group, state, choose) => {
   const rows = sorted(group.rows, state.by, state.descending);
-  const shared = (row) => row.rank && group.rows.filter((other) => other.rank === row.rank).length > 1;
-  const bands = [...new Set(group.rows.map((row) => row.rank))];
+  const ranks = group.rows.map(({ rank }) => rank);
+  const bands = [...new Set(ranks)];
   const made = add(table, "tbody");
   for (const row of rows) {
-    const classes = [shared(row) && "band", bands.indexOf(row.rank) % 2 && "odd"].filter(Boolean).join(" ");
+    const shared = row.rank && ranks.filter((rank) => rank === row.rank).length > 1;
+    const classes = [shared && "band", bands.indexOf(row.rank) % 2 && "odd"].filter(Boolean).join(" ");
     const look = { class: classes, title: provenance(row), "data-row": row.name };
     const line = add(made, "tr", look, "", () => choose(row));
     const rank = add(line, "td", { class: "rank" }, row.cells.rank);
-    if (shared(row)) rank.title = say("band");
+    if (shared) rank.title = say("band");
     add(line, "td", { class: "name" }, row.name);
     for (const { key } of group.columns) {
       const { best, text } = row.cells.of[key];
       add(line, "td", { class: best ? "best" : "" }, text);
     }
   }
-}
+};
 
 // Of each axis its name, best and worst: where, how far right of there and down, and the anchor. The depth is lettered at the
 // right edge of the floor, where no mark stands.
+/** @type {Letter[]} */
 const LETTERS = [
   [[1, 0, 0], -30, -8, "start"], [[1, 0, 0], -4, 4, "end"], [[0, 0, 0], -4, 0, "end"],
   [[0, 0.5, 0], 0, 22, "middle"], [[0, 1, 0], 0, 11, "middle"], [[0, 0, 0], 0, 11, "middle"],
   [[0, 1, 0.5], 8, 4, "start"], [[0, 1, 1], 5, 4, "start"], [[0, 1, 0], 6, -2, "start"],
 ];
 
-function axes(svg, group) {
+/** @type {DrawsGroup<[]>} */
+const axes = (svg, group) => {
   const from = project([0, 0, 0]);
   for (const end of [[1, 0, 0], [0, 1, 0], [0, 0, 1]]) {
     add(svg, "polyline", { points: [from, project(end)].join(" ") });
@@ -87,16 +97,18 @@ function axes(svg, group) {
     const [x, y] = project(position);
     add(svg, "text", { x: x + right, y: y + down, "text-anchor": anchor }, letters[at]);
   });
-}
+};
 
-function plot(element, group, choose) {
+/** @type {DrawsGroup<[choose: Chooses]>} */
+const plot = (element, group, choose) => {
   const placed = group.rows.filter((row) => row.trilemma_position);
   if (!placed.length) return;
   const svg = add(element, "svg", { viewBox: "0 0 420 232", role: "group", "aria-label": say("plot") });
   axes(svg, group);
   placed.forEach((row, place) => {
-    const [x, y] = project(row.trilemma_position);
-    const [, foot] = project([0, ...row.trilemma_position.slice(1)]);
+    const [height, ...floor] = /** @type {Position} */ (row.trilemma_position);
+    const [x, y] = project([height, ...floor]);
+    const [, foot] = project([0, ...floor]);
     const at = group.rows.indexOf(row);
     const [number, colour] = [`${at + 1}`, COLOURS[at % COLOURS.length]];
     const front = row.pareto_front ? "front" : "beaten";
@@ -110,8 +122,9 @@ function plot(element, group, choose) {
     add(line, "tspan", { fill: colour }, `${number} `);
     add(line, "tspan", {}, row.name.length > 24 ? `${row.name.slice(0, 23)}…` : row.name);
   });
-}
+};
 
+/** @param {Element} element @param {Row} row */
 function about(element, row) {
   const lacks = row.trilemma_lacks && say("lacks", { metric: row.trilemma_lacks });
   for (const [key, found] of extremes(row)) {
@@ -129,7 +142,8 @@ function about(element, row) {
   add(element, "div", {}, [provenance(row), lacks].filter(Boolean).join("\n"));
 }
 
-function draw(element, data, node, state) {
+/** @type {DrawsPanel<SentBoard, Sorting[]>} */
+const draw = (element, data, _, state) => {
   element.classList.add("trilemma-board");
   for (const sent of data) {
     bar(element, sent);
@@ -140,14 +154,15 @@ function draw(element, data, node, state) {
       const told = add(section, "div", { class: "about" });
       const show = () => {
         for (const each of section.querySelectorAll("[data-row]")) {
-          each.setAttribute(each.matches("tr") ? "aria-selected" : "aria-pressed", each.dataset.row === own.chosen);
+          const mark = each.matches("tr") ? "ariaSelected" : "ariaPressed";
+          each[mark] = `${each.getAttribute("data-row") === own.chosen}`;
         }
         told.replaceChildren();
         const chosen = group.rows.find((row) => row.name === own.chosen);
         if (chosen) about(told, chosen);
       };
-      const choose = ({ name }) => {
-        own.chosen = own.chosen !== name && name;
+      const choose = (/** @type {Row} */ { name }) => {
+        own.chosen = own.chosen === name ? null : name;
         show();
       };
       const redraw = () => redrawn(scroll, () => {
@@ -160,6 +175,6 @@ function draw(element, data, node, state) {
       redraw();
     });
   }
-}
+};
 
 register({ key: "trilemma_board", lowest: 320, draw });

@@ -1,7 +1,7 @@
 // Elements, and widgets of them. What `data-trilemma` says of an element is its widget.
 
 /** A table in web/, as it is now; empty if it cannot be read.
- * @param {string} name @returns {Promise<Record<string, string>>} */
+ * @type {ReadsTexts} */
 export const beside = (name) =>
   fetch(new URL(`../${name}`, import.meta.url), { cache: "no-cache" }).then((file) => file.json()).catch(() => ({}));
 

@@ -79,6 +79,32 @@ type PictureFile = { filename: string; subfolder: string; type: string; width?: 
 /** A picture that a node has drawn; the seed in digits, as not every one is a number of JavaScript. */
 type Sample = PictureFile & { seed?: string; condition?: string };
 type SentSamples = { pictures: Sample[]; count: number; width: number; height: number };
+/** quality, coverage, speed: of each 0..1, 1 the best. */
+type Position = number[];
+type Cell = { value?: number | string | null; text: string; best?: boolean };
+type Cells = { rank: string; of: Record<string, Cell>; samples: { best: Sample[]; worst: Sample[] } };
+type Row = {
+  name: string;
+  rank: number | null;
+  warnings: string[];
+  scores: { provenance?: Record<string, any> };
+  runs?: unknown[];
+  trilemma_position?: Position | null;
+  trilemma_lacks?: string | null;
+  pareto_front?: boolean;
+  cells: Cells;
+};
+type Column = { key: string; label: string; better?: "lower" | "higher" };
+type Group = { rows: Row[]; columns: Column[]; axes: { label: string; best: number; worst: number }[] };
+type SentBoard = { markdown: string; csv: string; json: string; cells: Cells[][] };
+type DrawsGroup<Given extends unknown[]> = (element: Element, group: Group, ...given: Given) => void;
+type Chooses = (row: Row) => void;
+type DrawsHeader = DrawsGroup<[state: Sorting, redraw: () => void]>;
+type DrawsRows = DrawsGroup<[state: Sorting, choose: Chooses]>;
+/** Where, how many units right of there and down, and which end of the text stands there. */
+type Letter = [position: Position, right: number, down: number, anchor: string];
+/** Of a group: the column that it is sorted by, and the name of the row that is told of. */
+type Sorting = { by: string; descending: boolean; chosen: string | null };
 type Detection = Box & { label: string; score: number; number: number; phrase: number };
 type Phrase = { label: string; threshold: number; counts: number[] };
 /** Of each image its boxes and, if it was connected, its picture. */
@@ -87,3 +113,9 @@ type SentDetections = Size & { images: Detection[][]; pictures: PictureFile[]; p
 type Outputs = Record<string, any>;
 /** shownBy: what a node has shown in its last run. */
 type Upstream<Found> = (node: GraphNode, shownBy: (node: GraphNode) => any) => Found;
+/** Texts by key, of a file or a language by its name. */
+type ReadsTexts = (name: string) => Promise<Record<string, string>>;
+/** read: gives the texts of one language; spoken: the page's language of the moment. */
+type Learns = (read: ReadsTexts, spoken?: () => string) => Promise<unknown>;
+/** The text of a key; what is told stands in place of each {name}. */
+type Says = (key: string, told?: Record<string, unknown>) => string;
