@@ -7,7 +7,7 @@ SITE = $$($(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 # Tests keep their bytecode even where the shell asks for none: to rewrite their asserts anew costs 5 s a run.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo check style types quick hooks test test-graphs test-cpus test-web test-host test-page test-peers test-supply
+.PHONY: demo check style types quick hooks test test-graphs test-soak test-cpus test-web test-host test-page test-peers test-supply
 .PHONY: test-fuzz test-device zip bench names clean
 
 $(VENV)/installed: pyproject.toml requirements.txt
@@ -46,6 +46,10 @@ test-graphs: $(VENV)/installed
 	$(RUN) -m trilemma.tests.graphs.live --count 500
 	$(RUN) -m pytest tests/places --quiet --every-name --timeout 7200
 	$(RUN) -m pytest tests/graphs --quiet
+
+# 500 prompts in one ComfyUI over all examples: memory, threads, files and models of its process. What was stopped goes on.
+test-soak: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(RUN) -m trilemma.tests.soak --count 500
 
 # The networks by the instructions of other processors, and by 1, 2 and 4 threads.
 test-cpus: $(VENV)/installed

@@ -69,6 +69,8 @@ def _supervise(folder: Path, wanted: range, count: int) -> None:
                 over.add(number)
                 continue
             told = json.loads((folder / f"now_{number}").read_text())
+            if told["seed"] < 0:
+                raise SystemExit(f"A worker died before its first graph, with exit code {worker.exitcode}.")
             said = {"kind": "hangs" if silent else "died", "text": f"exit code {worker.exitcode}"}
             _write(folder, {**told, **said, "error": "", "trace": ""})
             workers[number] = _start(folder, wanted, number, count)
@@ -94,8 +96,10 @@ def _work(folder: Path, wanted: range, number: int, count: int) -> None:
     done = {line["seed"] for line in _lines(folder)}
     resident: list[int] = []
     for place, seed in enumerate(seed for seed in wanted if seed % count == number and seed not in done):
+        told: dict[str, Any] = {"seed": seed, "base": "", "done": ()}
+        (folder / f"now_{number}").write_text(json.dumps(told))
         case = mutations.case(seed)
-        told: dict[str, Any] = {"seed": seed, "base": case.base, "done": case.done}
+        told |= {"base": case.base, "done": case.done}
         (folder / f"now_{number}").write_text(json.dumps(told))
         _write(folder, {**told, **running.run(case, own)._asdict()})
         if place % WARM == WARM - 1:

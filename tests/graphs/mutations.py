@@ -83,13 +83,18 @@ def _base(rng: random.Random) -> tuple[str, Graph]:
 def _mutate(graph: Graph, rng: random.Random) -> str:
     """Changes the graph, if it has what the chosen change is of; says what was done."""
     how = rng.choice(MUTATIONS)
-    nodes = [key for key, node in graph.items() if isinstance(node, dict) and isinstance(node.get("inputs"), dict)]
+    nodes = [key for key, node in graph.items() if _has_inputs(node)]
     if not nodes:
         return "nothing left"
     # What only shows the last node has one input, and little can be wrong with it.
     asked = [key for key in nodes if key != "shown"]
     at = rng.choice(asked if asked and rng.random() < 0.95 else nodes)
     return f"{how.__name__.strip('_')} #{at}: {how(graph, at, rng)}"
+
+
+def _has_inputs(node: Any) -> bool:
+    """Whether what stands in a graph is still a node, after an earlier change."""
+    return isinstance(node, dict) and isinstance(node.get("inputs"), dict)
 
 
 def _declared(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +140,7 @@ def _odd_text(graph: Graph, at: str, rng: random.Random) -> str:
     places = [
         (key, name)
         for key, node in graph.items()
-        if isinstance(node, dict) and isinstance(node.get("inputs"), dict)
+        if _has_inputs(node)
         for name in _of_kind(node, lambda spec: spec.type == "STRING")
     ]
     if not places:
@@ -156,7 +161,7 @@ def _other_choice(graph: Graph, at: str, rng: random.Random) -> str:
 
 
 def _other_model(graph: Graph, at: str, rng: random.Random) -> str:
-    loaders = [key for key, node in graph.items() if isinstance(node, dict) and "model" in _declared(node)]
+    loaders = [key for key, node in graph.items() if _has_inputs(node) and "model" in _declared(node)]
     return _other_choice(graph, rng.choice(loaders), rng) if loaders else _other_choice(graph, at, rng)
 
 

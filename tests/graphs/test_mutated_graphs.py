@@ -25,6 +25,10 @@ def test_a_graph_comes_from_its_number_alone():
     assert {case.is_page_form for case in first} == {True, False}
 
 
+def test_a_node_that_lost_its_inputs_is_left_alone_by_what_comes_after():
+    assert mutations.case(2843).done
+
+
 def test_every_node_has_a_graph():
     for name in CLASSES:
         graph, node_id = graph_of(name)
