@@ -25,12 +25,15 @@ USABLE = """window.app?.extensionManager && app.vueAppReady
     && app.extensionManager.workflow?.activeWorkflow && !document.querySelector('.p-blockui-mask')"""
 READY = f"() => {USABLE} && window.trilemmaReady"
 RECORD = """() => {
-    window.seen = {previews: 0, progress: 0, ended: null};
+    window.seen = {previews: 0, progress: 0, reached: {}, ended: null};
     const end = (kind) => app.api.addEventListener(kind, (event) => { seen.ended = [kind, event.detail]; });
     ['execution_success', 'execution_error', 'execution_interrupted'].forEach(end);
     app.api.addEventListener('b_preview_with_metadata', () => { seen.previews += 1; });
     app.api.addEventListener('b_preview', () => { seen.previews += 1; });
-    app.api.addEventListener('progress', () => { seen.progress += 1; });
+    app.api.addEventListener('progress', ({detail: {node, value, max}}) => {
+        seen.progress += 1;
+        seen.reached[node] = [value, max];
+    });
 }"""
 
 OPEN = r"""(name) => name === app.extensionManager.workflow.activeWorkflow?.path
@@ -151,7 +154,8 @@ def queue(page: Any) -> None:
 
 
 def wait_until_ended(page: Any, seconds: float = 180) -> dict[str, Any]:
-    """What the page has seen of the run: {"previews", "progress", "ended": [event, detail]}."""
+    """What the page has seen of the run: {"previews", "progress": how often it was told, "reached": {node: [last value,
+    highest]}, "ended": [event, detail]}. ComfyUI tells of no more than ten steps a second, but always of the last."""
     page.wait_for_function("() => seen.ended", timeout=seconds * 1000)
     return page.evaluate("() => seen")
 

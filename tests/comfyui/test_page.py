@@ -9,6 +9,7 @@ from trilemma.tests.comfyui.server import PACK
 pytestmark = pytest.mark.host
 
 EXAMPLE = "grounded_inpaint"
+BOXES = ["Select Detections", "trilemma_boxes"]
 WIDGET = """([title, name]) => app.graph._nodes.find((node) => node.title === title)
     .widgets.find((widget) => widget.name === name)"""
 
@@ -62,11 +63,14 @@ def test_the_example_runs_and_shows_pictures_previews_and_reports(page):
 
     assert seen["ended"][0] == "execution_success", seen["ended"]
     assert seen["previews"] >= 2
-    assert seen["progress"] > 10
+    assert seen["reached"]["12"] == [20, 20]  # steps of Inpaint by Text
     shown = page.evaluate("() => Object.values(app.nodeOutputs).filter((output) => output.images?.length).length")
     assert shown == 4
     report = page.evaluate(f"(path) => ({WIDGET})(path).value", ["Select Detections", "report_text"])
     assert "a mushroom" in report
+    boxes = page.evaluate(f"(path) => ({WIDGET})(path).element.querySelectorAll('.box').length", BOXES)
+    assert boxes == 2
+    pages.check_places(page)
     after = page.evaluate("() => app.graph.serialize()")
     values = [{node["id"]: node.get("widgets_values") for node in graph["nodes"]} for graph in (before, after)]
     assert values[0] == values[1]  # the report is shown, not saved
