@@ -72,7 +72,7 @@ test-host: $(VENV)/installed
 # frontend's index.html, which ComfyUI then serves instead of its own. Skips, in one line, without ComfyUI or Chromium.
 test-page: $(VENV)/installed
 	$(RUN) -m pip install --quiet --editable ".[page]"
-	$(RUN) -m pytest -m host --timeout 1800 tests/comfyui/test_page*.py tests/comfyui/test_panels.py tests/comfyui/test_points.py
+	$(RUN) -m pytest -m host --timeout 1800 $(shell grep -l "import page" tests/comfyui/test_*.py)
 
 # Other people's tools, over what we ship, with an environment of their own; and other people's weights, which lie in
 # packages that are downloaded, not installed, and in the folder that TRILEMMA_REAL_WEIGHTS names.
