@@ -31,11 +31,14 @@ GREY = (128, 128, 128, 255)
 LOAD = "async (graph) => { await app.loadApiJson(graph, 'help'); }"
 HEAR = """(shown) => Object.entries(shown).forEach(([node, output]) =>
     app.api.dispatchCustomEvent('executed', {node, display_node: node, output, prompt_id: 'help'}))"""
-ROW = """([ids, zoom]) => {
+ROW = """([ids, wide, zoom]) => {
     window.row = (window.row ?? 0) + 1;
     let [x, y] = [-20000, -20000 - 5000 * row];
-    const widths = ids.map((id) => app.graph.getNodeById(id).size[0] + 50);
-    zoom = Math.min(zoom, 780 / widths.reduce((sum, width) => sum + width));
+    const nodes = ids.map((id) => app.graph.getNodeById(id));
+    for (const node of wide ? nodes : []) node.setSize([wide, Math.max(node.computeSize()[1], node.size[1])]);
+    const widths = nodes.map((node) => node.size[0] + 50);
+    const highest = Math.max(...nodes.map((node) => node.size[1] + 60));
+    zoom = Math.min(zoom, 780 / widths.reduce((sum, width) => sum + width), 1150 / highest);
     app.canvas.ds.scale = zoom;
     app.canvas.ds.offset = [90 / zoom - x, 300 / zoom - y];
     for (const id of ids) {
@@ -135,7 +138,7 @@ def _row(parts: list[Image.Image], tallest: int) -> Image.Image:
 def _photograph(opened: Any, shot: Shot) -> Image.Image:
     """The nodes in a row, as the page draws them, with their wires and the ends of the others."""
     ids = [node.id for node in shot.nodes]
-    opened.evaluate(ROW, [ids, ZOOM])
+    opened.evaluate(ROW, [ids, shot.width, ZOOM])
     opened.wait_for_timeout(1200)
     opened.wait_for_function(LOADED)
     frame = opened.evaluate(FRAME, ids)

@@ -66,7 +66,7 @@ def _finding() -> tuple[Graph, Rows]:
         "ExampleScene": ((graph.images(scenes, count=3),),),
         "LoadDetector": ((graph.shot(scene.load_detector),), (before, boxes)),
         "DetectByText": ((graph.shot(scene.detect),), (before, graph.images(scene.drawn(boxes=scene.select(0.1))))),
-        "SelectDetections": ((graph.shot(panel),),),
+        "SelectDetections": ((graph.shot(panel, width=340),),),
         "DrawDetections": ((before, graph.images(scene.drawn(boxes=scene.boxes, objects=scene.objects))),),
         "SaveDetections": ((masks, graph.shot(save)),),
         "LoadDetections": ((graph.shot(load), graph.images(scene.drawn(objects=load))),),

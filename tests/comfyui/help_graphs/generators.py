@@ -205,6 +205,6 @@ def _folders() -> tuple[Graph, Rows]:
     return graph, {
         "IndexFolder": ((graph.images(drawn, count=48, columns=16),), (graph.shot(index),)),
         "FindNearestImages": ((graph.images(query, count=4, columns=1), graph.images(nearest, count=16, columns=4)),),
-        "LoadImages": ((graph.shot(loaded), graph.images(loaded, count=12, columns=4)),),
+        "LoadImages": ((graph.shot(loaded, width=340),), (graph.images(loaded, count=12, columns=6),)),
         "ImagesAsGenerator": ((graph.shot(folder),), (graph.images(sample(graph, folder, 8), count=8),)),
     }

@@ -27,9 +27,10 @@ class Node(Output):
 
 @dataclass(frozen=True)
 class Shot:
-    """Nodes side by side, as the page draws them."""
+    """Nodes side by side, as the page draws them, each pulled to a width in its pixels; 0: as wide as it comes."""
 
     nodes: tuple[Node, ...]
+    width: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,11 @@ class Graph:
         """The masks of an output of kind MASK."""
         return self.images(self.core("MaskToImage", mask=output), first, count)
 
-    def shot(self, *nodes: Node) -> Shot:
+    def shot(self, *nodes: Node, width: int = 0) -> Shot:
         """The nodes themselves; what nobody asks of the last one is not run, so somebody asks."""
         if self.runs:
             self.core("PreviewAny", source=nodes[-1])
-        return Shot(nodes)
+        return Shot(nodes, width)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def _benchmarks() -> tuple[Graph, Rows]:
     best, worst = (graph.images(rows[2][output], count=8) for output in (2, 3))
     return graph, {
         "BenchmarkGenerator": ((graph.shot(rows[2]),), (best,), (worst,)),
-        "Leaderboard": ((graph.shot(board),),),
+        "Leaderboard": ((graph.shot(board, width=460),),),
         "PublishedScores": ((graph.shot(published),),),
         "PaperText": ((graph.shot(text),),),
         "Sweep": ((graph.images(sweep[3]),),),
