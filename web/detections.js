@@ -20,8 +20,10 @@ const drawBox = (svg, box, dropped, unit, tell, click) => {
   add(group, "rect", { class: "line", x, y, width, height, stroke: colourOf(box.phrase) });
   const size = 11 * unit;
   const foot = y > size * 1.4 ? y - size * 0.35 : y + size;
-  const letters = { x: x + size * 0.2, y: foot, "font-size": size, fill: colourOf(box.phrase) };
-  add(group, "text", { ...letters, "stroke-width": size * 0.22 }, `${box.label} ${box.score.toFixed(2)}`);
+  const far = 2 * x + width > svg.viewBox.baseVal.width; // right of the middle: a name that began here would leave the picture
+  const at = { x: far ? x + width - size * 0.2 : x + size * 0.2, y: foot, "text-anchor": far ? "end" : "start" };
+  const letters = { "font-size": size, fill: colourOf(box.phrase), "stroke-width": size * 0.22 };
+  add(group, "text", { ...at, ...letters }, `${box.label} ${box.score.toFixed(2)}`);
   group.onpointerenter = group.onfocus = () => tell(told);
 };
 

@@ -236,6 +236,16 @@ def test_a_click_drops_a_box_in_the_next_run(page):
     assert page.evaluate(dropped, "13") == "[]"
 
 
+def test_names_of_boxes_stay_on_the_picture(page):
+    ends = (
+        "[...element.querySelectorAll('.box text')].map((text) => text.getBBox()).map(({x, width}) => [x, x + width])"
+    )
+    across = of_panel(page, BOXES, "element.querySelector('svg.picture').viewBox.baseVal.width")
+    names = of_panel(page, BOXES, ends)
+    assert len(names) == 2
+    assert all(0 <= left < right <= across for left, right in names)
+
+
 AWAY = """(id) => {
     app.graph.getNodeById(id).pos = [9000, 0];
     app.canvas.ds.offset = [-8700, 100];

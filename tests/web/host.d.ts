@@ -37,7 +37,7 @@ type Panel<Sent = any, State = any> = {
 };
 type DrawsPanel<Sent, State = {}> = (element: HTMLElement, data: Sent[], node: HostNode, state: State) => void;
 type DrawsBox = (
-  svg: SVGElement,
+  svg: SVGSVGElement,
   box: Detection,
   dropped: boolean,
   /** Units of the picture in a pixel of the page. */
