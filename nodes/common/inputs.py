@@ -38,9 +38,9 @@ def numbered(name: str, kind: str, tooltip: str) -> dict[str, Input]:
 
 
 def connected(name: str, given: Mapping[str, T]) -> list[T]:
-    """The values of `numbered` inputs, in the order of their numbers."""
-    places = (f"{name}_{number}" for number in range(1, NUMBERED + 1))
-    return [given[place] for place in places if place in given]
+    """The values of `numbered` inputs, in the order of their numbers; one that is None is not connected."""
+    values = (given.get(f"{name}_{number}") for number in range(1, NUMBERED + 1))
+    return [value for value in values if value is not None]
 
 
 def text(default: str, tooltip: str) -> Input:

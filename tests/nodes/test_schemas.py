@@ -6,7 +6,7 @@ import pytest
 from trilemma.models.errors import BadInput
 from trilemma.models.generators.options import OPTIONS
 from trilemma.nodes import NODE_CLASS_MAPPINGS
-from trilemma.nodes.common.inputs import NUMBERED
+from trilemma.nodes.common.inputs import NUMBERED, connected
 from trilemma.nodes.common.loading import ModelLoader
 from trilemma.nodes.generate_options import FamilyOptions
 
@@ -152,3 +152,10 @@ def test_what_a_node_shows_is_shown_again_when_comfyui_answers_from_its_cache():
     output = {name for name in NODES if getattr(NODE_CLASS_MAPPINGS[name], "OUTPUT_NODE", False)}
     assert {"TrilemmaScore", "TrilemmaLoadGenerator", "TrilemmaImageFeatures"} <= again
     assert again == {name for name in NODES if shows(NODE_CLASS_MAPPINGS[name])} - output
+
+
+def test_a_numbered_input_of_nothing_is_not_connected():
+    """As a graph says it of an optional input that it spells out."""
+    given = {f"scores_{NUMBERED}": "c", "scores_1": None, "scores_2": "b", "other_1": "x"}
+    assert connected("scores", given) == ["b", "c"]
+    assert connected("scores", {}) == []
