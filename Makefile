@@ -8,7 +8,7 @@ SITE = $$($(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo check style types quick hooks test test-graphs test-soak test-cpus test-web test-host test-page test-peers test-supply
-.PHONY: test-fuzz test-device zip bench names clean
+.PHONY: test-fuzz test-faults test-device zip bench names clean
 
 $(VENV)/installed: pyproject.toml requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -101,6 +101,10 @@ zip: $(VENV)/installed
 # Damaged and forged model files, 100,000 of each format: an hour of one processor; goes on where it was stopped.
 test-fuzz: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(RUN) -m trilemma.tests.files.mutants
+
+# Memory that runs out at any operation, in the graph of every node.
+test-faults: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(RUN) -m pytest tests/faults --faults 10 --timeout 7200
 
 # Skips, in one line, where torch sees no accelerator; see tests/device/README.md.
 test-device: $(VENV)/installed

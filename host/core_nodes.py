@@ -4,6 +4,7 @@ import json
 import mimetypes
 import os
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -160,25 +161,28 @@ def write_images(
     The graph goes into the text chunks that ComfyUI's page reads when a picture is dropped on it.
     """
     target = file_inside(folder.resolve(), prefix, "filename_prefix", "run/picture")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _untold(target.parent.name, target.parent.parent, error) from error
     _sweep(target.parent)
     numbered = re.compile(re.escape(target.name) + r"_(\d+)_")
     taken = [int(match[1]) for file in target.parent.iterdir() if (match := numbered.match(file.name))]
     metadata = PngInfo()
     for key, value in ({} if prompt is None else {"prompt": prompt} | (extra_pnginfo or {})).items():
         metadata.add_text(key, json.dumps(value))
-    written = []
-    for number, image in enumerate(images, max(taken, default=0) + 1):
+    written, number = [], max(taken, default=0)
+    for image in images:
         pixels = image.float().mul(255).clamp(0, 255).to("cpu", torch.uint8).numpy()
         picture = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-        name = f"{target.name}_{number:05}_.png"
-        part = target.parent / f".{name}.{os.getpid()}.part"
+        name = f"{target.name}_{number + 1:05}_.png"
+        part = target.parent / f".{name}.{threading.get_ident()}.{os.getpid()}.part"
         try:
             picture.save(part, "PNG", pnginfo=metadata, compress_level=4)
-            os.replace(part, target.parent / name)
+            number = _number(part, target, number + 1)
+            name = f"{target.name}_{number:05}_.png"
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise CannotDo(f"{name} cannot be written into {target.parent} ({reason}); make room there.") from error
+            raise _untold(name, target.parent, error) from error
         finally:
             part.unlink(missing_ok=True)
         subfolder = target.parent.relative_to(folder.resolve()).as_posix()
@@ -186,10 +190,31 @@ def write_images(
     return written
 
 
+def _number(part: Path, target: Path, number: int) -> int:
+    """Puts the picture where nobody else has put one since the numbers were read; its number."""
+    while True:
+        file = target.parent / f"{target.name}_{number:05}_.png"
+        try:
+            # No other way to make a file of a name fails where it is there.
+            os.link(part, file)
+        except FileExistsError:
+            number += 1
+            continue
+        except OSError:
+            # A file system without links.
+            os.replace(part, file)
+        return number
+
+
+def _untold(name: str, folder: Path, error: OSError) -> CannotDo:
+    reason = error.strerror or str(error)
+    return CannotDo(f"{name} cannot be written into {folder} ({reason}); make room there, or choose another folder.")
+
+
 def _sweep(folder: Path) -> None:
     """Takes away the unfinished pictures of processes that were killed."""
     for part in folder.glob(".*_.png*.part"):
-        writer = re.search(r"_\.png\.(\d+)\.part\Z", part.name)
+        writer = re.search(r"_\.png\.(?:\d+\.)?(\d+)\.part\Z", part.name)
         if part.is_file() and not (writer and psutil.pid_exists(int(writer[1]))):
             part.unlink(missing_ok=True)
 

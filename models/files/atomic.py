@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -20,6 +20,8 @@ PART: Final = re.compile(r"\..+\.part")
 LIBRARY: Final = re.compile(r"\.tmp[0-9A-Za-z]{6}")
 """Names under which safetensors writes, beside the file that it is asked for."""
 LOCK: Final = "lock"
+WHOLE: Final = "whole"
+"""The folder of files that are all written, and have only to appear."""
 NAME_SHOWN: Final = 40
 SETTLED: Final = 60.0
 """Seconds after which a folder without a lock is one that was left: its writer makes the lock at once."""
@@ -61,16 +63,22 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+class Taken(Exception):
+    """Somebody else has made the file meanwhile."""
+
+
 @contextmanager
-def unfinished(path: Path) -> Iterator[Path]:
+def unfinished(path: Path, new: bool = False) -> Iterator[Path]:
     """A file to write on; it takes the place of `path` at the end of the block, or vanishes if that fails.
 
     It lies in a hidden folder beside `path`, alone with a lock that its writer holds, so that whatever a library puts
     beside it vanishes too. Of a process that is killed the folder remains, until the next writer calls `sweep_parts`.
-    Writers of one file that may meet take the lock of `locked` first, else the last one wins.
+    Writers of one file that may meet take the lock of `locked` first, else the last one wins. new: only if there is no
+    such file at the end.
 
     Raises:
         CannotDo: it cannot be written: no room, no permission; says what was being written, and where.
+        Taken: there is such a file, and it was to be a new one.
     """
     with _told(path):
         folder, lock = _work_folder(path)
@@ -81,7 +89,8 @@ def unfinished(path: Path) -> Iterator[Path]:
             allowed = part.stat().st_mode
             yield part
             part.chmod(allowed)
-            os.replace(part, path)
+            if not new or not _linked(part, path):
+                os.replace(part, path)
         finally:
             lock.close()
             shutil.rmtree(folder, ignore_errors=True)
@@ -114,6 +123,56 @@ def extending(path: Path, kept: int) -> Iterator[BinaryIO]:
         os.fsync(file.fileno())
 
 
+def write_together(folder: Path, files: Mapping[str, bytes]) -> None:
+    """New files of a folder, by their names: all of them appear, or none.
+
+    Of a process that is killed while they appear, the next one that calls `sweep_parts` has the rest appear.
+
+    Raises:
+        CannotDo: see `unfinished`.
+    """
+    first = folder / next(iter(files))
+    with _told(first):
+        work, lock = _work_folder(first)
+        try:
+            _fill(work / "begun", files)
+            (work / "begun").rename(work / WHOLE)
+            _appear(work)
+        except BaseException:
+            for name in files:
+                (folder / name).unlink(missing_ok=True)
+            raise
+        finally:
+            lock.close()
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """A new folder with these files, by their names: it appears with all of them, or not at all.
+
+    Raises:
+        CannotDo: see `unfinished`.
+    """
+    with _told(path):
+        work, lock = _work_folder(path)
+        try:
+            _fill(work / path.name, files)
+            (work / path.name).rename(path)
+        finally:
+            lock.close()
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def make_folder(path: Path) -> None:
+    """The folder, and those that it lies in, where they are not there.
+
+    Raises:
+        CannotDo: see `unfinished`.
+    """
+    with _told(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
 def sweep_parts(folder: Path) -> None:
     """Take away what writers that were killed left in a folder; what a living process writes stays.
 
@@ -131,6 +190,36 @@ def sweep_parts(folder: Path) -> None:
                 _remove_left(path)
         elif entry.is_file(follow_symlinks=False) and not _is_open(path):
             _remove(path)
+
+
+def _linked(part: Path, path: Path) -> bool:
+    """Gives the file this name too; False on a file system without links.
+
+    Raises:
+        Taken: the name is another file's. No other way to name a file fails then.
+    """
+    try:
+        os.link(part, path)
+    except FileExistsError as error:
+        raise Taken(path.name) from error
+    except OSError:
+        return False
+    return True
+
+
+def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    folder.mkdir()
+    for name, data in files.items():
+        with open(folder / name, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _appear(work: Path) -> None:
+    """Has the files of `write_together` take their places, as far as they have not yet."""
+    for file in sorted((work / WHOLE).iterdir()):
+        os.replace(file, work.parent / file.name)
 
 
 def _work_folder(path: Path) -> tuple[Path, BinaryIO]:
@@ -157,13 +246,16 @@ def _remove_left(folder: Path) -> None:
     try:
         with open(folder / LOCK, "rb+") as lock:
             _lock(lock, wait=False)
+            if (folder / WHOLE).is_dir():
+                _appear(folder)
             # Under the lock: a writer that has just made its folder waits for it, and then sees that it is gone.
             shutil.rmtree(folder, ignore_errors=True)
         # Windows removes no open file; one that is open still, or again, has a writer.
         (folder / LOCK).unlink(missing_ok=True)
     except FileNotFoundError:
         try:
-            if time.time() - folder.stat().st_mtime < SETTLED:
+            # Either way: a clock that was set back since has folders of the future.
+            if abs(time.time() - folder.stat().st_mtime) < SETTLED:
                 return
         except OSError:
             return

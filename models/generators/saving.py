@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..files.atomic import sweep_parts
+from ..files.atomic import Taken, make_folder, sweep_parts
 from ..files.numbering import first_number
 from ..files.paths import file_inside
 from ..pictures.png import write_png
@@ -45,14 +45,19 @@ def save(
         BadInput: the prefix leads out of the folder, or names the folder itself.
     """
     target = file_inside(folder, prefix, "filename_prefix", "run/sample")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     sweep_parts(target.parent)
     subfolder = target.parent.relative_to(folder).as_posix()
-    first = 1 if overwrite else first_number(target)
-    written = []
-    for number, (image, record) in enumerate(zip(images, records, strict=True), first):
-        name = f"{target.name}_{number:05}_.png"
-        write_png(target.parent / name, image, {CHUNK: record, **texts})
+    written, number = [], 1 if overwrite else first_number(target)
+    for image, record in zip(images, records, strict=True):
+        while True:
+            name = f"{target.name}_{number:05}_.png"
+            number += 1
+            try:
+                write_png(target.parent / name, image, {CHUNK: record, **texts}, new=not overwrite)
+                break
+            except Taken:  # by another prompt, which found the same number free
+                continue
         written.append(Saved(name, "" if subfolder == "." else subfolder))
         on_step(len(written), None)
     if overwrite:

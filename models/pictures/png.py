@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,15 +23,26 @@ def eight_bit(images: torch.Tensor) -> torch.Tensor:
     return images.float().clamp(0, 1).mul(255).round().to("cpu", torch.uint8)
 
 
-def write_png(path: Path, picture: torch.Tensor, texts: Mapping[str, Any] | None = None) -> None:
+def as_png(picture: torch.Tensor, texts: Mapping[str, Any] | None = None) -> bytes:
+    """[H, W, 3 or 4], 0..1, as the bytes of a file; see `write_png`."""
+    stream = io.BytesIO()
+    _save(stream, picture, texts)
+    return stream.getvalue()
+
+
+def write_png(path: Path, picture: torch.Tensor, texts: Mapping[str, Any] | None = None, new: bool = False) -> None:
     """Write [H, W, 3 or 4], 0..1, in place of what was there: whole or not at all.
 
-    texts: chunks of the file by their keys; the values are written as JSON.
+    texts: chunks of the file by their keys; the values are written as JSON. new: see `unfinished`.
     """
+    # Not waiting for the disk, as `replacing` does: of thousands of samples that would take longer than drawing them.
+    with unfinished(path, new) as part:
+        _save(part, picture, texts)
+
+
+def _save(target: Path | io.BytesIO, picture: torch.Tensor, texts: Mapping[str, Any] | None) -> None:
     chunks = PngInfo()
     for key, value in (texts or {}).items():
         chunks.add_text(key, json.dumps(value))
     image = Image.fromarray(eight_bit(picture).numpy())
-    # Not waiting for the disk, as `replacing` does: of thousands of samples that would take longer than drawing them.
-    with unfinished(path) as part:
-        image.save(part, "PNG", pnginfo=chunks, compress_level=COMPRESSION)
+    image.save(target, "PNG", pnginfo=chunks, compress_level=COMPRESSION)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 import torch.nn.functional as F
 
+from ..files.atomic import make_folder, sweep_parts
 from .png import eight_bit, write_png
 
 LONGEST: Final = 1024
@@ -29,6 +30,7 @@ def small_copy(picture: torch.Tensor, folder: Path) -> dict[str, Any]:
     digest = hashlib.sha256(repr((height, width)).encode() + pixels.numpy().tobytes()).hexdigest()[:16]
     path = folder / f"trilemma_{digest}.png"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
+        sweep_parts(folder)
         write_png(path, pixels / 255)
     return {"filename": path.name, "subfolder": "", "type": "temp", "width": width, "height": height}

@@ -16,7 +16,7 @@ import torch
 from ... import host
 from ...models.errors import BadInput, TrilemmaError
 from ...models.files import catalog
-from ...models.files.atomic import replacing
+from ...models.files.atomic import make_folder, replacing, sweep_parts
 from ...models.generators.binding import Bound
 from ...models.generators.conditions import EVERY_CLASS, read_conditions
 from ...models.generators.noise import SEEDS
@@ -226,7 +226,8 @@ def _plain(name: str) -> str:
 def _write(measured: Sequence[Scores], board: Leaderboard) -> list[str]:
     """The board of what is measured so far, in place of the one before."""
     root = host.output_folder() / FOLDER
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
+    sweep_parts(root)
     texts = {
         "board.md": to_markdown(board),
         "board.csv": to_csv(board),

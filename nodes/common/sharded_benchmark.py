@@ -14,7 +14,7 @@ import torch
 
 from ... import host
 from ...host.problems import title_of
-from ...models.files.atomic import replacing
+from ...models.files.atomic import make_folder, replacing
 from ...models.scoring.benchmark.crew import Worker, carry_out
 from ...models.scoring.benchmark.gathering import PARTS, Gathered
 from ...models.scoring.benchmark.run import Plan, key_of
@@ -125,7 +125,7 @@ def gather(
 
 def _stored(job: Job, shard: Shard, content: bytes) -> Stored:
     path = job.folder / PARTS / str(shard.first) / "fetched"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with replacing(path) as file:
         file.write(content)
     try:

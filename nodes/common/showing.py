@@ -14,6 +14,7 @@ from typing import Any, Final
 import torch
 
 from ... import host
+from ...models.files.atomic import make_folder, sweep_parts
 from ...models.generators.base import SampleRequest
 from ...models.pictures.png import eight_bit, write_png
 
@@ -73,7 +74,8 @@ def previews(images: torch.Tensor) -> list[dict[str, str]]:
     """
     shown = images[: how_many(*images.shape[:3])]
     folder = host.temp_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    sweep_parts(folder)
     files = []
     for picture in shown:
         digest = hashlib.sha256(eight_bit(picture).numpy().tobytes() + str(picture.shape).encode()).hexdigest()

@@ -18,7 +18,7 @@ import torch
 
 from ...errors import BadCheckpoint, BadInput, MissingFile
 from ...files import checkpoints
-from ...files.atomic import locked, sweep_parts, unfinished
+from ...files.atomic import locked, make_folder, sweep_parts, unfinished
 from ...files.kinds import kind_of
 from ...files.numpy_arrays import NUMPY, read_array
 from ...files.unpickling import as_tensor, contents, stands_for_tensor
@@ -41,7 +41,7 @@ def save(path: Path, directions: Directions, overwrite: bool = False) -> None:
 
     facts = directions._asdict()
     vectors = facts.pop("vectors")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     sweep_parts(path.parent)
     with locked(path):
         if path.exists() and not overwrite:

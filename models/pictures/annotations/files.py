@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from ...errors import BadInput, MissingFile
-from ...files.atomic import locked, replacing, sweep_parts
+from ...files.atomic import locked, make_folder, sweep_parts, write_folder, write_together
 from ...files.numbering import first_number
 from ...files.paths import prefix_inside
 from ...texts import counted
@@ -76,23 +76,17 @@ def save(images: Sequence[Annotated], folder: Path, prefix: str, kind: Format) -
     """
     target = prefix_inside(folder, prefix, "annotations/objects")
     texts = _texts(images, kind)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     sweep_parts(target.parent)
     with locked(target):
         place = target.with_name(f"{target.name}_{first_number(target):05}_")
-        paths = [place.with_name(place.name + COCO_ENDING)] if kind == "coco" else [place / name for name in texts]
-        try:
-            if kind != "coco":
-                place.mkdir()
-            for path, text in zip(paths, texts.values(), strict=True):
-                with replacing(path) as file:
-                    file.write(text.encode(errors="replace"))
-        except BaseException:
-            for path in paths:
-                path.unlink(missing_ok=True)
-            if place.is_dir():
-                place.rmdir()
-            raise
+        files = {name: text.encode(errors="replace") for name, text in texts.items()}
+        if kind == "coco":
+            paths = [place.with_name(place.name + COCO_ENDING)]
+            write_together(target.parent, {paths[0].name: files[COCO_ENDING]})
+        else:
+            paths = [place / name for name in files]
+            write_folder(place, files)
     return [path.relative_to(folder).as_posix() for path in paths]
 
 

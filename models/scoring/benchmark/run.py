@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import torch
 
 from ...errors import BadInput
-from ...files.atomic import locked
+from ...files.atomic import locked, make_folder, sweep_parts
 from ...files.hashes import hashes
 from ...generators import noise
 from ...generators.binding import Batch, Bound, sample
@@ -214,11 +214,12 @@ class Benchmark:
         self._before = part if self._before is None else merge([self._before, part])
         self._begin_part()
         if self._file is not None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._file.parent)
             with locked(self._file):
                 save(self._file, *self.state())
 
     def _resume(self, folder: Path) -> Features | None:
+        sweep_parts(folder)
         best = longest(folder, self._plan.num_images)
         if best is None:
             return None

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import torch
 
-from ...files.atomic import replacing, sweep_parts
+from ...files.atomic import replacing
 from ...files.paths import path_inside, prefix_inside
 from ...generators import sampling
 from ...generators.binding import Bound, total_steps
@@ -137,7 +137,6 @@ def carry_out(
         pictures = {end: sample_pictures.small(strip, len(nearest)) for end, strip in strips.items()}
         scores = replace(scores, pictures=pictures)
     file = folder / f"{task.plan.num_images}.json"
-    sweep_parts(folder)
     with replacing(file) as stream:
         stream.write(to_json(scores, pictures=True).encode())
     written = file.relative_to(task.root).as_posix()

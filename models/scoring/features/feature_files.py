@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import torch
 
 from ...errors import BadCheckpoint, BadInput
-from ...files.atomic import locked, sweep_parts
+from ...files.atomic import locked, make_folder, sweep_parts
 from ..extractors.base import Extractor, Source
 from ..metrics.frechet import Gaussian
 from . import npz, published
@@ -44,7 +44,7 @@ def append(path: Path, features: Features, overwrite: bool = False) -> Features:
         BadInput: the file has some of the samples already, or holds features that were taken in another way.
         BadCheckpoint: the file is broken, or not one of ours.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     sweep_parts(path.parent)
     with locked(path):
         if path.exists() and not overwrite:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ...errors import BadCheckpoint, MissingFile, TrilemmaError
-from ...files.atomic import replacing
+from ...files.atomic import make_folder, replacing
 from ...files.kinds import HEAD, description
 from ...files.numpy_arrays import NUMPY, read_stream
 
@@ -118,7 +118,7 @@ def _reason(error: Exception) -> str:
 
 def write(path: Path, arrays: Mapping[str, torch.Tensor | str]) -> None:
     """Write tensors and texts; the folder is made as needed. Needs no lock where nobody else writes this file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with replacing(path) as file:
         plain: dict[str, Any] = {name: each if isinstance(each, str) else each.numpy() for name, each in arrays.items()}
         np.savez(file, **plain)

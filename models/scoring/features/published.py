@@ -16,7 +16,7 @@ from typing import Final
 import torch
 
 from ...errors import BadCheckpoint, BadInput
-from ...files.atomic import locked, sweep_parts
+from ...files.atomic import locked, make_folder, sweep_parts
 from ..extractors.base import Answers, Extractor
 from ..metrics.frechet import Gaussian
 from . import npz
@@ -62,7 +62,7 @@ def write(path: Path, features: Features, overwrite: bool = False) -> None:
         BadInput: the file is there already and may not be replaced, or there are fewer than two samples.
     """
     _, mean, covariance = gaussian_of(features.taps[0])
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     sweep_parts(path.parent)
     with locked(path):
         if path.exists() and not overwrite:

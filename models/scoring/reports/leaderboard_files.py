@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ...files.atomic import locked, replacing, sweep_parts
+from ...files.atomic import locked, make_folder, sweep_parts, write_together
 from ...files.numbering import first_number
 from ...files.paths import prefix_inside
-from ...pictures.png import write_png
+from ...pictures.png import as_png
 
 
 class Report(NamedTuple):
@@ -34,7 +34,7 @@ def save(report: Report, folder: Path, prefix: str, chunks: Mapping[str, Any]) -
         BadInput: the prefix leads out of the folder, or names a folder.
     """
     target = prefix_inside(folder, prefix, "scores/leaderboard")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     sweep_parts(target.parent)
     with locked(target):
         stem = f"{target.name}_{first_number(target):05}_"
@@ -42,15 +42,7 @@ def save(report: Report, folder: Path, prefix: str, chunks: Mapping[str, Any]) -
         pictures = {"table.png": report.table[0]}
         for place, picture in enumerate(report.trilemma, 1):
             pictures["trilemma.png" if place == 1 else f"trilemma_{place}.png"] = picture
-        paths = {ending: target.with_name(stem + ending) for ending in (*texts, *pictures)}
-        try:
-            for ending, text in texts.items():
-                with replacing(paths[ending]) as file:
-                    file.write(text.encode())
-            for ending, picture in pictures.items():
-                write_png(paths[ending], picture, chunks)
-        except BaseException:
-            for path in paths.values():
-                path.unlink(missing_ok=True)
-            raise
-    return [path.relative_to(folder).as_posix() for path in paths.values()]
+        files = {stem + ending: text.encode() for ending, text in texts.items()}
+        files |= {stem + ending: as_png(picture, chunks) for ending, picture in pictures.items()}
+        write_together(target.parent, files)
+    return [(target.parent / name).relative_to(folder).as_posix() for name in files]
