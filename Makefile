@@ -102,9 +102,9 @@ zip: $(VENV)/installed
 test-fuzz: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(RUN) -m trilemma.tests.files.mutants
 
-# Memory that runs out at any operation, in the graph of every node.
+# Kills, interrupts, full disks, replaced files, a clock that is set back, two prompts at once, and memory that runs out.
 test-faults: $(VENV)/installed
-	OMP_NUM_THREADS=1 $(RUN) -m pytest tests/faults --faults 10 --timeout 7200
+	OMP_NUM_THREADS=1 $(RUN) -m pytest tests/faults --faults 100 --timeout 7200 --numprocesses 2
 
 # Skips, in one line, where torch sees no accelerator; see tests/device/README.md.
 test-device: $(VENV)/installed

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from ..models.errors import BadInput, CannotDo, is_out_of_memory, no_memory
+from ..models.errors import BadInput, CannotDo, is_too_large, no_memory
 from .problems import NodeFailed
 from .standalone import check_interrupted
 from .validation import CheckedNode, call, validate
@@ -121,7 +121,7 @@ class _Execution:
         try:
             yield
         except Exception as error:
-            if isinstance(error, torch.OutOfMemoryError) or is_out_of_memory(error):
+            if is_too_large(error):
                 error = CannotDo(no_memory(str(error))).with_traceback(error.__traceback__)
             described = {name: _describe(inputs[name]) for name in (*node.values, *node.links)}
             kind = type(error).__name__

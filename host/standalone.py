@@ -6,6 +6,7 @@ Folders: below a home folder (the environment variable TRILEMMA_HOME, else the c
 """
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,6 +98,9 @@ def progress(total: int) -> Iterator[OnStep]:
     from tqdm import tqdm
 
     with tqdm(total=total, leave=False) as bar:
+        # Its own clock may be set back: it would tell hours below none, or stand still for as long.
+        bar._time = time.monotonic  # pyright: ignore[reportAttributeAccessIssue]  (it has no other way to be told)
+        bar.start_t = bar.last_print_t = time.monotonic()
 
         def on_step(done: int, preview: torch.Tensor | None = None) -> None:
             check_interrupted()

@@ -3,21 +3,24 @@
 `host/` imports it too: it imports nothing itself.
 """
 
-# As torch says of the main memory; of a device it has a kind of error of its own.
-MEMORY = (
-    "can't allocate memory",
-    "not enough memory",
-    "Storage size calculation overflowed",
-    "numel: integer multi",
-)
+# As torch says of the main memory, and of a device, where its error is not of a kind of its own.
+MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+SIZES = ("Storage size calculation overflowed", "numel: integer multi")
+"""Of more values than it can count."""
 
 LONGEST_LINE = 2000
 """Characters of a message's line."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the main memory did not suffice, as Python and torch say it."""
-    return isinstance(error, MemoryError) or any(said in str(error) for said in MEMORY)
+    """Whether the memory, the main one or a device's, did not suffice, as Python and torch say it."""
+    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return known or any(said in str(error) for said in MEMORY)
+
+
+def is_too_large(error: BaseException) -> bool:
+    """The same, or that nothing could ever be as large: of a file, that is damage; of what is asked for, the same."""
+    return is_out_of_memory(error) or any(said in str(error) for said in SIZES)
 
 
 def no_memory(said: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import groupby
 from pathlib import Path
+from threading import RLock
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -38,6 +39,9 @@ class Model(Protocol):
     def identity(self) -> str: ...
 
 
+LOADING = RLock()
+"""Held while a model is loaded. diffusers and transformers import their parts when they are first asked for, and do not
+bear to be asked by two threads at once."""
 M = TypeVar("M", bound=Model)
 Made = TypeVar("Made", bound=Model, covariant=True)
 
@@ -113,6 +117,10 @@ class Registry(Generic[M]):
             BadCheckpoint: broken; of no family (the message says of what it is, or names the nearest family); claimed
                 by several; or its tensors do not fit exactly.
         """
+        with LOADING:
+            return self._load(path, dtype_for, told)
+
+    def _load(self, path: Path, dtype_for: DtypeFor, told: Mapping[str, str]) -> M:
         family, checkpoint = self.claiming(read_model(path), path.name)
         checkpoint = checkpoint._replace(metadata={**checkpoint.metadata, **told})
         files = family.files(path)

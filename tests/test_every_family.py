@@ -5,6 +5,7 @@ How a model of each kind is run stands in `families/kinds.py`.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -24,6 +25,7 @@ from trilemma.models.generators.loading import GENERATORS
 from trilemma.models.inpainting.loading import INPAINTERS
 from trilemma.tests.families import checks
 from trilemma.tests.families.kinds import GENERATOR, KINDS, Kind
+from trilemma.tests.faults.mapping import mapped_files
 
 pytestmark = pytest.mark.slow
 
@@ -205,6 +207,12 @@ def test_memory_is_foreseen(tiny, model):
 
 def test_steps_are_told_and_stop_the_run(tiny, model):
     checks.steps_are_told_and_stop_the_run(tiny.kind, model)
+
+
+def test_nothing_of_it_lies_in_its_file(tiny, model):
+    """Whoever writes over the file, as trainers and downloads do, would change it, or end the process."""
+    gc.collect()  # what other tests have read of the file
+    assert model is not None and str(tiny.folder) not in mapped_files()
 
 
 def test_every_file_counts(tiny, model, tmp_path):

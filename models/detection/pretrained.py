@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from ..errors import BadCheckpoint, CannotDo, TrilemmaError
+from ..errors import BadCheckpoint, CannotDo, TrilemmaError, is_out_of_memory
 from ..weights import Tensors, refuse_misfits
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def build(network: type[PreTrainedModel], config: Mapping[str, Any], tensors: Te
     try:
         settings = network.config_class.from_dict(_kept(config))
     except Exception as error:  # of any kind: transformers checks values by many libraries and releases
+        if is_out_of_memory(error):
+            raise
         raise BadCheckpoint(f"{what}: transformers makes nothing of its config.json: {error}") from error
     # Copies: the network must not live in a mapped file, which the user may replace while it is loaded.
     state = {
@@ -57,7 +59,7 @@ def build(network: type[PreTrainedModel], config: Mapping[str, Any], tensors: Te
         built, info = network.from_pretrained(
             None, config=settings, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
         )
-    except (MemoryError, TrilemmaError):
+    except TrilemmaError:
         raise
     except NotImplementedError as error:
         # Of tensors that are one and the same, transformers compares two, of which the misfit has no values.
@@ -65,6 +67,8 @@ def build(network: type[PreTrainedModel], config: Mapping[str, Any], tensors: Te
             f"{what}: tensors that its layers share are of another shape; download it again, or choose another."
         ) from error
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadCheckpoint(f"{what}: no network can be built of its config.json: {reason}") from error
     misshapen = sorted(map(_told, info["mismatched_keys"]))

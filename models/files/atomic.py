@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -26,8 +27,10 @@ NAME_SHOWN: Final = 40
 SETTLED: Final = 60.0
 """Seconds after which a folder without a lock is one that was left: its writer makes the lock at once."""
 
+HELD: Final = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+"""What systems say of a lock that another has."""
+
 if sys.platform == "win32":
-    import errno
     import msvcrt
 
     def _lock(file: BinaryIO, wait: bool = True) -> None:
@@ -48,23 +51,29 @@ else:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
     """Until the block ends, or the process dies, nobody else who asks for this lock has it; they wait.
 
     The system's lock on a hidden file beside `path`, which stays there: two could pass at once while it is removed.
 
     Raises:
         CannotDo: the file cannot be made.
+        Taken: somebody has the lock, and `wait` is off.
     """
     with ExitStack() as held:
         with _told(path):
             file = held.enter_context(open(path.with_name(f".{path.name}.lock"), "ab"))
-            _lock(file)
+            try:
+                _lock(file, wait)
+            except OSError as error:
+                if not wait and error.errno in HELD:
+                    raise Taken(path.name) from error
+                raise
         yield
 
 
 class Taken(Exception):
-    """Somebody else has made the file meanwhile."""
+    """Somebody else has made the file meanwhile, or holds the lock."""
 
 
 @contextmanager

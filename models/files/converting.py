@@ -12,7 +12,8 @@ import torch
 
 from ..errors import BadInput, CannotDo, TrilemmaError
 from . import checkpoints
-from .atomic import sweep_parts, unfinished
+from .atomic import sweep_parts
+from .safetensors_files import write_tensors
 
 PICKLED: Final = (".pt", ".pth", ".ckpt", ".pkl", ".bin", ".tar")
 """Endings of files that are worth converting."""
@@ -58,7 +59,8 @@ def convert(source: Path, target: Path | None = None, overwrite: bool = False) -
     free = shutil.disk_usage(target.parent).free
     if needed > free:
         raise CannotDo(f"output: {target.name} needs {needed:,} bytes, but its disk has {free:,} free; make room.")
-    _write(tensors, _metadata(checkpoint, source.name), target)
+    _check_dtypes(tensors)
+    write_tensors(target, tensors, _metadata(checkpoint, source.name))
     return Conversion(target, len(tensors), target.stat().st_size, checkpoint.notes)
 
 
@@ -99,22 +101,6 @@ def _metadata(checkpoint: checkpoints.Checkpoint, name: str) -> dict[str, str]:
     if checkpoint.values:
         kept[checkpoints.VALUES_KEY] = json.dumps(dict(checkpoint.values))
     return kept
-
-
-def _write(tensors: dict[str, torch.Tensor], metadata: dict[str, str], target: Path) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    _check_dtypes(tensors)
-    try:
-        with unfinished(target) as part:
-            save_file(tensors, part, metadata)
-    except SafetensorError as error:
-        # No OSError, though the system's is in its text.
-        raise CannotDo(
-            f"output: {target.name} cannot be written into {target.parent} ({error}); make room there, or choose "
-            "another folder."
-        ) from error
 
 
 def _check_dtypes(tensors: Mapping[str, torch.Tensor]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import torch
 
-from ..errors import BadCheckpoint, MissingFile, TrilemmaError
+from ..errors import BadCheckpoint, MissingFile, TrilemmaError, is_out_of_memory
 from . import checkpoints
 from .atomic import replacing
 from .checkpoints import Checkpoint
@@ -154,9 +154,11 @@ def understood(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (TrilemmaError, MemoryError, torch.OutOfMemoryError):
+    except TrilemmaError:
         raise
     except Exception as error:  # of any kind: each library checks values in its own way, or not at all
+        if is_out_of_memory(error):
+            raise
         reason = (str(error).strip().splitlines() or [""])[0]
         raise BadCheckpoint(
             f"{what} makes no sense ({type(error).__name__}{': ' if reason else ''}{reason[:REASON]}); download it "

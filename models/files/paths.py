@@ -18,14 +18,21 @@ SHOWN: Final = 80
 """Characters of a name in a message."""
 
 
-def fingerprint(*paths: Path) -> str:
-    """Names, sizes and modification times of files, and of all files in folders: changes when one is replaced."""
+def fingerprint(*paths: Path, lasting: bool = False) -> str:
+    """Names, sizes and times of files, and of all files in folders: changes when one is replaced.
+
+    Two times: that of the modification is, where a tool has copied or unpacked the file, another file's of as many
+    bytes too; that of the last change is set by the system alone. lasting: without the second, for what is kept on
+    disk: a copy of the folder, or other permissions, are no change.
+    """
     files = [
         (file.relative_to(path.parent).as_posix(), file.stat())
         for path in paths
         for file in (sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path])
     ]
-    return ";".join(f"{name}:{stat.st_size}:{stat.st_mtime_ns}" for name, stat in files)
+    return ";".join(
+        f"{name}:{stat.st_size}:{stat.st_mtime_ns}{'' if lasting else f':{stat.st_ctime_ns}'}" for name, stat in files
+    )
 
 
 def path_inside(root: Path, name: str, what: str) -> Path:

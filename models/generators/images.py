@@ -46,7 +46,7 @@ def from_folder(folder: Path, subfolders: bool = False) -> Pictures:
     listing = list_pictures(folder, subfolders)
     files = listing.files
     names = tuple(file.relative_to(folder).as_posix() for file in files)
-    identity = "\n".join(f"{name} {fingerprint(file)}" for name, file in zip(names, files, strict=True))
+    identity = "\n".join(f"{name} {fingerprint(file, lasting=True)}" for name, file in zip(names, files, strict=True))
     left_out = tuple(left_out_lines(folder, subfolders, listing))
     return Pictures(folder.resolve().name, names, lambda number: read_picture(files[number]), identity, left_out)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any, Final, TypeVar, cast
 
-from ...models.errors import BadInput, CannotDo, TrilemmaError, is_out_of_memory, no_memory
+from ...models.errors import BadInput, CannotDo, TrilemmaError, is_too_large, no_memory
 from ...models.pictures.images import check_images, check_masks
 from . import kinds
 
@@ -40,7 +40,7 @@ def with_checked_inputs(node: N) -> N:
         try:
             return run(*arguments, **named)
         except (MemoryError, RuntimeError) as error:
-            if isinstance(error, TrilemmaError) or not is_out_of_memory(error):
+            if isinstance(error, TrilemmaError) or not is_too_large(error):
                 raise
             short = str(error)
         # After the except block, where the failed attempt's traceback is gone, and with it its tensors.

@@ -14,7 +14,8 @@ import torch
 
 from ... import host
 from ...host.problems import title_of
-from ...models.files.atomic import make_folder, replacing
+from ...models.errors import CannotDo
+from ...models.files.atomic import Taken, locked, make_folder, replacing
 from ...models.scoring.benchmark.crew import Worker, carry_out
 from ...models.scoring.benchmark.gathering import PARTS, Gathered
 from ...models.scoring.benchmark.run import Plan, key_of
@@ -97,8 +98,21 @@ def gather(
 
     Raises:
         Interrupted: at the next look, every worker being stopped; what was counted stays.
+        CannotDo: another process has the same benchmark drawn.
         TrilemmaError: see `crew.carry_out`.
     """
+    make_folder(job.folder)
+    try:
+        with locked(job.folder / "gathering", wait=False):
+            return _gather(job, workers, on_lost)
+    except Taken as error:
+        raise CannotDo(
+            f"{job.title}: another process has this very benchmark drawn, into {job.folder}; call again when it has "
+            "ended, and its samples count."
+        ) from error
+
+
+def _gather(job: Job, workers: Sequence[Worker[Stored | bytes]], on_lost: Callable[[Lost], None]) -> Gathering:
     gathered = Gathered(job.folder, job.plan.num_images)
     shards = gathered.missing(job.batch_size, len(workers))
     if not shards:

@@ -162,7 +162,9 @@ def content(path: Path) -> Any:
     if path.suffix == ".npz":
         with np.load(path) as held:
             arrays = {name: held[name] for name in held.files}
-        texts = {name: _timeless(json.loads(str(array[()]))) for name, array in arrays.items() if array.dtype.kind == "U"}
+        texts = {
+            name: _timeless(json.loads(str(array[()]))) for name, array in arrays.items() if array.dtype.kind == "U"
+        }
         return {name: texts.get(name) or _digest(array.tobytes()) for name, array in arrays.items()}
     if path.suffix == ".safetensors":
         # Its library writes what stands beside the tensors in any order.

@@ -96,7 +96,7 @@ def _same_queue(found: Path, expected: Path) -> None:
     assert_close(ours.taps[0].statistics.products, theirs.taps[0].statistics.products, 1e-12)
 
 
-def _with_pictures(folder: Path) -> Path:
+def with_pictures(folder: Path) -> Path:
     place = folder / "pictures"
     place.mkdir(exist_ok=True)
     for number, pixels in enumerate(pictures(24)):
@@ -111,7 +111,7 @@ def _index(folder: Path) -> None:
     # Kept after every batch; of this process alone, which is a copy.
     indexing.WRITE_EVERY = -1.0
     with torch.inference_mode():
-        indexing.Indexing(folder / "cache", _with_pictures(folder), False, Toy()).run(2)
+        indexing.Indexing(folder / "cache", with_pictures(folder), False, Toy()).run(2)
 
 
 def _same_index(found: Path, expected: Path) -> None:
@@ -129,7 +129,7 @@ def _same_index(found: Path, expected: Path) -> None:
 
 
 def _folder_features(folder: Path) -> None:
-    place = Folder(_with_pictures(folder))
+    place = Folder(with_pictures(folder))
     toy = Toy()
     cache = FolderCache(folder / "cache", place, toy.source, ("deep",), 20, 0)
     if cache.find() is None:

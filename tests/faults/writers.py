@@ -26,8 +26,8 @@ SIDE = 160
 
 
 class Writer(NamedTuple):
-    """write: into a folder, what belongs to a version. prepare: what that wants to be there. grows: it adds files, and replaces none. together: its files
-    are there all, or none of them."""
+    """write: into a folder, what belongs to a version. prepare: what that wants to be there. grows: it adds files, and
+    replaces none. together: its files are there all, or none of them."""
 
     write: Callable[[Path, int], object]
     grows: bool = False
@@ -122,6 +122,7 @@ WRITERS: dict[str, Writer] = {
     "directions": Writer(_directions),
     "converted weights": Writer(_converted, prepare=_source),
     **{
-        f"annotations, {kind}": Writer(_annotations(kind), grows=True, together=True) for kind in annotation_files.FORMATS
+        f"annotations, {kind}": Writer(_annotations(kind), grows=True, together=True)
+        for kind in annotation_files.FORMATS
     },
 }

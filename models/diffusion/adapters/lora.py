@@ -63,7 +63,7 @@ def apply(parts: StableDiffusion, loras: Sequence[Weighted], base: str) -> Stabl
             try:
                 _merge(of_part, networks[target.part], target.path, lora.modules[name], strength)
             except (KeyError, ValueError, RuntimeError) as error:
-                if isinstance(error, torch.OutOfMemoryError) or is_out_of_memory(error):
+                if is_out_of_memory(error):
                     raise
                 raise BadInput(foreign(lora, base, parts, f"{name} does not fit ({error})")) from error
     changed = {part: _replaced(networks[part], tensors) for part, tensors in changes.items()}

@@ -64,7 +64,8 @@ def read(path: Path) -> LoRA:
             strange.append(name)
             continue
         module = found["module"].removeprefix(_WRAPPER)
-        modules.setdefault(module, {})[_kind(found.groupdict())] = tensor
+        # A copy: trainers write over the file, in which the tensors still lie.
+        modules.setdefault(module, {})[_kind(found.groupdict())] = tensor.clone()
     if strange or not modules:
         raise BadCheckpoint(_refusal(checkpoint, strange))
     for module, alpha in _alphas(checkpoint, modules).items():

@@ -182,7 +182,7 @@ def _changes(parts: StableDiffusion, region: Region, base: str) -> dict[str, lis
             try:
                 made = Delta(layer, each.modules[name], strength, parts.unet.dtype)
             except (KeyError, ValueError, RuntimeError) as error:
-                if isinstance(error, torch.OutOfMemoryError) or is_out_of_memory(error):
+                if is_out_of_memory(error):
                     raise
                 raise BadInput(lora.foreign(each, base, parts, f"{name} does not fit ({error})")) from error
             found.setdefault(target.path, []).append(made)

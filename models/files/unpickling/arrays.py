@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import torch
 
-from ...errors import BadCheckpoint
+from ...errors import BadCheckpoint, is_out_of_memory
 from .machine import Budget, Global, Inert
 
 ByteOrder = Literal["<", ">", "="]
@@ -133,6 +133,8 @@ class Pending:
             try:
                 self._made = self._make()
             except (TypeError, ValueError, RuntimeError) as error:
+                if is_out_of_memory(error):
+                    raise
                 reason = str(error).splitlines()[0]
                 raise BadCheckpoint(f"it describes a tensor in a way that makes no sense ({reason}).") from error
         return self._made

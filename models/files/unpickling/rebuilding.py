@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from ...errors import BadCheckpoint
+from ...errors import BadCheckpoint, is_out_of_memory
 from . import arrays
 from .arrays import NumpyDtype, Pending
 from .machine import Budget, Global, Inert, check_key, check_new
@@ -65,6 +65,8 @@ class Rebuilder:
         try:
             return rebuild(self, *args)
         except (TypeError, ValueError, KeyError, RuntimeError, OverflowError) as error:
+            if is_out_of_memory(error):
+                raise
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise BadCheckpoint(f"it calls {function} with arguments that make no sense ({reason}).") from error
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ... import weights
-from ...errors import BadCheckpoint, CannotDo, MissingFile
+from ...errors import BadCheckpoint, CannotDo, MissingFile, is_out_of_memory
 from ...families import Family
 from ...files import beside, checkpoints
 from ...files.atomic import replacing
@@ -254,6 +254,8 @@ def read_tokenizer(vocabulary: Path, merges: Path, rows: int) -> CharBPETokenize
     try:
         made = CharBPETokenizer.from_file(str(vocabulary), str(merges), unk_token=UNKNOWN, lowercase=True)
     except Exception as error:  # of any kind: the library is compiled, and raises Exception itself
+        if is_out_of_memory(error):
+            raise
         raise BadCheckpoint(f"{vocabulary.name}, {merges.name}: no tokenizer can be read of them: {error}") from error
     made.add_special_tokens([PADDING])
     if made.token_to_id(UNKNOWN) is None:

@@ -18,9 +18,10 @@ import torch
 
 from ...errors import BadCheckpoint, BadInput, MissingFile
 from ...files import checkpoints
-from ...files.atomic import locked, make_folder, sweep_parts, unfinished
+from ...files.atomic import locked, make_folder, sweep_parts
 from ...files.kinds import kind_of
 from ...files.numpy_arrays import NUMPY, read_array
+from ...files.safetensors_files import write_tensors
 from ...files.unpickling import as_tensor, contents, stands_for_tensor
 from ..base import Generator, Space
 from .base import Directions
@@ -37,8 +38,6 @@ def save(path: Path, directions: Directions, overwrite: bool = False) -> None:
     Raises:
         BadInput: the file is there already and may not be replaced.
     """
-    from safetensors.torch import save_file
-
     facts = directions._asdict()
     vectors = facts.pop("vectors")
     make_folder(path.parent)
@@ -46,8 +45,7 @@ def save(path: Path, directions: Directions, overwrite: bool = False) -> None:
     with locked(path):
         if path.exists() and not overwrite:
             raise BadInput(f"file: {path.name} is there; switch overwrite on, or choose another name.")
-        with unfinished(path) as part:
-            save_file({KEY: vectors.contiguous()}, part, {checkpoints.OWN_KEY: json.dumps({KEY: facts})})
+        write_tensors(path, {KEY: vectors.contiguous()}, {checkpoints.OWN_KEY: json.dumps({KEY: facts})})
 
 
 def load(path: Path, generator: Generator, space: str) -> Directions:
@@ -145,7 +143,8 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     except BadCheckpoint as error:
         text = str(error).removeprefix(f"{path.name}: ")
         raise BadCheckpoint(f"file: {path.name}: {text}") from error
-    made = {name: value.float() for name, value in found.items() if value.numel() > 1}
+    # Copies: the file in which they lie may be written over.
+    made = {name: value.to(torch.float32, copy=True) for name, value in found.items() if value.numel() > 1}
     if not made:
         raise BadCheckpoint(f"file: {path.name} holds no directions; choose another file.")
     if not all(bool(torch.isfinite(value).all()) for value in made.values()):

@@ -45,7 +45,9 @@ class Folder:
         self.left_out = left_out_lines(self.path, subfolders, listing)
         self._files = listing.files
         self.names = tuple(file.relative_to(self.path).as_posix() for file in self._files)
-        stamps = "\n".join(f"{name} {fingerprint(file)}" for name, file in zip(self.names, self._files, strict=True))
+        stamps = "\n".join(
+            f"{name} {fingerprint(file, lasting=True)}" for name, file in zip(self.names, self._files, strict=True)
+        )
         self.state = hashlib.sha256(stamps.encode()).hexdigest()
 
     def take(

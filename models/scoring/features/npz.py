@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 import torch
 
-from ...errors import BadCheckpoint, MissingFile, TrilemmaError
+from ...errors import BadCheckpoint, MissingFile, TrilemmaError, is_out_of_memory
 from ...files.atomic import make_folder, replacing
 from ...files.kinds import HEAD, description
 from ...files.numpy_arrays import NUMPY, read_stream
@@ -83,11 +83,13 @@ def opened(path: Path) -> Iterator[Arrays]:
         ):
             _check_names(path.name, archive.namelist())
             yield Arrays(path.name, file, archive)
-    except (TrilemmaError, MemoryError):
+    except TrilemmaError:
         raise
     except FileNotFoundError as error:
         raise MissingFile(f"features: there is no file {path.name} in {path.parent}; save it there.") from error
     except Exception as error:  # of any kind: NumPy evaluates headers by Python's parser and by several libraries
+        if is_out_of_memory(error):
+            raise
         raise BadCheckpoint(
             f"features: {path.name} is broken, or no .npz file ({_reason(error)}); take it anew."
         ) from error
