@@ -236,14 +236,21 @@ def test_a_click_drops_a_box_in_the_next_run(page):
     assert page.evaluate(dropped, "13") == "[]"
 
 
+SEEN = """(id) => {
+    const {pos} = app.graph.getNodeById(id);
+    app.canvas.ds.offset = [100 - pos[0], 100 - pos[1]];
+    app.canvas.setDirty(true, true);
+}"""
+
+
 def test_names_of_boxes_stay_on_the_picture(page):
-    ends = (
-        "[...element.querySelectorAll('.box text')].map((text) => text.getBBox()).map(({x, width}) => [x, x + width])"
-    )
+    page.evaluate(SEEN, BOXES[0])
+    page.wait_for_timeout(500)
+    ends = "[...element.querySelectorAll('.box text')].map((text) => text.getBBox()).map((box) => [box.x, box.width])"
     across = of_panel(page, BOXES, "element.querySelector('svg.picture').viewBox.baseVal.width")
     names = of_panel(page, BOXES, ends)
     assert len(names) == 2
-    assert all(0 <= left < right <= across for left, right in names)
+    assert all(left >= 0 and width > 0 and left + width <= across for left, width in names), (names, across)
 
 
 AWAY = """(id) => {

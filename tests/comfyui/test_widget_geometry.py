@@ -34,9 +34,9 @@ UNREADABLE = """(elements) => {
             const texts = [...each.childNodes].filter((child) => child.nodeType === 3);
             const says = each.value || texts.some((child) => child.textContent.trim());
             // Letters on pictures and marks have a dark line around, or a mark of their own beneath.
-            const on = each.namespaceURI.endsWith('svg') && (each.getAttribute('paint-order') || each.closest('.mark'));
-            if (!says || on || !each.checkVisibility()) continue;
             const style = getComputedStyle(each);
+            const lined = style.paintOrder !== 'normal' || each.closest('.mark');
+            if (!says || (each.namespaceURI.endsWith('svg') && lined) || !each.checkVisibility()) continue;
             const below = ground(each);
             let opacity = 1;
             for (let one = each; one !== root.parentElement; one = one.parentElement) {
@@ -79,7 +79,7 @@ def shown(opened):
     page.wait_for_timeout(1000)
     pages.queue(page)
     assert pages.wait_until_ended(page, 400)["ended"][0] == "execution_success"
-    page.evaluate("() => app.graph.add(LiteGraph.createNode('TrilemmaSegment'))")
+    page.evaluate("() => { app.graph.add(LiteGraph.createNode('TrilemmaSegment')); }")
     page.wait_for_timeout(1000)
     return page, new_nodes
 

@@ -143,10 +143,11 @@ def test_outside_it_shows_the_picture_of_a_subgraph(drawn):
     drawn.evaluate(
         """() => {
             app.canvas.deselectAll();
-            for (const node of app.graph._nodes) if ([1, 3].includes(node.id)) app.canvas.select(node);
+            for (const node of app.graph._nodes) if (['1', '3'].includes(`${node.id}`)) app.canvas.select(node);
         }"""
     )
     command(drawn, "Comfy.Graph.ConvertToSubgraph")
+    assert drawn.evaluate("() => app.graph._nodes.filter((node) => node.subgraph).length") == 1
     wait_for(drawn, [state()])
     drawn.mouse.click(*points.at(drawn, 200, 150))
     more = ['[{"x":130,"y":100},{"x":200,"y":150}]', *TEXTS[1:]]

@@ -100,9 +100,11 @@ function nested(nodes, outerNodes, place) {
 
 test("a picture from outside is seen within a subgraph", () => {
   const { 7: segment, 6: encoder } = chain({});
-  const nodes = { 7: segment, 6: { ...encoder, inputs: { image: [-10, 0] } } };
-  const { inner, outer } = nested(nodes, { 1: { type: "LoadImage", value: "pets/cat.png" }, 2: { inputs: { image: [1, 0] } } }, 2);
-  assert.deepEqual(pictureFor(inner.made[7], by({}, outer.graph)), FILE);
+  const around = { 1: { type: "LoadImage", value: "pets/cat.png" }, 2: { inputs: { image: [1, 0] } } };
+  for (const outside of [-10, "-10"]) {
+    const { inner, outer } = nested({ 7: segment, 6: { ...encoder, inputs: { image: [outside, 0] } } }, around, 2);
+    assert.deepEqual(pictureFor(inner.made[7], by({}, outer.graph)), FILE);
+  }
 });
 
 test("a picture within a subgraph is seen outside, and that of its last run", () => {

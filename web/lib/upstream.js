@@ -1,7 +1,7 @@
 // What a node is connected to, and which picture and boxes come from there.
 
 const BYPASSED = 4;
-const OUTSIDE = -10; // where links begin that come into a subgraph
+const OUTSIDE = "-10"; // where links begin that come into a subgraph; newer pages have ids that are texts
 
 /** All nodes, those of subgraphs too.
  * @param {Graph | null | undefined} root */
@@ -29,7 +29,7 @@ export function source(node, name) {
     const link = id == null ? null : graph?.getLink(id);
     if (!link) return null;
     const slot = link.origin_slot;
-    const outside = link.origin_id === OUTSIDE;
+    const outside = `${link.origin_id}` === OUTSIDE;
     const origin = outside ? standsFor(graph) : graph?.getNodeById(link.origin_id);
     if (!origin) return null;
     if (outside) [graph, id] = [origin.graph, origin.inputs?.[slot]?.link];
