@@ -3,8 +3,8 @@
     python -m trilemma.tests.graphs [--count 5000] [--first 0] [--folder DIR] [--workers 2]
 
 Every graph is a line in DIR/outcomes.jsonl; a call with the same folder goes on where the last one stopped. A worker
-that dies, or says nothing for ten minutes, is replaced, and its graph is a finding. Exit code 1: there are findings.
-Workers are forked, which Windows cannot.
+that dies, or says nothing for ten minutes, is replaced, and its graph is a finding. Exit code 1: there are findings
+other than `late`, which are told: a step may be long. Workers are forked, which Windows cannot.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _report(folder: Path, wanted: range) -> int:
     findings = [line for line in lines if line["kind"] not in running.CLEAR]
     for line in findings:
         print(f"{line['kind']} {line['seed']} {line['base']}: {line['error']}: {line['text'][:200]}")
-    return 1 if findings else 0
+    return int(any(line["kind"] != "late" for line in findings))
 
 
 if __name__ == "__main__":
