@@ -8,7 +8,7 @@ SITE = $$($(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo check style types quick hooks test test-graphs test-soak test-cpus test-web test-host test-page test-peers test-supply
-.PHONY: test-fuzz test-faults test-device zip bench names clean
+.PHONY: test-full test-fuzz test-faults test-device zip bench names clean
 
 $(VENV)/installed: pyproject.toml requirements.txt
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
@@ -73,6 +73,10 @@ test-host: $(VENV)/installed
 test-page: $(VENV)/installed
 	$(RUN) -m pip install --quiet --editable ".[page]"
 	$(RUN) -m pytest -m host --timeout 1800 $(shell grep -l "import page" tests/comfyui/test_*.py)
+
+# Everything that has a short form in `make test`, in full; what of it was stopped goes on. Live parts want COMFYUI_PATH.
+test-full: test
+	$(MAKE) --jobs 2 --keep-going test-fuzz test-graphs test-faults test-soak
 
 # Other people's tools, over what we ship, with an environment of their own; and other people's weights, which lie in
 # packages that are downloaded, not installed, and in the folder that TRILEMMA_REAL_WEIGHTS names.
