@@ -24,6 +24,11 @@ class Worst(NamedTuple):
     mean: float
     worst: float
 
+    @property
+    def ratio(self) -> float:
+        """What is held to the promise."""
+        return self.worst
+
 
 def seams(seed: int, masked: bool) -> float:
     """The seam score of a restored picture, as a share of that of the edit pasted as it is under the same mask."""

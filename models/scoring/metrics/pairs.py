@@ -1,4 +1,4 @@
-"""Images against references, pair by pair: PSNR, SSIM, MS-SSIM and LPIPS, by torchmetrics."""
+"""Images against references, pair by pair: PSNR, SSIM, MS-SSIM and LPIPS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 
@@ -14,6 +14,7 @@ from ...errors import BadInput
 from ...pictures.images import rgb
 from ...steps import OnStep, quiet
 from ..scores import Score
+from .ssim import ms_ssim, ssim
 
 DATA_RANGE: Final = 1.0
 """Of intensities."""
@@ -84,17 +85,11 @@ def compare(
 
     lpips_side: shortest side that the network takes, in pixels. on_step: called with the pairs done.
     """
-    from torchmetrics.functional.image import (
-        multiscale_structural_similarity_index_measure,
-        peak_signal_noise_ratio,
-        structural_similarity_index_measure,
-    )
-
     height, width = pairs.image.shape[1:3]
     measures: dict[str, tuple[Distance, int]] = {
-        "psnr": (_number(peak_signal_noise_ratio), 1),
-        "ssim": (_number(structural_similarity_index_measure), SSIM_SIDE),
-        "ms_ssim": (_number(multiscale_structural_similarity_index_measure), MS_SSIM_SIDE),
+        "psnr": (_psnr, 1),
+        "ssim": (_of_pair(ssim), SSIM_SIDE),
+        "ms_ssim": (_of_pair(ms_ssim), MS_SSIM_SIDE),
     }
     if lpips is not None:
         measures["lpips"] = (lpips, lpips_side)
@@ -116,10 +111,15 @@ def compare(
     return Comparison({metric: tuple(taken) for metric, taken in values.items()}, reasons, identical, height, width)
 
 
-def _number(measure: Callable[..., Any]) -> Distance:
-    """Taken in float64, told in float32: of an even ground the variance is the difference of two means, which float32
-    misses by a part of what SSIM adds against a division by 0, so that an image would not quite be like itself."""
-    return lambda reference, image: float(measure(image.double(), reference.double(), data_range=DATA_RANGE).float())
+def _psnr(reference: torch.Tensor, image: torch.Tensor) -> float:
+    """Of intensities 0..1, in dB; infinite for images that are equal."""
+    error = float((reference.double() - image.double()).square().mean())
+    return 10 * math.log10(1 / error) if error else math.inf
+
+
+def _of_pair(measure: Distance) -> Distance:
+    """Of [1, 3, H, W], rounded to float32, in which an image is like itself by exactly 1."""
+    return lambda reference, image: float(torch.tensor(measure(reference[0], image[0]), dtype=torch.float32))
 
 
 def as_scores(comparison: Comparison) -> tuple[Score, ...]:

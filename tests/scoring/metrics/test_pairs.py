@@ -6,9 +6,10 @@ import math
 import pytest
 import torch
 from trilemma.models.errors import BadInput
-from trilemma.models.scoring.metrics import pairs
+from trilemma.models.scoring.metrics import pairs, ssim
 from trilemma.models.scoring.reports import pairs_report
 from trilemma.models.scoring.reports.difference import difference_map
+from trilemma.tests.peak_memory import peak_bytes
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +71,45 @@ def test_numbers_are_the_librarys_for_whole_batches():
     psnr = functional.peak_signal_noise_ratio(second, first, dim=(1, 2, 3), **settings)
     for metric, expected in (("psnr", psnr), ("ssim", ssim), ("ms_ssim", ms_ssim)):
         assert comparison.values[metric] == pytest.approx(expected.tolist(), abs=1e-5), metric
+
+
+@pytest.mark.parametrize("strip", [1, 1000, ssim.STRIP])
+@pytest.mark.parametrize(("height", "width"), [(176, 211), (240, 177)])
+def test_similarity_is_the_librarys_strip_by_strip(height, width, strip, monkeypatch):
+    functional = pytest.importorskip("torchmetrics.functional.image")
+    monkeypatch.setattr(ssim, "STRIP", strip)
+    reference = pictures(1, height, width)[0].movedim(-1, 0)
+    image = (reference * 0.8 + 0.2 * pictures(1, height, width, seed=1)[0].movedim(-1, 0)).clamp(0, 1)
+    pair = image[None].double(), reference[None].double()
+    expected = functional.structural_similarity_index_measure(*pair, data_range=1.0)
+    assert ssim.ssim(reference, image) == pytest.approx(float(expected), abs=1e-10)
+    expected = functional.multiscale_structural_similarity_index_measure(*pair, data_range=1.0)
+    # The library holds the exponents in float32.
+    assert ssim.ms_ssim(reference, image) == pytest.approx(float(expected), abs=1e-8)
+
+
+@pytest.mark.parametrize("side", [6, 7, 11, 12])
+def test_similarity_of_the_smallest_is_the_librarys(side):
+    functional = pytest.importorskip("torchmetrics.functional.image")
+    reference, image = (pictures(1, side, side + 3, seed=seed)[0].movedim(-1, 0) for seed in (0, 1))
+    expected = functional.structural_similarity_index_measure(
+        image[None].double(), reference[None].double(), data_range=1.0
+    )
+    assert ssim.ssim(reference, image) == pytest.approx(float(expected), abs=1e-10)
+
+
+def test_opposite_pictures_have_no_similarity_of_scales():
+    functional = pytest.importorskip("torchmetrics.functional.image")
+    reference = pictures(1, 176, 176)[0].movedim(-1, 0)
+    expected = functional.multiscale_structural_similarity_index_measure(
+        1 - reference[None].double(), reference[None].double(), data_range=1.0
+    )
+    assert ssim.ms_ssim(reference, 1 - reference) == float(expected) == 0
+
+
+def test_memory_of_similarity_hardly_grows_with_the_picture():
+    reference, image = (pictures(1, 1024, 1024, seed=seed)[0].movedim(-1, 0) for seed in (0, 1))
+    assert peak_bytes(lambda: ssim.ms_ssim(reference, image)) < 150_000_000
 
 
 def test_scores_do_not_depend_on_the_batch():
