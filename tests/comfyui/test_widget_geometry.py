@@ -23,8 +23,15 @@ UNREADABLE = """(elements) => {
         const [r, g, b] = colour.map((part) => linear(part / 255));
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
+    const painted = (colour) => {
+        const brush = document.createElement('canvas').getContext('2d');
+        brush.fillStyle = colour;
+        brush.fillRect(0, 0, 1, 1);
+        return [...brush.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    };
     const ground = (element) => {
-        if (!element) return [255, 255, 255];
+        // A node that is painted on the canvas lies beneath its widgets, and is no element.
+        if (!element?.closest('[data-trilemma], [data-node-id]')) return painted(LiteGraph.NODE_DEFAULT_BGCOLOR);
         const own = numbers(getComputedStyle(element).backgroundColor);
         return own[3] === undefined ? own : over(own, ground(element.parentElement));
     };
