@@ -20,10 +20,12 @@ const drawBox = (svg, box, dropped, unit, tell, click) => {
   add(group, "rect", { class: "line", x, y, width, height, stroke: colourOf(box.phrase) });
   const size = 11 * unit;
   const foot = y > size * 1.4 ? y - size * 0.35 : y + size;
-  const far = 2 * x + width > svg.viewBox.baseVal.width; // right of the middle: a name that began here would leave the picture
-  const at = { x: far ? x + width - size * 0.2 : x + size * 0.2, y: foot, "text-anchor": far ? "end" : "start" };
-  const letters = { "font-size": size, fill: colourOf(box.phrase), "stroke-width": size * 0.22 };
-  add(group, "text", { ...at, ...letters }, `${box.label} ${box.score.toFixed(2)}`);
+  const letters = { y: foot, "font-size": size, fill: colourOf(box.phrase), "stroke-width": size * 0.22 };
+  const name = add(group, "text", { x: x + size * 0.2, ...letters }, `${box.label} ${box.score.toFixed(2)}`);
+  // Beside a picture that is narrower than the node there is room for names.
+  const wide = svg.viewBox.baseVal.width;
+  const over = x + size * 0.5 + name.getComputedTextLength() - (wide + Math.max(wide, svg.clientWidth * unit)) / 2;
+  if (over > 0) name.setAttribute("x", `${x - over}`);
   group.onpointerenter = group.onfocus = () => tell(told);
 };
 

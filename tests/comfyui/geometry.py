@@ -14,10 +14,13 @@ LAY_OUT = """async (kinds) => {
     [app.canvas.ds.scale, app.canvas.ds.offset] = [1, [0, 60]];
 }"""
 
-RESIZE = """(width) => {
+RESIZE = """(wanted) => {
     let [x, y] = [0, 0];
     for (const node of app.graph._nodes) {
-        node.setSize([width, node.computeSize()[1]]);
+        // The page lets nobody pull a node that is painted on the canvas below the size that it computes.
+        const [least, high] = node.computeSize();
+        const width = document.querySelector(`[data-node-id="${node.id}"]`) ? wanted : Math.max(wanted, least);
+        node.setSize([width, high]);
         if (y && y + node.size[1] > 900) [x, y] = [x + width + 300, 0];
         node.pos = [x, y];
         y += node.size[1] + 150;

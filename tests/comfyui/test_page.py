@@ -137,8 +137,11 @@ def test_what_the_page_queues_is_the_api_form(page):
 
 
 @pytest.mark.parametrize("name", ["latent_walk", "reconstruct"])
-def test_after_a_run_no_node_covers_another(page, name):
+def test_after_a_run_no_node_covers_another(page, live, name):
     """Live previews and reports make nodes higher; each still stands in its group."""
+    version = live.get("/system_stats")["system"]["comfyui_version"]
+    if version.startswith("0.3."):
+        pytest.skip(f"the page of ComfyUI {version} keeps a live preview, below the pictures that it led to")
     graph = json.loads((PACK / "example_workflows" / f"{name}.json").read_text())
     page.evaluate("async ([graph, name]) => { await app.loadGraphData(graph, true, true, name); }", [graph, name])
     page.wait_for_timeout(1000)
