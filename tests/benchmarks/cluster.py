@@ -17,7 +17,7 @@ from trilemma import headless
 from trilemma.tests.benchmarks.timing import Comparison
 
 AT_LEAST = 1.8
-COUNT, STARTER = 4096, "starter emoji ddpm"
+COUNT, STARTER = 1024, "starter emoji ddpm"
 EXTRACTOR, REFERENCE = "starter emoji classifier", "starter emoji pictures"
 
 
