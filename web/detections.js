@@ -45,7 +45,7 @@ function histogram(parent, phrase, place) {
   add(svg, "line", { class: "threshold", x1: x, x2: x, y1: 0, y2: 20 });
 }
 
-/** @type {DrawsPanel<SentDetections, { image?: number, sizes?: ResizeObserver }>} */
+/** @type {DrawsDetections} */
 const draw = (element, [sent], node, state) => {
   element.classList.add("trilemma-boxes");
   const widget = widgetOf(node, "dropped");

@@ -109,7 +109,7 @@ export const moved = (drawing, { kind, index, handle }, by, size) => {
 export const hit = (drawing, at, reach) => {
   /** @param {Point} place */
   const away = (place) => Math.hypot(place.x - at.x, place.y - at.y);
-  /** @type {[rank: number, cost: number, target: Target][]} */
+  /** @type {Ranked[]} */
   const found = [];
   KINDS.forEach((kind) => drawing[kind].forEach((entry, index) => {
     if (kind !== "boxes") return found.push([0, away(entry), { kind, index }]);

@@ -5,7 +5,7 @@ import { toCanvas } from "./view.js";
 const COLOURS = { positive: "#56b4e9", negative: "#e69f00", boxes: "#f0e442", found: "#ffffff" };
 const RADIUS = 7;
 
-/** @type {Draws<[box: Box, colour: string, width: number]>} */
+/** @type {DrawsFrame} */
 const drawBox = (context, view, box, colour, width) => {
   const at = toCanvas(view, box);
   for (const [style, line] of /** @type {[string, number][]} */ ([["#000", width + 2], [colour, width]])) {
@@ -16,7 +16,7 @@ const drawBox = (context, view, box, colour, width) => {
 };
 
 /** A minus, or a plus, of so many pixels from its middle.
- * @type {Draws<[point: Point, reach: number, plus: boolean, colour: string, width: number]>} */
+ * @type {DrawsCross} */
 const drawCross = (context, view, point, reach, plus, colour, width) => {
   const { x, y } = toCanvas(view, point);
   context.strokeStyle = colour;
@@ -24,7 +24,7 @@ const drawCross = (context, view, point, reach, plus, colour, width) => {
   context.stroke(new Path2D(`M${x - reach} ${y}h${2 * reach}${plus ? `M${x} ${y - reach}v${2 * reach}` : ""}`));
 };
 
-/** @type {Draws<[point: Point, kind: "positive" | "negative", selected: boolean]>} */
+/** @type {DrawsPoint} */
 const drawPoint = (context, view, point, kind, selected) => {
   const at = toCanvas(view, point);
   context.beginPath();
@@ -54,7 +54,7 @@ export const drawFound = (context, view, boxes) => {
   context.setLineDash([]);
 };
 
-/** @type {Draws<[drawing: Drawing, selected: Target | null]>} */
+/** @type {DrawsAll} */
 export const drawMarks = (context, view, drawing, selected) => {
   drawing.boxes.forEach((box, index) => {
     const chosen = selected?.kind === "boxes" && selected.index === index;

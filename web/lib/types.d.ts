@@ -119,3 +119,10 @@ type ReadsTexts = (name: string) => Promise<Record<string, string>>;
 type Learns = (read: ReadsTexts, spoken?: () => string) => Promise<unknown>;
 /** The text of a key; what is told stands in place of each {name}. */
 type Says = (key: string, told?: Record<string, unknown>) => string;
+type DrawsFrame = Draws<[box: Box, colour: string, width: number]>;
+type DrawsCross = Draws<[point: Point, reach: number, plus: boolean, colour: string, width: number]>;
+type DrawsPoint = Draws<[point: Point, kind: "positive" | "negative", selected: boolean]>;
+type DrawsAll = Draws<[drawing: Drawing, selected: Target | null]>;
+type Ranked = [rank: number, cost: number, target: Target];
+/** image: the number of the one that is shown; sizes: heeds the panel's. */
+type DrawsDetections = DrawsPanel<SentDetections, { image?: number; sizes?: ResizeObserver }>;
